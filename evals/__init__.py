@@ -1,0 +1,1 @@
+"""Evals: a client of the gateway that reads its records. They arrive with their own issue."""

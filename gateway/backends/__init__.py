@@ -1,0 +1,1 @@
+"""The upstream side: HTTP client, pools, probes, and the servers we ship."""

@@ -1,0 +1,1 @@
+"""Decisions without I/O: values in, a value with a `reason` out."""
