@@ -1,0 +1,190 @@
+"""What is kept of a request: the columns of a record, and the ids that name it.
+
+A `Record` is mutable while its request lives and is written once, when the request ends. Stored form: a MessagePack
+array in the order of the fields below, so fields are only ever **appended, with a default**: old journals then read
+as records with the default, and old readers skip what they do not know. Nothing here holds a prompt or an answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+MAX_ATTEMPTS: Final = 32
+"""Attempts kept in a record whose size had to be capped: the first and the last ones of more."""
+MAX_TEXT_BYTES: Final = 256
+"""UTF-8 bytes kept of each text in a record whose size had to be capped."""
+MAX_LOADS: Final = 64
+"""Candidates' loads kept per attempt in a record whose size had to be capped."""
+
+_INT_MAX: Final = 2**63 - 1
+
+
+class Attempt(msgspec.Struct, array_like=True, gc=False):
+    """One try at one endpoint. Durations are milliseconds since the request's start, 0.0 for what did not happen."""
+
+    backend: str = ""
+    """The backend's name in the configuration."""
+    endpoint: str = ""
+    """The address tried."""
+    reason: str = ""
+    """Why this try was made, in policy's word: first, retry, fallback…"""
+    choice: str = ""
+    """Why this endpoint, in policy's word: sticky, least_outstanding…"""
+    loads: list[int] = []  # msgspec copies an empty default for each instance
+    """Outstanding requests of every candidate when it was chosen, in the configuration's order: what replays the
+    choice."""
+    status: int = 0
+    """The HTTP status the endpoint sent; 0 when none came."""
+    code: str = ""
+    """"ok" or the code of the error this try ended with."""
+    sent_ms: float = 0.0
+    """The request was handed to the connection."""
+    first_byte_ms: float = 0.0
+    """The first byte of the answer's body came."""
+    ended_ms: float = 0.0
+    """The try was over."""
+
+
+class Record(msgspec.Struct, array_like=True, gc=False):
+    """One served or refused request. Empty text and None mean "not known", never zero."""
+
+    id: str = ""
+    """`RequestIds`; sent to the caller as `x-request-id`."""
+    started_ns: int = 0
+    """Wall time of the first byte of the request, nanoseconds since the Unix epoch."""
+    tenant: str = ""
+    """Empty until the key was recognised."""
+    key: str = ""
+    """The key's name in the configuration, never the key."""
+    endpoint: str = ""
+    """chat, completions, embeddings or models; empty for an unknown path."""
+    alias: str = ""
+    """The model as the caller named it."""
+    stream: bool = False
+    snapshot: str = ""
+    """Digest (hex) of the configuration the request ran under."""
+    backend: str = ""
+    """The backend that answered, or was tried last; **set only once the alias was resolved**, so that an empty one
+    says `alias` may be anything a caller sent."""
+    served_model: str = ""
+    """What that backend calls the model."""
+    attempts: list[Attempt] = []
+    input_tokens: int | None = None
+    """All input tokens, those read from a cache included."""
+    cached_input_tokens: int | None = None
+    output_tokens: int | None = None
+    """All output tokens, reasoning included."""
+    reasoning_tokens: int | None = None
+    status: int = 0
+    """The HTTP status the caller got; 0 when none was sent."""
+    code: str = ""
+    """"ok", the code of an error of `gateway.errors`, "cancelled" (the caller left) or "crashed" (the worker died)."""
+    outcome: str = ""
+    """answered, refused (by us, before any backend was called), cancelled, failed, or crashed."""
+    first_byte_ms: float = 0.0
+    """From the start to the first byte of the answer's body (ttft when it streams); 0.0 when none was sent."""
+    total_ms: float = 0.0
+    """From the start to the last byte."""
+    body_bytes: int = 0
+    answer_bytes: int = 0
+    """Bytes of body received from, and sent to, the caller."""
+    caller_request_id: str = ""
+    """The caller's own `x-request-id`."""
+    traceparent: str = ""
+    """W3C trace context as the caller sent it."""
+    conversation: str = ""
+    """The conversation's id, or the prefix's digest that stands for one."""
+    end_user: str = ""
+    """`user` of the body: a subject under the key, never a right."""
+
+
+class Opened(msgspec.Struct, array_like=True, gc=False):
+    """What is written before a backend is called: enough to make a record of if the worker dies. Fields mean what
+    `Record`'s do."""
+
+    id: str
+    started_ns: int
+    tenant: str
+    key: str
+    endpoint: str
+    alias: str
+    backend: str
+    snapshot: str = ""
+    stream: bool = False
+
+
+def crashed(opened: Opened) -> Record:
+    """The record of a request whose worker died: no status was known to have been sent, and no usage is known."""
+    return Record(
+        id=opened.id,
+        started_ns=opened.started_ns,
+        tenant=opened.tenant,
+        key=opened.key,
+        endpoint=opened.endpoint,
+        alias=opened.alias,
+        stream=opened.stream,
+        snapshot=opened.snapshot,
+        backend=opened.backend,
+        status=0,
+        code="crashed",
+        outcome="crashed",
+    )
+
+
+class RequestIds:
+    """Makes ids: `req_` + 12 hex digits of milliseconds + 10 of a worker's random + 8 of a counter.
+
+    They sort by time, and two can be equal only if two workers drew the same 40 random bits and count alike in one
+    millisecond.
+    """
+
+    __slots__ = ("_count", "_millisecond", "_prefix", "_random")
+
+    def __init__(self, random: bytes) -> None:
+        """`random`: 5 bytes drawn by the worker when it starts."""
+        if len(random) != 5:
+            raise ValueError("RequestIds wants 5 random bytes")
+        self._random = random.hex()
+        self._count = 0
+        self._millisecond = -1
+        self._prefix = ""
+
+    def next(self, wall_ns: int) -> str:
+        """A new id for a request that began at `wall_ns`."""
+        millisecond = wall_ns // 1_000_000
+        if millisecond != self._millisecond:
+            self._millisecond = millisecond
+            self._prefix = f"req_{millisecond & 0xFFFFFFFFFFFF:012x}{self._random}"
+        self._count = count = (self._count + 1) & 0xFFFFFFFF
+        return f"{self._prefix}{count:08x}"
+
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+def capped(entry: _S) -> _S:
+    """A copy of a `Record` or an `Opened` that surely fits a journal entry and can surely be encoded.
+
+    Long texts are cut, attempts beyond `MAX_ATTEMPTS` and loads beyond `MAX_LOADS` dropped, numbers clamped, halves
+    of surrogate pairs replaced.
+    """
+    return type(entry)(*(_cap(getattr(entry, name)) for name in entry.__struct_fields__))
+
+
+def _cap(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace")[:MAX_TEXT_BYTES].decode("utf-8", "ignore")
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return max(-_INT_MAX, min(_INT_MAX, value))
+    if isinstance(value, Attempt):
+        return capped(value)
+    if isinstance(value, list):
+        if value and isinstance(value[0], Attempt):
+            kept = value if len(value) <= MAX_ATTEMPTS else [value[0], *value[1 - MAX_ATTEMPTS :]]
+            return [_cap(item) for item in kept]
+        return [_cap(item) for item in value[:MAX_LOADS]]
+    return value
