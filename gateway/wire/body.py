@@ -1,0 +1,216 @@
+"""A JSON body as its top-level fields: each name with the bytes of its value, never decoded or re-encoded here.
+
+This is all the gateway reads of a request by itself: the messages stay bytes. What a field must be
+is said by the endpoint's module, with the small typed getters at the end of this file.
+
+Refused here, with a 400: what is empty, not JSON (UTF-8, no byte order mark), not an object, or nested deeper than the
+parser goes; and a field that appears twice, since two parsers may read it differently: one of them is the gateway,
+which checks the model's name, and the other is the backend. Two spellings of one name (`"model"`, `"mod\\u0065l"`) are
+the same field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from gateway.errors import InvalidRequest
+
+Fields = dict[str, msgspec.Raw]
+
+_decode: Final = msgspec.json.Decoder(Fields).decode
+_decode_str: Final = msgspec.json.Decoder(str).decode
+_decode_int: Final = msgspec.json.Decoder(int).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+_COPY_BELOW_BYTES: Final = 32_768
+"""Below this, writing the fields out again and comparing is the cheapest proof that none was dropped."""
+
+_NAME: Final = re.compile(rb'[ \t\n\r]*("(?:[^"\\]|\\.)*+")[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
+_AFTER_VALUE: Final = re.compile(rb"[ \t\n\r]*([,}])")
+
+
+def fields(body: bytes) -> Fields:
+    """The top-level fields of a JSON object, in order, each value as the bytes it came in.
+
+    Raises InvalidRequest; its message holds a position or a field's name, never a value.
+    """
+    try:
+        found = _decode(body)
+    except RecursionError:
+        raise InvalidRequest("the body is nested too deeply") from None
+    except msgspec.ValidationError:
+        raise InvalidRequest("the body must be a JSON object") from None
+    except msgspec.DecodeError as malformed:
+        raise InvalidRequest(_explain(body, malformed)) from None
+    except UnicodeDecodeError:
+        raise InvalidRequest("the body is not valid JSON: a field's name is not UTF-8") from None
+    if not _has_all(body, found):
+        twice = _repeated(body, found)
+        if twice is not None:
+            raise InvalidRequest(f"the field {shown(twice)} appears more than once", param=shown(twice))
+    return found
+
+
+def deny(fields: Fields, denied: frozenset[str]) -> None:
+    """Raises InvalidRequest naming the first field that is in `denied`."""
+    if denied.isdisjoint(fields):
+        return
+    name = next(name for name in fields if name in denied)
+    raise InvalidRequest(f"the field {name} is not accepted by this gateway", param=name)
+
+
+def join(fields: Fields, changes: Mapping[str, bytes]) -> bytes:
+    """A JSON object of these fields, where `changes` (name → JSON) replaces a field in its place or adds it at the end.
+
+    The bytes of every other value are copied as they are; only the space between top-level fields is not kept.
+    """
+    whole: dict[str, msgspec.Raw] = fields | {name: msgspec.Raw(value) for name, value in changes.items()}
+    return _encode(whole)
+
+
+def members(fields: Fields, name: str) -> Fields:
+    """The members of a field that is an object, empty when it is absent or null; a repeated member is refused as in
+    `fields`.
+    """
+    raw = fields.get(name)
+    if raw is None or raw == _NULL:
+        return {}
+    value = bytes(raw)
+    try:
+        found = _decode(value)
+    except msgspec.ValidationError:
+        raise InvalidRequest(f"{name} must be an object", param=name) from None
+    if not _has_all(value, found):
+        twice = _repeated(value, found)
+        if twice is not None:
+            raise InvalidRequest(f"{name}.{shown(twice)} appears more than once", param=name)
+    return found
+
+
+def text(fields: Fields, name: str, max_chars: int) -> str | None:
+    """A string of at most `max_chars`; None when absent or null."""
+    raw = fields.get(name)
+    if raw is None or raw == _NULL:
+        return None
+    try:
+        value = _decode_str(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise InvalidRequest(f"{name} must be a string", param=name) from None
+    if len(value) > max_chars:
+        raise InvalidRequest(f"{name} must have at most {max_chars} characters", param=name)
+    return value
+
+
+def required_text(fields: Fields, name: str, max_chars: int) -> str:
+    """A non-empty string of at most `max_chars`."""
+    value = text(fields, name, max_chars)
+    if not value:
+        raise InvalidRequest(f"{name} is required and must be a non-empty string", param=name)
+    return value
+
+
+def flag(fields: Fields, name: str) -> bool:
+    """A boolean; absent and null are false."""
+    raw = fields.get(name)
+    if raw is None or raw in (_FALSE, _NULL):
+        return False
+    if raw == _TRUE:
+        return True
+    raise InvalidRequest(f"{name} must be true or false", param=name)
+
+
+def whole_number(fields: Fields, name: str, least: int) -> int | None:
+    """An integer of at least `least` and within 32 bits; None when absent or null."""
+    raw = fields.get(name)
+    if raw is None or raw == _NULL:
+        return None
+    try:
+        value = _decode_int(raw)
+    except msgspec.DecodeError:
+        raise InvalidRequest(f"{name} must be a whole number", param=name) from None
+    if not least <= value < 2**31:
+        raise InvalidRequest(f"{name} must be at least {least} and below 2147483648", param=name)
+    return value
+
+
+def present(fields: Fields, name: str) -> msgspec.Raw:
+    """The bytes of a field that must be there and not null."""
+    raw = fields.get(name)
+    if raw is None or raw == _NULL:
+        raise InvalidRequest(f"{name} is required", param=name)
+    return raw
+
+
+def shown(name: str) -> str:
+    """A field's name as a message may show it: a caller can put anything there, so a short printable start of it."""
+    kept = name[:64] if name.isprintable() else ascii(name[:64])
+    return kept if len(name) <= 64 else kept + "…"
+
+
+_NULL: Final = msgspec.Raw(b"null")
+_TRUE: Final = msgspec.Raw(b"true")
+_FALSE: Final = msgspec.Raw(b"false")
+
+
+def _has_all(body: bytes, found: Fields) -> bool:
+    """Whether a body is visibly nothing but these fields; False says nothing.
+
+    The parser keeps the last value of a repeated field. If writing what it kept gives the body again, nothing was
+    dropped; tried for the two ways nearly every client writes JSON: without spaces, and as Python's `json.dumps` does
+    by default. Copying a large body would cost more than adding up lengths: n fields take at least their names and
+    values and 4n + 1 bytes of quotes, colons, commas and braces, and a dropped field takes five more, so that a body of
+    exactly that length has no room for one.
+    """
+    if len(body) >= _COPY_BELOW_BYTES:
+        return sum(map(len, found)) + sum(map(len, found.values())) + 4 * len(found) + 1 == len(body)
+    compact = _encode(found)
+    if compact == body:
+        return True
+    return len(body) - len(compact) == 2 * len(found) - 1 and _spaced(found) == body
+
+
+def _spaced(found: Fields) -> bytes:
+    parts: list[bytes | msgspec.Raw] = []
+    for name, value in found.items():
+        parts += (b', "', name.encode(), b'": ', value)
+    parts[0] = b'{"'
+    parts.append(b"}")
+    return b"".join(parts)
+
+
+def _repeated(body: bytes, found: Fields) -> str | None:
+    """The first field that is there twice, found by walking the top level of a body known to be valid JSON; None when
+    there is none.
+
+    `found` holds the last value of each name. Where the bytes after a name are not that value, a later one replaced it.
+    Where they are, they are the whole value (one JSON value is a beginning of another only among numbers, and then no
+    comma or brace follows), so the walk steps over it without reading it.
+    """
+    seen: set[str] = set()
+    at = body.index(b"{") + 1
+    while name_match := _NAME.match(body, at):
+        name = _decode_str(name_match[1])
+        if name in seen:
+            return name
+        seen.add(name)
+        value = bytes(found[name])
+        if not body.startswith(value, name_match.end()):
+            return name
+        after = _AFTER_VALUE.match(body, name_match.end() + len(value))
+        if after is None:
+            return name
+        at = after.end()
+    return None
+
+
+def _explain(body: bytes, malformed: msgspec.DecodeError) -> str:
+    if not body.strip():
+        return "the body is empty; a JSON object is expected"
+    reason = str(malformed).removeprefix("JSON is malformed: ")
+    if reason == "Input data was truncated":
+        reason = "it ends too early"
+    return f"the body is not valid JSON: {reason}"
