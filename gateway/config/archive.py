@@ -1,0 +1,111 @@
+"""Snapshots at rest: the configuration as one canonical blob, named by its digest, so that a record can always be
+explained. (I/O)
+
+`STATE/snapshots/<digest>.msgpack` (folder 0700, files 0600). Blobs are never removed here: records refer to them for
+as long as records are kept. `${NAME}` references are archived as written; what they stand for never is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from gateway.config import units
+from gateway.config.model import Config, Endpoint, Vllm
+from gateway.errors import ConfigError
+
+FORMAT = 1
+
+
+class _Blob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    format: int
+    config: Config
+
+
+_encoder = msgspec.msgpack.Encoder(order="deterministic")
+_decoder = msgspec.msgpack.Decoder(_Blob)
+
+
+def encode(config: Config) -> bytes:
+    """The canonical blob: equal configurations give equal bytes, however their files were split and ordered."""
+    return _encoder.encode(_Blob(FORMAT, config))
+
+
+def decode(blob: bytes) -> Config:
+    """What `encode` was given; ConfigError for anything else."""
+    try:
+        found = _decoder.decode(blob)
+    except msgspec.MsgspecError as error:
+        raise ConfigError(f"not a snapshot that this version can read: {error}") from error
+    if found.format != FORMAT:
+        raise ConfigError(f"a snapshot of format {found.format}; this version reads format {FORMAT}")
+    return found.config
+
+
+def digest(blob: bytes) -> str:
+    """The blob's SHA-256 in hexadecimal: the snapshot's name in records."""
+    return hashlib.sha256(blob).hexdigest()
+
+
+def write(state_dir: Path, blob: bytes) -> str:
+    """Archives a blob (atomically, durably; nothing to do when it is there whole) and returns its digest. OSError if
+    that fails."""
+    name = digest(blob)
+    folder = state_dir / "snapshots"
+    state_dir.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / f"{name}.msgpack"
+    if path.exists() and path.stat().st_size == len(blob):
+        return name
+    partial = folder / f".{name}.{secrets.token_hex(4)}"
+    try:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(blob)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return name
+
+
+def read(state_dir: Path, digest_hex: str) -> Config:
+    """The configuration archived under a digest; ConfigError when it is not there or is not what its name says."""
+    if not re.fullmatch(r"[0-9a-f]{64}", digest_hex):
+        raise ConfigError("a snapshot's digest is 64 hexadecimal digits")
+    path = state_dir / "snapshots" / f"{digest_hex}.msgpack"
+    try:
+        blob = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read this snapshot: {error.strerror}") from error
+    if digest(blob) != digest_hex:
+        raise ConfigError(f"{path}: this file was changed: its digest is not its name")
+    return decode(blob)
+
+
+def resolve_secrets(config: Config, environ: Mapping[str, str]) -> Config:
+    """The configuration with every `${NAME}` replaced, for the process that talks to backends: keep it in memory only.
+
+    ConfigError names the backend and the variable that is missing.
+    """
+    backends = dict(config.backends)
+    for name, backend in config.backends.items():
+        if isinstance(backend, Vllm):
+            try:
+                endpoints = tuple(Endpoint(url=units.resolve_env(end.url, environ)) for end in backend.endpoints)
+                api_key = None if backend.api_key is None else units.resolve_env(backend.api_key, environ)
+            except ValueError as error:
+                raise ConfigError(f"backends.{name}: {error}") from error
+            backends[name] = Vllm(endpoints=endpoints, api_key=api_key)
+    return msgspec.structs.replace(config, backends=backends)

@@ -1,0 +1,112 @@
+"""JSON lines for thousands of keys and models: each good line is decoded in one step, each bad one is looked at
+slowly and explained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from gateway.config import nodes, units
+from gateway.config.model import Alias, Key, Model, Name
+from gateway.config.nodes import Node, Unreadable
+from gateway.config.shape import Shaper
+
+MAX_LINE_BYTES = 65_536
+
+T = TypeVar("T")
+
+
+class KeyLine(Key, frozen=True, kw_only=True):
+    """A line of `keys*.jsonl`: a key with the tenant it belongs to."""
+
+    tenant: Name
+    """The tenant, which must be in a YAML file."""
+    key: Name
+    """The key's name within the tenant."""
+
+
+class ModelLine(Model, frozen=True, kw_only=True):
+    """A line of `models*.jsonl`: a model with its alias."""
+
+    name: Alias
+    """The alias that callers send."""
+
+
+class _PlainKeyLine(Struct, forbid_unknown_fields=True, gc=False):
+    """What msgspec can decode of a KeyLine by itself."""
+
+    tenant: Name
+    key: Name
+    hash: Annotated[str, Meta(pattern=r"^sha256:[0-9a-fA-F]{64}$(?!\n)")]
+    expires: str | None = None
+
+
+_decode_key = msgspec.json.Decoder(_PlainKeyLine).decode
+_decode_model = msgspec.json.Decoder(ModelLine).decode
+_instant = lru_cache(maxsize=4096)(units.instant)
+
+
+def read_keys(data: bytes, file: str, shaper: Shaper) -> Iterator[tuple[int, str, str, Key]]:
+    """(line, tenant, name, key) of every good line; the others are reported to the shaper."""
+    for number, line in enumerate(data.split(b"\n"), 1):
+        try:
+            plain = _decode_key(line)
+            # A field that is there twice would silently win over the first: then there are more quotes than four a
+            # field.
+            if line.count(b'"') == (12 if plain.expires is None else 16):
+                expires_s = None if plain.expires is None else _instant(plain.expires)
+                yield number, plain.tenant, plain.key, Key(digest=bytes.fromhex(plain.hash[7:]), expires_s=expires_s)
+                continue
+        except ValueError:  # msgspec's errors are ValueErrors; the slow way says what is wrong
+            pass
+        slow = _explain(KeyLine, line, file, number, shaper)
+        if slow is not None:
+            yield number, slow.tenant, slow.key, Key(digest=slow.digest, expires_s=slow.expires_s)
+
+
+def read_models(data: bytes, file: str, shaper: Shaper) -> Iterator[tuple[int, str, Model]]:
+    """(line, alias, model) of every good line; the others are reported to the shaper."""
+    for number, line in enumerate(data.split(b"\n"), 1):
+        try:
+            found: ModelLine | None = _decode_model(line)
+            if b"${" in line or _has_duplicates(line):
+                raise ValueError
+        except ValueError:
+            found = _explain(ModelLine, line, file, number, shaper)
+        if found is not None:
+            model = Model(backend=found.backend, served_model=found.served_model, fallback=found.fallback)
+            yield number, found.name, model
+
+
+def _has_duplicates(line: bytes) -> bool:
+    sizes: list[bool] = []
+
+    def count(pairs: list[tuple[str, Any]]) -> None:
+        sizes.append(len({key for key, _ in pairs}) == len(pairs))
+
+    json.loads(line, object_pairs_hook=count)
+    return not all(sizes)
+
+
+def _explain(kind: type[T], line: bytes, file: str, number: int, shaper: Shaper) -> T | None:
+    """Reads a line the slow way: None for an empty line, or for a bad one after its problems have been reported."""
+    if not line.strip():
+        return None
+    here = Node(None, file, number)
+    if len(line) > MAX_LINE_BYTES:
+        shaper.report((), here, f"a line is at most {MAX_LINE_BYTES} bytes")
+        return None
+    try:
+        node = nodes.from_json(line.decode(), file, number)
+    except UnicodeDecodeError:
+        shaper.report((), here, "not UTF-8 text")
+    except Unreadable as error:
+        shaper.report((), here, error.message)
+    else:
+        return shaper.build(kind, node, ())
+    return None

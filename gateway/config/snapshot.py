@@ -1,0 +1,126 @@
+"""`Config` to `Snapshot`: everything a request looks up, one dictionary access away. Pure.
+
+A snapshot never changes; a reload makes another one and swaps the reference, and a request keeps the one it began with.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from gateway.config.globs import compile_globs
+from gateway.config.model import Backend, Config, Limits, Retries
+from gateway.config.review import fallbacks
+
+
+class TenantRules(Struct, frozen=True, eq=False):
+    """A tenant and the aliases it may use."""
+
+    name: str
+    exact: frozenset[str]
+    patterns: re.Pattern[str] | None
+
+    def allows(self, alias: str) -> bool:
+        """Whether the tenant may ask for this alias (which need not exist)."""
+        return alias in self.exact or (self.patterns is not None and self.patterns.fullmatch(alias) is not None)
+
+
+class Caller(Struct, frozen=True, eq=False, gc=False):
+    """Who asks: a tenant and the name of one of its keys. `expires_ns` is wall time (nanoseconds since 1970 UTC),
+    None for never; at that instant the key is no longer valid."""
+
+    tenant: TenantRules
+    key: str
+    expires_ns: int | None
+
+
+class ModelRoute(Struct, frozen=True, eq=False):
+    """Where an alias leads. `served_model_json` is the name as JSON bytes, quotes included, ready to be put into a
+    body.
+
+    `fallback` is the whole chain in the order of trying, each model once; the routes in it have an empty one
+    themselves.
+    """
+
+    alias: str
+    backend: str
+    served_model: str
+    served_model_json: bytes
+    fallback: tuple[ModelRoute, ...] = ()
+
+
+Keys: TypeAlias = Mapping[bytes, Caller]
+
+
+class Snapshot(Struct, frozen=True, eq=False):
+    """The configuration as the data plane reads it. `digest` is the SHA-256 (hex) of the archived blob that it was
+    compiled from."""
+
+    digest: str
+    config: Config
+    keys: dict[bytes, Caller]
+    """By the 32-byte SHA-256 of the secret."""
+    models: dict[str, ModelRoute]
+    backends: dict[str, Backend]
+    limits: Limits
+    retries: Retries
+    aliases: tuple[str, ...]
+    """All aliases, sorted."""
+
+    def models_of(self, tenant: TenantRules) -> list[str]:
+        """The aliases that exist and that the tenant may use, sorted."""
+        if tenant.patterns is None:
+            return sorted(tenant.exact & self.models.keys())
+        return [alias for alias in self.aliases if tenant.allows(alias)]
+
+
+def compile(config: Config, digest: str) -> Snapshot:  # noqa: A001 - read as snapshot.compile
+    """The snapshot of a valid configuration (see `review.problems`)."""
+    collecting = gc.isenabled()
+    gc.disable()  # a hundred thousand new objects and no garbage: collecting would only take time
+    try:
+        return Snapshot(
+            digest=digest,
+            config=config,
+            keys=_keys(config),
+            models=_routes(config),
+            backends=config.backends,
+            limits=config.server.limits,
+            retries=config.server.retries,
+            aliases=tuple(sorted(config.models)),
+        )
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _keys(config: Config) -> dict[bytes, Caller]:
+    shared: dict[tuple[str, ...], tuple[frozenset[str], re.Pattern[str] | None]] = {}
+    callers: dict[bytes, Caller] = {}
+    for name, tenant in config.tenants.items():
+        if tenant.models not in shared:
+            exact = frozenset(pattern for pattern in tenant.models if "*" not in pattern)
+            shared[tenant.models] = exact, compile_globs(pattern for pattern in tenant.models if "*" in pattern)
+        rules = TenantRules(name, *shared[tenant.models])
+        for key_name, key in tenant.keys.items():
+            expires_ns = None if key.expires_s is None else key.expires_s * 1_000_000_000
+            callers[key.digest] = Caller(rules, key_name, expires_ns)
+    return callers
+
+
+def _routes(config: Config) -> dict[str, ModelRoute]:
+    encode = msgspec.json.Encoder().encode
+    bare = {}
+    for alias, model in config.models.items():
+        served = model.served_model or alias
+        bare[alias] = ModelRoute(alias, model.backend, served, encode(served))
+    routes = {}
+    for alias, model in config.models.items():
+        chain = tuple(bare[name] for name in fallbacks(config, alias)) if model.fallback else ()
+        routes[alias] = msgspec.structs.replace(bare[alias], fallback=chain) if chain else bare[alias]
+    return routes
