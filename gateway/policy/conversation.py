@@ -1,0 +1,35 @@
+"""Which conversation a request belongs to, as a short key: the turns of one go to the replica whose cache already holds
+the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Final
+
+from gateway.wire.call import Call
+
+HEADER: Final = b"x-lockgate-conversation-id"
+
+KEY_BYTES: Final = 16
+
+
+def conversation_key(tenant: str, header: bytes | None, call: Call, opening: Callable[[Call], bytes]) -> bytes | None:
+    """KEY_BYTES that all requests of a conversation share; None when nothing tells (then any replica is as good).
+
+    In this order: the id in the header, the id in the body, the bytes the conversation opens with (`Codec.opening`,
+    asked for only then). Always together with the tenant, so that no tenant can find or crowd another's replica by
+    using its ids.
+    """
+    if header:
+        return _digest(b"header", tenant, header)
+    if call.conversation is not None:
+        return _digest(b"body", tenant, call.conversation.encode())
+    opens = opening(call)
+    return _digest(b"opening", tenant, opens) if opens else None
+
+
+def _digest(source: bytes, tenant: str, text: bytes) -> bytes:
+    """`source` keeps ids of different origin apart; a tenant's name has no NUL."""
+    return hashlib.blake2b(tenant.encode() + b"\0" + text, digest_size=KEY_BYTES, person=source).digest()

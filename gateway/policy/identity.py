@@ -1,0 +1,41 @@
+"""Who asks: the key in the headers, looked up by its digest.
+
+Keys are known by their SHA-256 only; a secret has 256 random bits, so a plain digest is as strong as a slow one would
+be, and looking it up leaks nothing of use through timing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.config.snapshot import Caller
+from gateway.errors import Unauthenticated
+
+MESSAGE: Final = "no valid API key: send one as `authorization: Bearer KEY` or as `x-api-key: KEY`"
+"""One message for a key that is missing, unknown, expired, revoked or ambiguous, so that none of these can be told from
+the others.
+"""
+
+_CHALLENGE: Final = (("www-authenticate", "Bearer"),)
+
+
+def identify(keys: Mapping[bytes, Caller], headers: Mapping[bytes, bytes], now_ns: int) -> Caller:
+    """The caller whose key the headers hold; `keys` is by digest, header names are lower-case, `now_ns` is wall time.
+
+    A key may come in either header; two different ones are refused rather than one of them chosen. Raises
+    Unauthenticated.
+    """
+    secret = headers.get(b"x-api-key")
+    authorization = headers.get(b"authorization")
+    if authorization is not None and authorization[:7].lower() == b"bearer ":
+        bearer = authorization[7:].strip(b" \t")
+        if secret is not None and secret != bearer:
+            raise Unauthenticated(MESSAGE, headers=_CHALLENGE)
+        secret = bearer
+    if secret:
+        caller = keys.get(hashlib.sha256(secret).digest())
+        if caller is not None and (caller.expires_ns is None or now_ns < caller.expires_ns):
+            return caller
+    raise Unauthenticated(MESSAGE, headers=_CHALLENGE)
