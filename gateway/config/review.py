@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from gateway.config import units
@@ -60,6 +60,17 @@ def fallbacks(config: Config, alias: str) -> tuple[str, ...]:
                 order[other] = None
                 waiting.append(other)
     return tuple(order)
+
+
+def missing_files(config: Config, exists: Callable[[str], bool]) -> Iterator[Finding]:
+    """Doubts about files that backends name; not in `doubts`, since asking is I/O, and another machine may have
+    them."""
+    for name, backend in config.backends.items():
+        match backend:
+            case Embedded(model=path) if path not in EMBEDDED_MODELS and not exists(path):
+                yield Finding(("backends", name, "model"), "there is no such file here")
+            case Fake(script=str(path)) if not exists(path):
+                yield Finding(("backends", name, "script"), "there is no such file here")
 
 
 def _listeners(config: Config) -> Iterator[Finding]:
