@@ -14,7 +14,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def render(error: GatewayError, request_id: str) -> tuple[int, Headers, bytes]:
-    """Status, headers (lower-case names, with content-length and x-request-id) and body.
+    """Status, headers (lower-case names, x-request-id among them, without content-length) and body.
 
     A refusal that a retry cannot cure carries `x-should-retry: false`: the official SDKs otherwise retry 408, 409, 429
     and every 5xx by themselves. What a backend said of the caller's request is passed on as it was sent. Our own bugs
@@ -26,7 +26,6 @@ def render(error: GatewayError, request_id: str) -> tuple[int, Headers, bytes]:
         status, content_type, body = error.status, b"application/json", _encode({"error": _told(error, request_id)})
     headers: Headers = [
         (b"content-type", content_type),
-        (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request_id.encode("latin-1", "replace")),
     ]
     if not error.retryable:

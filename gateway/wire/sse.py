@@ -72,6 +72,18 @@ def frames(stream: bytes) -> Iterator[bytes]:
         yield stream[start:]
 
 
+def end_of_frames(stream: bytes) -> int:
+    """The length of the beginning of `stream` that surely holds whole frames only: all up to its last blank line; 0
+    when none ends.
+
+    As in `Splitter`, a CR at the very end does not end anything yet.
+    """
+    if b"\r" not in stream:
+        at = stream.rfind(b"\n\n")
+        return 0 if at < 0 else at + 2
+    return max(_ends(stream, 0), default=0)
+
+
 def data(frame: bytes) -> bytes | None:
     """The data of a frame, its lines joined by LF; None when it has none (a comment, a blank line)."""
     if (

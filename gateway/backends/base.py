@@ -1,0 +1,135 @@
+"""What serves models: a `Backend` of one kind with its endpoints, each with its pool, its load and its health.
+
+Every kind of this layer speaks OpenAI's paths over HTTP/1.1; a `Dialect` holds what differs between kinds, as data.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.backends.pool import Address, Pool
+from gateway.errors import ConnectFailed, GatewayError
+from gateway.policy import health
+from gateway.policy.attempts import RetryBudget
+from gateway.policy.balance import EndpointView, weight_hash
+from gateway.wire import denied
+from gateway.wire.body import Fields
+
+
+RULES = health.Rules()
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What differs between kinds of backends.
+
+    `refuse` raises InvalidRequest for body fields that a caller may not send to it; `salts` says that it understands `cache_salt`, which separates the prefix
+    caches of tenants; `health_path` answers 200 while it can serve, at no cost.
+    """
+
+    refuse: Callable[[Fields], None]
+    salts: bool
+    health_path: bytes = b"/health"
+
+
+DIALECTS: Mapping[str, Dialect] = {
+    "vllm": Dialect(refuse=denied.refuse, salts=True),
+    "embedded": Dialect(refuse=denied.refuse, salts=False),
+    "fake": Dialect(refuse=denied.refuse, salts=False),
+}
+
+
+class Endpoint:
+    """One replica: its connections, how many requests it runs for this worker, and its circuit breaker."""
+
+    __slots__ = ("_head_start", "health", "name", "pool", "view")
+
+    def __init__(self, index: int, name: str, pool: Pool, api_key: str | None) -> None:
+        self.name = name
+        self.pool = pool
+        self.view = EndpointView(index, name, 0, True, weight_hash(name))
+        self.health = health.HEALTHY
+        authorization = b"authorization: Bearer %b\r\n" % api_key.encode() if api_key else b""
+        self._head_start = (
+            b" HTTP/1.1\r\nhost: %b\r\nuser-agent: lockgate\r\naccept: */*\r\ncontent-type: application/json\r\n%b"
+            b"x-request-id: " % (pool.address.host_header, authorization)
+        )
+
+    def head(self, path: bytes, request_id: str, traceparent: str, length: int) -> bytes:
+        """The head of a POST to this endpoint. Nothing of the caller's headers passes but a valid `traceparent`."""
+        trace = b"\r\ntraceparent: " + traceparent.encode("ascii") if traceparent else b""
+        start = b"POST " + self.pool.address.base + path + self._head_start
+        return b"%b%b%b\r\ncontent-length: %d\r\n\r\n" % (start, request_id.encode("ascii"), trace, length)
+
+    def admitted(self, now: float) -> None:
+        """A request is about to be sent: the trial, if the circuit was open."""
+        if self.health.state != "closed":
+            self.health = health.after(self.health, "admitted", now, RULES)
+
+    def tell(self, error: GatewayError | None, now: float) -> None:
+        """How a request ended; None is well."""
+        event = health.event_of(error)
+        if event is not None:
+            self.health = health.after(self.health, event, now, RULES)
+
+    def tell_end(self, error: BaseException, now: float, *, reused: bool) -> None:
+        """How a request ended that brought no verdict on its answer: no connection, no answer in time, or cancelled."""
+        if reused and isinstance(error, ConnectFailed):
+            return  # it closed an idle connection while we wrote: no sign of ill health
+        if isinstance(error, GatewayError):
+            self.tell(error, now)
+        else:
+            self.health = health.after(self.health, "abandoned", now, RULES)
+
+    def probed(self, healthy: bool, now: float) -> None:
+        """What a probe found."""
+        self.health = health.after(self.health, "probe_ok" if healthy else "probe_failed", now, RULES)
+
+
+class Backend:
+    """A named backend: kind, dialect, endpoints and retry budget. Reused across reloads while its configuration stays the same."""
+
+    __slots__ = ("dialect", "endpoints", "kind", "name", "retries", "seen")
+
+    def __init__(self, name: str, kind: str, endpoints: tuple[Endpoint, ...], retries: RetryBudget) -> None:
+        self.name = name
+        self.kind = kind
+        self.dialect = DIALECTS[kind]
+        self.endpoints = endpoints
+        self.retries = retries
+        self.seen = [endpoint.view for endpoint in endpoints]
+
+    def views(self, now: float) -> list[EndpointView]:
+        """What a choice looks at, as of now."""
+        for endpoint in self.endpoints:
+            state = endpoint.health
+            endpoint.view.available = state.state == "closed" or health.available(state, now)
+        return self.seen
+
+    def tick(self, now: float) -> None:
+        """Deadlines and idle connections; called a few times a second."""
+        for endpoint in self.endpoints:
+            endpoint.pool.tick(now)
+
+    def close(self) -> None:
+        """Lets running requests end and closes the rest."""
+        for endpoint in self.endpoints:
+            endpoint.pool.close()
+
+
+def build(
+    name: str,
+    kind: str,
+    urls: Sequence[str],
+    api_key: str | None,
+    connect_s: float,
+    retry_share: float,
+    now: Callable[[], float] = time.monotonic,
+) -> Backend:
+    """A backend with one endpoint per url. Raises ValueError for a url that is none."""
+    endpoints = tuple(
+        Endpoint(index, url, Pool(Address(url), connect_s, now), api_key) for index, url in enumerate(urls)
+    )
+    return Backend(name, kind, endpoints, RetryBudget(retry_share, now()))

@@ -1,0 +1,344 @@
+"""One kept-alive HTTP/1.1 connection to an upstream: framing by llhttp, everything else ours.
+
+A connection carries one request at a time. `request` waits for the head of the answer and, unless the answer is a stream that was
+asked for, for its body too. `pump` then hands a stream's bytes to a function as they arrive, without a task or a queue in between:
+the reader of a slow caller pauses the upstream's socket, so memory stays bounded.
+
+It never follows redirects, never retries and knows no URL: that is the pool's and the policy's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import httptools
+
+from gateway.errors import ConnectFailed, StreamBroken, UpstreamError, UpstreamProtocol, UpstreamTimeout
+
+EVENT_STREAM = b"text/event-stream"
+MAX_HEAD_BYTES = 64 * 1024
+NEVER = float("inf")
+
+
+class Reply:
+    """The head of an answer and, when it was not streamed, its whole body.
+
+    `streaming` is True while the body is still to come through `Connection.pump`. `retry_after` is the upstream's header or None.
+    """
+
+    __slots__ = ("body", "content_type", "retry_after", "status", "streaming")
+
+    def __init__(
+        self, status: int, content_type: bytes, retry_after: bytes | None, body: bytes, streaming: bool
+    ) -> None:
+        self.status = status
+        self.content_type = content_type
+        self.retry_after = retry_after
+        self.body = body
+        self.streaming = streaming
+
+
+class Owner(Protocol):
+    """Who gets a connection back: the pool of its endpoint."""
+
+    def released(self, connection: Connection) -> None:
+        """The answer ended cleanly and the connection may serve again."""
+        ...
+
+    def lost(self, connection: Connection) -> None:
+        """The connection is closed."""
+        ...
+
+
+class Connection(asyncio.Protocol):
+    """See the module. All times are seconds of the monotonic clock `now`."""
+
+    # Per connection: loop, now, owner, transport, parser, requests_sent, closed. Per request: all others.
+    __slots__ = (
+        "_body_size",
+        "_chunks",
+        "_content_type",
+        "_deadline_s",
+        "_ended",
+        "_framed",
+        "_head_bytes",
+        "_head_done",
+        "_idle_limit_s",
+        "_keep_alive",
+        "_max_body",
+        "_paused",
+        "_pumping",
+        "_retry_after",
+        "_sink",
+        "_status",
+        "_timeout_reason",
+        "_want_stream",
+        "_waiter",
+        "busy",
+        "closed",
+        "first_byte_s",
+        "idle_since_s",
+        "last_byte_s",
+        "loop",
+        "now",
+        "owner",
+        "parser",
+        "requests_sent",
+        "total_deadline_s",
+        "transport",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, owner: Owner, now: Callable[[], float]) -> None:
+        self.loop = loop
+        self.now = now
+        self.owner = owner
+        self.parser = httptools.HttpResponseParser(self)
+        self.requests_sent = 0
+        self.closed = False
+        self.busy = False
+        self.idle_since_s = 0.0
+        self._waiter: asyncio.Future[Reply | None] | None = None
+        self._sink: Callable[[bytes], None] | None = None
+        self._paused = False
+
+    # -- what the data plane calls ----------------------------------------------------------------------------------------------
+
+    def request(
+        self,
+        head: bytes,
+        body: bytes,
+        *,
+        want_stream: bool,
+        max_body: int,
+        first_byte_s: float,
+        idle_s: float,
+        total_deadline_s: float,
+    ) -> asyncio.Future[Reply | None]:
+        """Sends a request; the future gives its `Reply` (never None here) or raises an `UpstreamError`.
+
+        With `want_stream`, a 200 with an event stream resolves at its head and the body follows through `pump`. Otherwise the body is
+        gathered, up to `max_body` bytes (more is an `UpstreamProtocol` error). Cancelling the future's waiter must be followed by `abort`.
+        """
+        now = self.now()
+        self.busy = True
+        self.requests_sent += 1
+        self._want_stream = want_stream
+        self._max_body = max_body
+        self._status = 0
+        self._content_type = b""
+        self._retry_after: bytes | None = None
+        self._framed = False
+        self._head_done = False
+        self._head_bytes = 0
+        self._chunks: list[bytes] = []
+        self._body_size = 0
+        self._keep_alive = False
+        self._ended = False
+        self._pumping = False
+        self.first_byte_s = 0.0
+        self.last_byte_s = now
+        self._idle_limit_s = idle_s
+        self._deadline_s = now + first_byte_s
+        self._timeout_reason = "first_byte_s"
+        self.total_deadline_s = total_deadline_s
+        waiter: asyncio.Future[Reply | None] = self.loop.create_future()
+        self._waiter = waiter
+        if len(body) < 65536:
+            self.transport.write(head + body)
+        else:
+            self.transport.write(head)
+            self.transport.write(body)
+        return waiter
+
+    def pump(self, sink: Callable[[bytes], None]) -> asyncio.Future[Reply | None]:
+        """Hands what is left of a streamed body to `sink`, in order; the future resolves (None) at its clean end.
+
+        Raises `StreamBroken` when the upstream breaks off and `UpstreamTimeout` when it stalls.
+        """
+        waiter: asyncio.Future[Reply | None] = self.loop.create_future()
+        self._waiter = waiter
+        early = b"".join(self._chunks)
+        self._chunks = []
+        if early:
+            sink(early)
+        if not self.busy:  # the whole stream came with its head
+            self._end_pump()
+        elif self.closed:
+            self._fail(StreamBroken("the backend closed the connection in the middle of its answer"))
+        else:
+            self._sink = sink
+        return waiter
+
+    def pause_reading(self) -> None:
+        """The sink cannot take more for now."""
+        if not self._paused and not self.closed:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """The sink can take more."""
+        if self._paused and not self.closed:
+            self._paused = False
+            self.last_byte_s = self.now()
+            self.transport.resume_reading()
+
+    def abort(self) -> None:
+        """Closes at once, whatever runs: the way to cancel, which frees the upstream's GPU."""
+        self._waiter = None
+        self._sink = None
+        if not self.closed:
+            self.closed = True
+            self.transport.abort()
+
+    def check_deadlines(self, now: float) -> None:
+        """Called a few times a second for busy connections: turns a missed deadline into an `UpstreamTimeout`."""
+        if now > self.total_deadline_s:
+            reason = "total_s"
+        elif self._head_done and not self._paused and now > self.last_byte_s + self._idle_limit_s:
+            reason = "idle_s"
+        elif not self._head_done and now > self._deadline_s:
+            reason = "first_byte_s"
+        else:
+            return
+        self._fail(UpstreamTimeout(f"the backend did not answer in time (limits.{reason})"))
+        self.abort()
+
+    # -- asyncio.Protocol ---------------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self.transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        if not self.busy:  # bytes nobody asked for: whatever they are, the next answer could not be told from them
+            self.abort()
+            return
+        self.last_byte_s = self.now()
+        if not self._head_done:
+            self._head_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._broken(UpstreamProtocol("the backend switched protocols without being asked"))
+            return
+        except httptools.HttpParserError as error:
+            self._broken(UpstreamProtocol(f"the backend's answer is not valid HTTP/1.1 ({type(error).__name__})"))
+            return
+        if not self._head_done and self._head_bytes > MAX_HEAD_BYTES:
+            self._broken(UpstreamProtocol("the backend's answer has more than 64 KiB of headers"))
+        elif self._sink is not None and self._chunks:
+            chunks, self._chunks = self._chunks, []
+            self._sink(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+            if self._ended:
+                self._end_pump()
+        elif self._ended and self._sink is not None:
+            self._end_pump()
+
+    def eof_received(self) -> None:
+        if (
+            self.busy and self._head_done and not self._framed
+        ):  # an answer without a length ends with the connection (RFC 9112 §6.3)
+            self._keep_alive = False
+            self.on_message_complete()
+            if self._sink is not None:  # else `pump` finds it ended
+                self._end_pump()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.eof_received()
+        self.closed = True
+        if self.busy:
+            self._broken(ConnectFailed("the backend closed the connection before it answered"))
+        self.owner.lost(self)
+
+    # -- httptools callbacks ------------------------------------------------------------------------------------------------------
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head_done:  # a trailer
+            return
+        name = name.lower()
+        if name == b"content-type":
+            self._content_type = value
+        elif name in (b"content-length", b"transfer-encoding"):
+            self._framed = True
+        elif name == b"retry-after":
+            self._retry_after = value
+
+    def on_headers_complete(self) -> None:
+        status = self.parser.get_status_code()
+        if status < 200:  # 100, 103: an interim answer; the real one follows
+            return
+        self._status = status
+        self._head_done = True
+        if status in (204, 304):
+            self._framed = True
+        self.first_byte_s = self.last_byte_s
+        if self._want_stream and status == 200 and self._content_type.startswith(EVENT_STREAM):
+            self._pumping = True
+            self._resolve(Reply(status, self._content_type, self._retry_after, b"", True))
+
+    def on_body(self, data: bytes) -> None:
+        self._chunks.append(data)
+        if not self._pumping:
+            self._body_size += len(data)
+            if self._body_size > self._max_body:
+                raise ValueError("answer too large")  # stops the parser; reported as an UpstreamProtocol error
+
+    def on_message_complete(self) -> None:
+        if not self._head_done:  # the end of an interim answer
+            self._content_type, self._retry_after, self._framed = b"", None, False
+            return
+        if self._framed:
+            self._keep_alive = self.parser.should_keep_alive()
+        self.busy = False
+        self._ended = True
+        if not self._pumping:
+            chunks = self._chunks
+            body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            self._chunks = []
+            self._resolve(Reply(self._status, self._content_type, self._retry_after, body, False))
+            self._done()
+
+    # -- inside -------------------------------------------------------------------------------------------------------------------
+
+    def _end_pump(self) -> None:
+        self._sink = None
+        self._resolve(None)
+        self._done()
+
+    def _done(self) -> None:
+        if self._keep_alive and not self.closed:
+            if self._paused:
+                self.resume_reading()
+            self.idle_since_s = self.last_byte_s
+            self.owner.released(self)
+        elif not self.closed:
+            self.closed = True
+            self.transport.close()
+
+    def _resolve(self, reply: Reply | None) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(reply)
+
+    def _fail(self, error: UpstreamError) -> None:
+        waiter, self._waiter = self._waiter, None
+        self._sink = None
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(error)
+
+    def _broken(self, error: UpstreamError) -> None:
+        """The connection cannot go on. Once a head was seen, it is the answer that broke, not the connection attempt."""
+        if self._head_done and isinstance(error, ConnectFailed):
+            error = UpstreamProtocol("the backend closed the connection in the middle of its answer")
+        if self._pumping:
+            error = StreamBroken("the backend broke off in the middle of its answer")
+            if self._sink is not None and self._chunks:  # what came before the break is the caller's
+                chunks, self._chunks = self._chunks, []
+                self._sink(b"".join(chunks))
+        self._fail(error)
+        if not self.closed:
+            self.abort()

@@ -1,0 +1,66 @@
+"""Asks endpoints that look unwell for their health, at no cost to anyone: `GET /health`, never a paid completion.
+
+Requests themselves are the first source (passive health). Probes find out when an endpoint whose circuit is open can serve again, and
+notice one that went away while nobody asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from gateway.backends.base import Backend, Endpoint
+from gateway.errors import UpstreamError
+
+EVERY_S = 2.0
+TIMEOUT_S = 2.0
+MAX_ANSWER_BYTES = 64 * 1024
+
+
+async def probe(endpoint: Endpoint, path: bytes) -> bool:
+    """Whether the endpoint answers its health path with 200 within two seconds, on a connection of its own."""
+    try:
+        connection = await asyncio.wait_for(endpoint.pool.acquire(fresh=True), TIMEOUT_S)
+    except (UpstreamError, TimeoutError):
+        return False
+    now = connection.now()
+    address = endpoint.pool.address
+    head = b"GET %b%b HTTP/1.1\r\nhost: %b\r\nuser-agent: lockgate\r\naccept: */*\r\nconnection: close\r\n\r\n" % (
+        address.base,
+        path,
+        address.host_header,
+    )
+    try:
+        reply = await connection.request(
+            head,
+            b"",
+            want_stream=False,
+            max_body=MAX_ANSWER_BYTES,
+            first_byte_s=TIMEOUT_S,
+            idle_s=TIMEOUT_S,
+            total_deadline_s=now + TIMEOUT_S,
+        )
+    except UpstreamError:
+        return False
+    finally:
+        connection.abort()
+    return reply is not None and reply.status == 200
+
+
+async def watch(
+    backends: Callable[[], Mapping[str, Backend]],
+    due: Callable[[Endpoint], bool],
+    told: Callable[[Endpoint, bool], None],
+) -> None:
+    """Probes, every two seconds and all at once, the endpoints for which `due` says so, and tells what came out. Runs until cancelled."""
+    while True:
+        await asyncio.sleep(EVERY_S)
+        asked = [
+            (endpoint, backend.dialect.health_path)
+            for backend in backends().values()
+            for endpoint in backend.endpoints
+            if due(endpoint)
+        ]
+        answers = await asyncio.gather(*(probe(endpoint, path) for endpoint, path in asked))
+        for (endpoint, _), healthy in zip(asked, answers, strict=True):
+            told(endpoint, healthy)

@@ -1,0 +1,139 @@
+"""The same handlers behind plain ASGI (spec 3.0): for tests in process and for servers other than ours.
+
+Each call of the application is one `Exchange`. What a server of this kind does by itself (framing, header limits, slow senders) is its
+business; body limits, back-pressure and the end of a caller are kept here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from gateway.dataplane import lifecycle
+from gateway.dataplane.exchange import Exchange
+from gateway.dataplane.gateway import Gateway
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+HIGH_BYTES = 256 * 1024
+
+
+class AsgiExchange(Exchange):
+    """An exchange whose answer is a queue of ASGI messages."""
+
+    __slots__ = ("_queue", "_queued_bytes", "_ready")
+
+    def __init__(self, scope: Message, gw: Gateway, received_s: float) -> None:
+        super().__init__(_Channel(), received_s)
+        self.method = scope["method"].encode("ascii")
+        self.target = scope.get("raw_path") or scope["path"].encode()
+        self.headers = {}
+        for name, value in scope["headers"]:
+            self.headers[name] = self.headers[name] + b", " + value if name in self.headers else value
+        self.max_body = gw.snapshot.limits.body
+        self._queue: deque[Message] = deque()
+        self._queued_bytes = 0
+        self._ready = asyncio.Event()
+
+    def answer(self, status: int, headers: Any, body: bytes) -> None:
+        self.started = True
+        self.answer_bytes = len(body)
+        self._put(_start(status, [*headers, (b"content-length", b"%d" % len(body))]))
+        self._put(_part(b"" if self.method == b"HEAD" else body, last=True))
+        self._finish()
+
+    def start(self, status: int, headers: Any) -> None:
+        self.started = True
+        self._put(_start(status, list(headers)))
+
+    def send(self, data: bytes) -> None:
+        self.answer_bytes += len(data)
+        self._queued_bytes += len(data)
+        self._put(_part(data, last=False))
+        if self._queued_bytes > HIGH_BYTES and not self.throttled:
+            self.throttle()
+
+    def end(self) -> None:
+        self._put(_part(b"", last=True))
+        self._finish()
+
+    def _put(self, message: Message) -> None:
+        self._queue.append(message)
+        self._ready.set()
+
+    async def deliver(self, send: Send) -> None:
+        """Sends messages in order until the answer is complete."""
+        more = True
+        while more:
+            await self._ready.wait()
+            self._ready.clear()
+            while self._queue:
+                message = self._queue.popleft()
+                await send(message)
+                self._queued_bytes -= len(message.get("body", b""))
+                more = message["type"] == "http.response.start" or message["more_body"]
+            if self.throttled:
+                self.unthrottle()
+
+
+class _Channel:
+    """ASGI has no connection to speak of."""
+
+    def write(self, data: bytes) -> None:
+        raise AssertionError("an ASGI exchange writes messages, not bytes")
+
+    def answered(self, exchange: Exchange) -> None:
+        """Nothing follows on this exchange."""
+
+    def wants_body(self, exchange: Exchange) -> None:
+        """The server sends `100 Continue` when the body is received."""
+
+    def date_line(self) -> bytes:
+        return b""
+
+
+def app(gw: Gateway) -> Callable[[Message, Receive, Send], Awaitable[None]]:
+    """The gateway as an ASGI application."""
+
+    async def application(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError(f"only http is served, not {scope['type']}")
+        exchange = AsgiExchange(scope, gw, gw.clock.monotonic_s())
+        handling = asyncio.create_task(lifecycle.run(gw, exchange))
+        receiving = asyncio.create_task(_receive(exchange, receive, handling))
+        try:
+            await exchange.deliver(send)
+            await handling
+        finally:
+            exchange.gone = not exchange.finished
+            handling.cancel()
+            receiving.cancel()
+            await asyncio.gather(handling, receiving, return_exceptions=True)
+
+    return application
+
+
+async def _receive(exchange: Exchange, receive: Receive, handling: asyncio.Task[None]) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            if not exchange.finished:
+                exchange.gone = True
+                handling.cancel()
+            return
+        if exchange.failure is None and message.get("body"):
+            exchange.receive(message["body"])
+        if not message.get("more_body"):
+            exchange.received()
+
+
+def _start(status: int, headers: list[tuple[bytes, bytes]]) -> Message:
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def _part(body: bytes, *, last: bool) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": not last}

@@ -1,0 +1,29 @@
+"""The path of a call to a language model: /v1/chat/completions, /v1/completions, /v1/embeddings.
+
+Read `generate` top to bottom: it is the whole path. Endpoints differ only in their codec.
+"""
+
+from __future__ import annotations
+
+from gateway.dataplane import stream, unary
+from gateway.dataplane.attempt import Attempts
+from gateway.dataplane.exchange import Exchange
+from gateway.dataplane.gateway import Gateway
+from gateway.dataplane.recording import Recording
+from gateway.policy import identity, resolve
+from gateway.wire.call import Codec
+
+
+async def generate(gw: Gateway, ex: Exchange, record: Recording, codec: Codec) -> None:
+    """Serves one call; whatever it raises is answered and recorded by `lifecycle.run`."""
+    snap = gw.snapshot  # one configuration for the whole request
+    record.begin(codec.endpoint, snap)
+    caller = record.identified(identity.identify(snap.keys, ex.headers, gw.clock.wall_ns()))  # 401
+    call = record.parsed(codec.parse(await ex.body()))  # 400, 408, 413
+    plan = resolve.plan(snap, caller, call)  # 404
+    attempts = Attempts(gw, ex, record, snap, caller, call, codec)
+    upstream = await attempts.first_byte(plan)  # 502, 503, 504, or as sent
+    if upstream.reply.streaming:
+        await stream.relay(ex, record, call, upstream)
+    else:
+        unary.answer(ex, record, upstream)

@@ -1,0 +1,221 @@
+"""One request and its answer, as a handler sees them, wherever they came from.
+
+`Exchange` is what the server's protocol class fills and empties (`server.py`); `asgi.py` offers the same over ASGI. A handler reads
+`method`, `path`, `headers` and `await body(limit)`, and answers once: with `answer`, or with `start`, `send`… and `end`. What it
+writes goes to the transport at once; when the caller does not keep up, `source` (the upstream's connection) is paused until it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Protocol
+
+from gateway.errors import BodyTooLarge, GatewayError
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
+
+
+class Source(Protocol):
+    """What produces the bytes of a streamed answer and can be told to wait."""
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class Channel(Protocol):
+    """The connection below an exchange: what `Exchange` needs from the server."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def answered(self, exchange: Exchange) -> None:
+        """The last byte of the answer was written."""
+        ...
+
+    def wants_body(self, exchange: Exchange) -> None:
+        """The handler waits for the body: a caller that expects `100 Continue` is told to go on."""
+        ...
+
+    def date_line(self) -> bytes: ...
+
+
+class Exchange:
+    """See the module. `gone` is True once the caller left; everything written then is dropped."""
+
+    __slots__ = (
+        "_body",
+        "_chunked",
+        "_head_only",
+        "_waiter",
+        "answer_bytes",
+        "body_bytes",
+        "channel",
+        "close_after",
+        "complete",
+        "expects_continue",
+        "failure",
+        "finished",
+        "gone",
+        "headers",
+        "http_1_0",
+        "keep_alive",
+        "max_body",
+        "method",
+        "received_s",
+        "request_id",
+        "source",
+        "started",
+        "target",
+        "task",
+        "throttled",
+    )
+
+    def __init__(self, channel: Channel, received_s: float) -> None:
+        self.channel = channel
+        self.received_s = received_s
+        self.method = b""
+        self.target = b""
+        self.headers: dict[bytes, bytes] = {}
+        self.request_id = ""
+        self.keep_alive = True
+        self.close_after = False
+        self.http_1_0 = False
+        self.expects_continue = False
+        self.complete = False
+        self.max_body = 0
+        self.body_bytes = 0
+        self.answer_bytes = 0
+        self.started = False
+        self.finished = False
+        self.gone = False
+        self.throttled = False
+        self.failure: GatewayError | None = None
+        self.source: Source | None = None
+        self.task: asyncio.Task[None] | None = None
+        self._body: list[bytes] = []
+        self._waiter: asyncio.Future[None] | None = None
+        self._chunked = False
+        self._head_only = False
+
+    @property
+    def path(self) -> bytes:
+        """The raw path: no query, no scheme and host (RFC 9112 §3.2.2 absolute form), never decoded."""
+        path = self.target.partition(b"?")[0]
+        if path[:1] != b"/" and b"://" in path:
+            path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
+        return path
+
+    # -- the request --------------------------------------------------------------------------------------------------------------
+
+    async def body(self) -> bytes:
+        """The whole body. Raises `BodyTooLarge` over the limit and `SlowRequest` when it does not come in time."""
+        if not self.complete and self.failure is None:
+            self.channel.wants_body(self)
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        if self.failure is not None:
+            raise self.failure
+        body = self._body
+        return body[0] if len(body) == 1 else b"".join(body)
+
+    def receive(self, data: bytes) -> None:
+        """From the server: a part of the body."""
+        self.body_bytes += len(data)
+        if self.body_bytes > self.max_body:
+            self.fail(BodyTooLarge(f"the body is larger than the limit of {self.max_body} bytes"))
+        else:
+            self._body.append(data)
+
+    def received(self) -> None:
+        """From the server: the body is complete."""
+        self.complete = True
+        self._wake()
+
+    def fail(self, error: GatewayError) -> None:
+        """From the server: the body will not come, or not within its limits."""
+        if self.failure is None:
+            self.failure = error
+            self._body.clear()
+            self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # -- the answer ---------------------------------------------------------------------------------------------------------------
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """The whole answer in one write. A HEAD request gets its head only."""
+        head = self._head(status, headers)
+        head.append(b"content-length: %d\r\n\r\n" % len(body))
+        if self.method != b"HEAD":
+            head.append(body)
+        self.started = True
+        self.answer_bytes = len(body)
+        self._write(b"".join(head))
+        self._finish()
+
+    def start(self, status: int, headers: Headers) -> None:
+        """The head of a streamed answer: chunked, or ended by closing for HTTP/1.0 (RFC 9112 §6.3)."""
+        self.started = True
+        if self.http_1_0:
+            self.close_after = True
+        else:
+            self._chunked = True
+        head = self._head(status, headers)
+        if self._chunked:
+            head.append(b"transfer-encoding: chunked\r\n")
+        head.append(b"\r\n")
+        self._write(b"".join(head))
+
+    def send(self, data: bytes) -> None:
+        """A part of a streamed answer; never empty."""
+        self.answer_bytes += len(data)
+        if self._chunked:
+            self._write(b"%x\r\n%b\r\n" % (len(data), data))
+        else:
+            self._write(data)
+
+    def end(self) -> None:
+        """The end of a streamed answer."""
+        if self._chunked:
+            self._write(b"0\r\n\r\n")
+        self._finish()
+
+    def throttle(self) -> None:
+        """From the server: the caller does not keep up."""
+        self.throttled = True
+        if self.source is not None:
+            self.source.pause_reading()
+
+    def unthrottle(self) -> None:
+        """From the server: the caller caught up."""
+        self.throttled = False
+        if self.source is not None:
+            self.source.resume_reading()
+
+    def _head(self, status: int, headers: Headers) -> list[bytes]:
+        head = [STATUS_LINES[status], self.channel.date_line()]
+        for name, value in headers:
+            head += (name, b": ", value, b"\r\n")
+        if self.close_after or not self.keep_alive or not self.complete:
+            self.close_after = True
+            head.append(b"connection: close\r\n")
+        elif self.http_1_0:
+            head.append(b"connection: keep-alive\r\n")
+        return head
+
+    def _write(self, data: bytes) -> None:
+        if not self.gone:
+            self.channel.write(data)
+
+    def _finish(self) -> None:
+        self.finished = True
+        self.source = None
+        self._body.clear()
+        self.channel.answered(self)

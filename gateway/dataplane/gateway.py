@@ -1,0 +1,119 @@
+"""What a worker serves with: the snapshot, the backends, the journal and the clock, held in one object for the handlers.
+
+Nothing here decides anything. `reload` swaps the snapshot by one assignment; a request keeps the one it began with.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from email.utils import formatdate
+from random import Random
+from typing import TYPE_CHECKING, Protocol
+
+from gateway.backends.base import Backend
+from gateway.clock import Clock
+from gateway.config.snapshot import Snapshot
+from gateway.store.journal import Journal
+from gateway.store.records import RequestIds
+
+if TYPE_CHECKING:
+    from gateway.dataplane.server import ServerConnection
+
+
+class BugLog(Protocol):
+    """Where an unexpected exception is told: the request's id and the traceback, never content."""
+
+    def bug(self, request_id: str, error: BaseException) -> None: ...
+
+
+class Gateway:
+    """One worker's data plane. Built by `runtime`; belongs to one event loop."""
+
+    __slots__ = (
+        "_salts",
+        "_secret",
+        "backends",
+        "bugs",
+        "clock",
+        "connections",
+        "date_line",
+        "draining",
+        "http_errors",
+        "ids",
+        "in_flight",
+        "journal",
+        "loaded_s",
+        "random",
+        "snapshot",
+        "streams",
+    )
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        backends: Mapping[str, Backend],
+        journal: Journal,
+        ids: RequestIds,
+        clock: Clock,
+        random: Random,
+        secret: bytes,
+        bugs: BugLog,
+    ) -> None:
+        self.snapshot = snapshot
+        self.loaded_s = clock.wall_ns() // 10**9
+        self.backends = backends
+        self.journal = journal
+        self.ids = ids
+        self.clock = clock
+        self.random = random
+        self.bugs = bugs
+        self.connections: set[ServerConnection] = set()
+        self.draining = False
+        self.in_flight = 0
+        self.streams = 0
+        self.http_errors: dict[str, int] = {}
+        self.date_line = b""
+        self._secret = secret
+        self._salts: dict[tuple[str, str], bytes] = {}
+        self.tick(clock.monotonic_s())
+
+    def reload(self, snapshot: Snapshot, backends: Mapping[str, Backend]) -> None:
+        """Serves with a new snapshot from the next request on. Backends no longer used let their requests end."""
+        old = self.backends
+        self.backends = backends
+        self.snapshot = snapshot
+        self.loaded_s = self.clock.wall_ns() // 10**9
+        self._salts.clear()
+        for name, backend in old.items():
+            if backends.get(name) is not backend:
+                backend.close()
+
+    def tick(self, now: float) -> None:
+        """Called about four times a second with the loop's time: every deadline, the date header."""
+        self.date_line = b"date: %b\r\n" % formatdate(self.clock.wall_ns() / 1e9, usegmt=True).encode("ascii")
+        for connection in list(self.connections):
+            connection.tick(now)
+        for backend in self.backends.values():
+            backend.tick(now)
+
+    def salt(self, tenant: str, own: str) -> bytes:
+        """The `cache_salt` (JSON) that keeps a tenant's prefix-cache entries apart from every other's.
+
+        HMAC-SHA256 over the tenant and the caller's `own` salt, each with its length, so that no pair of values collides with another
+        (vLLM issue 44701 shows what happens otherwise).
+        """
+        salt = self._salts.get((tenant, own))
+        if salt is None:
+            message = b"%d:%b%d:%b" % (len(tenant), tenant.encode(), len(own), own.encode())
+            digest = hmac.new(self._secret, message, hashlib.sha256).digest()
+            salt = b'"%b"' % base64.urlsafe_b64encode(digest).rstrip(b"=")
+            if not own:  # a caller's own salts are without bound, so they are not kept
+                self._salts[tenant, own] = salt
+        return salt
+
+    def count_http_error(self, reason: str) -> None:
+        """A connection that broke the protocol before it became a request: counted, since it leaves no record."""
+        self.http_errors[reason] = self.http_errors.get(reason, 0) + 1

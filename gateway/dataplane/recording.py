@@ -1,0 +1,140 @@
+"""A request's record while it lives: filled step by step, opened before a backend is called, closed before the last byte leaves."""
+
+from __future__ import annotations
+
+from gateway.config.snapshot import Caller, ModelRoute, Snapshot
+from gateway.dataplane.exchange import Exchange
+from gateway.dataplane.gateway import Gateway
+from gateway.errors import CallerError, Draining, GatewayError, StoreUnavailable, UpstreamRejected
+from gateway.store.records import Attempt, Opened, Record
+from gateway.wire import trace
+from gateway.wire.call import Call
+from gateway.wire.usage import Usage
+
+CALLER_ID_HEADERS = (b"x-request-id", b"x-client-request-id")
+MAX_CALLER_ID_CHARS = 128
+
+
+class Recording:
+    """Writes one `Record`. `close` and its kin may be called again: the first one counts."""
+
+    __slots__ = ("_closed", "_ex", "_gw", "_opened", "id", "row")
+
+    def __init__(self, gw: Gateway, ex: Exchange) -> None:
+        started_ns = gw.clock.wall_ns()
+        self.id = gw.ids.next(started_ns)
+        self.row = Record(id=self.id, started_ns=started_ns)
+        self._gw = gw
+        self._ex = ex
+        self._opened = False
+        self._closed = False
+        headers = ex.headers
+        for name in CALLER_ID_HEADERS:
+            if name in headers:
+                self.row.caller_request_id = trace.caller_id(headers[name])
+                break
+        if b"traceparent" in headers:
+            self.row.traceparent = trace.parent(headers[b"traceparent"])
+
+    # -- what each step learned; each returns its argument so that the path reads as a line -----------------------------------------
+
+    def begin(self, endpoint: str, snap: Snapshot) -> None:
+        self.row.endpoint = endpoint
+        self.row.snapshot = snap.digest
+
+    def identified(self, caller: Caller) -> Caller:
+        self.row.tenant = caller.tenant.name
+        self.row.key = caller.key
+        return caller
+
+    def parsed(self, call: Call) -> Call:
+        row = self.row
+        row.alias = call.alias
+        row.stream = call.stream
+        if call.end_user is not None:
+            row.end_user = call.end_user
+        return call
+
+    def routed(self, route: ModelRoute) -> None:
+        """The route tried now."""
+        self.row.backend = route.backend
+        self.row.served_model = route.served_model
+
+    def open(self) -> None:
+        """Before a backend is called. Raises `StoreUnavailable` when the journal cannot take it: nothing is served unrecorded."""
+        if self._opened:
+            return
+        journal = self._gw.journal
+        if not journal.accepts_new:
+            raise StoreUnavailable("the journal's disk is full: nothing is served unrecorded")
+        row = self.row
+        journal.open(
+            Opened(
+                row.id,
+                row.started_ns,
+                row.tenant,
+                row.key,
+                row.endpoint,
+                row.alias,
+                row.backend,
+                row.snapshot,
+                row.stream,
+            )
+        )
+        self._opened = True
+
+    def attempted(self, attempt: Attempt) -> None:
+        self.row.attempts.append(attempt)
+
+    def used(self, usage: Usage | None) -> None:
+        """Usage as last known; None leaves what is known."""
+        if usage is not None:
+            row = self.row
+            row.input_tokens = usage.input_tokens
+            row.cached_input_tokens = usage.cached_input_tokens
+            row.output_tokens = usage.output_tokens
+            row.reasoning_tokens = usage.reasoning_tokens
+
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the request began to arrive."""
+        return (self._gw.clock.monotonic_s() - self._ex.received_s) * 1e3
+
+    def at_ms(self, monotonic_s: float) -> float:
+        """The same for a moment of the monotonic clock."""
+        return (monotonic_s - self._ex.received_s) * 1e3
+
+    def answer_headers(self, content_type: bytes) -> list[tuple[bytes, bytes]]:
+        """The headers of every answer: content type, our id, and beside it the caller's own."""
+        headers = [(b"content-type", content_type), (b"x-request-id", self.id.encode("ascii"))]
+        if self.row.caller_request_id:
+            headers.append((b"x-client-request-id", self.row.caller_request_id.encode("ascii")))
+        return headers
+
+    # -- the end: exactly once ------------------------------------------------------------------------------------------------------
+
+    def close(self, status: int, code: str, outcome: str, answer_bytes: int) -> None:
+        """Writes the record."""
+        if self._closed:
+            return
+        self._closed = True
+        row = self.row
+        row.status = status
+        row.code = code
+        row.outcome = outcome
+        row.total_ms = self.elapsed_ms()
+        row.body_bytes = self._ex.body_bytes
+        row.answer_bytes = answer_bytes
+        if self._opened:
+            self._gw.journal.close(row)
+        else:
+            self._gw.journal.add(row)
+
+    def failed(self, error: GatewayError, status: int, answer_bytes: int) -> None:
+        """Closes with an error: refused when it is the caller's or ours to refuse, failed when it is not."""
+        refused = isinstance(error, CallerError | UpstreamRejected | StoreUnavailable | Draining)
+        self.close(status, error.code, "refused" if refused else "failed", answer_bytes)
+
+    def ended(self) -> None:
+        """Whatever happened: a request that was not closed by now was left by its caller."""
+        if not self._closed:
+            self.close(499 if self._ex.started else 0, "cancelled", "cancelled", self._ex.answer_bytes)

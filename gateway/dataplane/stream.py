@@ -1,0 +1,58 @@
+"""An answer that is streamed: bytes pass as they come, without a task, a queue or a decoded frame in between.
+
+`Relay` (policy) decides what passes; this moves it. The upstream's socket is paused while the caller does not keep up.
+"""
+
+from __future__ import annotations
+
+from gateway.backends.http1 import EVENT_STREAM
+from gateway.dataplane.attempt import Upstream
+from gateway.dataplane.exchange import Exchange
+from gateway.dataplane.recording import Recording
+from gateway.errors import UpstreamError
+from gateway.policy.relay import Relay
+from gateway.wire import errors as wire_errors
+from gateway.wire.call import Call
+
+
+async def relay(ex: Exchange, record: Recording, call: Call, upstream: Upstream) -> None:
+    """Relays the stream to its end. A stream that breaks ends with an error frame, which official SDKs raise on; a caller that leaves
+    cancels this, and with it the upstream.
+    """
+    passing = Relay(hide_usage=not call.asks_usage)
+    feed, send = passing.feed, ex.send
+
+    def sink(data: bytes) -> None:
+        out = feed(data)
+        if out:
+            send(out)
+
+    ex.start(200, record.answer_headers(upstream.reply.content_type or EVENT_STREAM))
+    connection = upstream.connection
+    ex.source = connection
+    if ex.throttled:
+        connection.pause_reading()
+    try:
+        await connection.pump(sink)
+    except UpstreamError as error:
+        upstream.broke(error)
+        record.used(passing.usage)
+        frame = wire_errors.frame(error)
+        if passing.mid_frame:
+            frame = b"\n\n" + frame
+        record.close(200, error.code, "failed", ex.answer_bytes + len(frame))
+        ex.send(frame)
+        ex.end()
+        return
+    finally:
+        record.used(passing.usage)
+        upstream.release()
+    rest = passing.finish()
+    if rest:
+        ex.send(rest)
+    record.used(passing.usage)
+    if passing.failed:  # told in band by the backend itself
+        record.close(200, "stream_broken", "failed", ex.answer_bytes)
+    else:
+        record.close(200, "ok", "answered", ex.answer_bytes)
+    ex.end()

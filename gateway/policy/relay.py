@@ -1,0 +1,89 @@
+"""A streamed reply: the backend's bytes in, the caller's bytes out.
+
+Frames (server-sent events) pass as they came and only whole, so that an error can always be told between two of them. A frame is
+decoded only when it names usage or an error: usage is kept for the record, and hidden where the gateway, not the caller, asked for it.
+Deciding is all this does; the data plane moves the bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from gateway.wire import sse, usage
+from gateway.wire.usage import Usage
+
+MAX_HELD_BYTES: Final = 1024 * 1024
+"""A frame longer than this is passed on before it is whole: nothing the gateway must read is that long."""
+
+
+class _Frame(msgspec.Struct):
+    choices: list[msgspec.Raw] | None = None
+
+
+_decode: Final = msgspec.json.Decoder(_Frame).decode
+
+
+class Relay:
+    """One stream. `feed` any cut of it, then `finish` once; what comes out does not depend on the cut.
+
+    - `usage`: the last usage seen, or None.
+    - `failed`: the backend told an error in band.
+    - `mid_frame`: the caller has seen a part of a frame only.
+    """
+
+    __slots__ = ("_held", "failed", "hide_usage", "mid_frame", "usage")
+
+    def __init__(self, hide_usage: bool) -> None:
+        self.hide_usage = hide_usage
+        self.usage: Usage | None = None
+        self.failed = False
+        self.mid_frame = False
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """What the caller may have of `data` and of what was held before; b"" when nothing."""
+        if self._held:
+            data = self._held + data
+            self._held = b""
+        if not data.endswith(b"\n\n"):
+            end = sse.end_of_frames(data)
+            if len(data) - end > MAX_HELD_BYTES:
+                self.mid_frame = True
+                return data
+            self._held = data[end:]
+            data = data[:end]
+            if not data:
+                return b""
+        self.mid_frame = False
+        if b'"usage"' in data or b'"error"' in data:
+            return self._read(data)
+        return data
+
+    def finish(self) -> bytes:
+        """The upstream ended cleanly: what is left to send."""
+        rest, self._held = self._held, b""
+        return self._read(rest) if rest else b""
+
+    def _read(self, data: bytes) -> bytes:
+        kept = []
+        for frame in sse.frames(data):
+            payload = sse.data(frame) or b""
+            stated = usage.from_frame(payload) if b'"usage"' in payload else None
+            if stated is not None:
+                self.usage = stated
+                if self.hide_usage and _is_only_usage(payload):
+                    continue
+            elif payload.startswith(b'{"error"'):
+                self.failed = True
+            kept.append(frame)
+        return b"".join(kept)
+
+
+def _is_only_usage(payload: bytes) -> bool:
+    """OpenAI's extra frame: no choices, only usage. Backends that put usage into their last choice say it unasked: that stays."""
+    try:
+        return not _decode(payload).choices
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False

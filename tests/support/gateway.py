@@ -1,0 +1,184 @@
+"""A gateway's data plane in this process and on a real socket: everything of a worker but its process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+
+from gateway.backends import base
+from gateway.clock import SystemClock
+from gateway.config import snapshot as config_snapshot
+from gateway.config.archive import digest, encode
+from gateway.config.model import Config
+from gateway.dataplane.gateway import Gateway
+from gateway.dataplane.server import protocol_class
+from gateway.store import journal_read
+from gateway.store.journal import Journal
+from gateway.store.records import Record, RequestIds
+
+KEY = "lg-test-key-of-acme"
+OTHER_KEY = "lg-test-key-of-globex"
+
+
+def config(urls: dict[str, list[str]], models: dict[str, dict[str, Any]] | None = None, **server: Any) -> Config:
+    """A configuration with backends by name, models (by default `m` on the first backend, called `served` there), and two tenants:
+    acme may use everything, globex only `other/*`."""
+    first = next(iter(urls))
+    limits = {name: float(value) if name.endswith("_s") else value for name, value in server.pop("limits", {}).items()}
+    hashes = {key: hashlib.sha256(key.encode()).digest() for key in (KEY, OTHER_KEY)}
+    return msgspec.convert(
+        {
+            "server": {"limits": limits, **server},
+            "backends": {
+                name: {"kind": "vllm", "endpoints": [{"url": url} for url in found]} for name, found in urls.items()
+            },
+            "models": models or {"m": {"backend": first, "served_model": "served"}},
+            "tenants": {
+                "acme": {"models": ["*"], "keys": {"app": {"hash": hashes[KEY]}}},
+                "globex": {"models": ["other/*"], "keys": {"app": {"hash": hashes[OTHER_KEY]}}},
+            },
+        },
+        Config,
+        builtin_types=(bytes,),
+    )
+
+
+def build(found: Config, state_dir: Path) -> Gateway:
+    """A gateway over this configuration, with a journal in `state_dir`."""
+    backends = {
+        name: base.build(
+            name,
+            "vllm",
+            [end.url for end in backend.endpoints],
+            backend.api_key,
+            found.server.limits.connect_s,
+            found.server.retries.share,
+        )
+        for name, backend in found.backends.items()
+    }
+    clock = SystemClock()
+    return Gateway(
+        snapshot=config_snapshot.compile(found, digest(encode(found))),
+        backends=backends,
+        journal=Journal.create(state_dir, 0, clock, segment_bytes=2**20),
+        ids=RequestIds(b"\x00\x01\x02\x03\x04"),
+        clock=clock,
+        random=Random(7),
+        secret=b"test secret of 32 bytes, or some",
+        bugs=Bugs(),
+    )
+
+
+class Bugs:
+    """Keeps what was reported as a bug: tests want none."""
+
+    def __init__(self) -> None:
+        self.seen: list[BaseException] = []
+
+    def bug(self, request_id: str, error: BaseException) -> None:
+        self.seen.append(error)
+
+
+class ServerState:
+    """What uvicorn hands to a protocol class."""
+
+    def __init__(self) -> None:
+        self.connections: set[Any] = set()
+
+
+class Running:
+    """A gateway that listens on `port`."""
+
+    def __init__(self, gw: Gateway, server: asyncio.Server, state_dir: Path) -> None:
+        self.gw = gw
+        self.port: int = server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.state_dir = state_dir
+
+    async def raw(self, data: bytes) -> bytes:
+        """Sends bytes and returns all that comes back until the gateway closes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(data)
+            await writer.drain()
+            return await reader.read()
+        finally:
+            writer.close()
+
+    def records(self) -> list[Record]:
+        """Every record closed so far, in order."""
+        found = []
+        for directory in journal_read.directories(self.state_dir):
+            tail = journal_read.Tail(directory)
+            found += list(tail.drain())
+            tail.close()
+        return found
+
+
+@contextlib.asynccontextmanager
+async def serving(found: Config, state_dir: Path) -> AsyncIterator[Running]:
+    """Serves until the block ends; fails when a handler had a bug, or an exception was lost."""
+    gw = build(found, state_dir)
+    loop = asyncio.get_running_loop()
+    lost: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: lost.append(context))
+    state = ServerState()
+    made = protocol_class(gw)
+    server = await loop.create_server(lambda: made(None, state, None, loop), "127.0.0.1", 0)
+    ticking = asyncio.create_task(_tick(gw))
+    try:
+        yield Running(gw, server, state_dir)
+    finally:
+        ticking.cancel()
+        server.close()
+        for connection in list(gw.connections):
+            connection.transport.abort()
+        for backend in gw.backends.values():
+            backend.close()
+        await asyncio.sleep(0)
+        await server.wait_closed()
+        gw.journal.stop()
+        loop.set_exception_handler(None)
+    assert not gw.bugs.seen, gw.bugs.seen  # type: ignore[attr-defined]
+    assert not lost, lost
+
+
+async def _tick(gw: Gateway) -> None:
+    while True:
+        await asyncio.sleep(0.02)
+        gw.tick(gw.clock.monotonic_s())
+
+
+def post(
+    body: bytes | dict[str, Any],
+    *,
+    key: str = KEY,
+    path: str = "/v1/chat/completions",
+    extra: bytes = b"",
+    close: bool = True,
+) -> bytes:
+    """A request's bytes."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return (
+        b"POST %b HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\ncontent-type: application/json\r\n%b%bcontent-length: %d\r\n\r\n%b"
+        % (
+            path.encode(),
+            key.encode(),
+            b"connection: close\r\n" if close else b"",
+            extra,
+            len(data),
+            data,
+        )
+    )
+
+
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+STREAM = {**CHAT, "stream": True}

@@ -1,0 +1,32 @@
+"""Running a test's coroutine on the loop the product runs on, bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import uvloop
+
+T = TypeVar("T")
+LIMIT_S = 30.0
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """What `main` returns; TimeoutError after half a minute, so that a hang is a failure with a trace."""
+
+    async def bounded() -> T:
+        return await asyncio.wait_for(main, LIMIT_S)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(bounded())
+
+
+async def until(condition: Any, what: str, limit_s: float = 10.0) -> None:
+    """Waits, looking every few milliseconds, until `condition()` holds."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + limit_s
+    while not condition():
+        if loop.time() > end:
+            raise AssertionError(f"not within {limit_s} s: {what}")
+        await asyncio.sleep(0.005)
