@@ -12,11 +12,11 @@ Only before the first byte has reached the caller, never after.
     UpstreamRejected           no: it would be refused again                                         no
     anything else              no: it is ours, the caller's, or came after the first byte            no
 
-ConnectFailed on a connection that had been used before is no failure yet: the endpoint closed it while we wrote, which it
-may (RFC 9112 §9.3.1), so the request goes out once more at once, on a fresh one and outside the budget.
+ConnectFailed on a connection that had been used before is no failure yet: the endpoint closed it while we wrote, which
+it may (RFC 9112 §9.3.1), so the request goes out once more at once, on a fresh one and outside the budget.
 
-Retries on one backend draw on a budget that is a share of traffic, so that they cannot multiply an outage. A fallback does
-not: each request visits each route at most once, and a backend that is down needs all of its traffic to go on.
+Retries on one backend draw on a budget that is a share of traffic, so that they cannot multiply an outage. A fallback
+does not: each request visits each route at most once, and a backend that is down needs all of its traffic to go on.
 """
 
 from __future__ import annotations
@@ -109,9 +109,9 @@ def decide(
 ) -> Next:
     """What follows a failed attempt; asks `budget` only when a retry is otherwise right.
 
-    `attempt_no` counts this backend's attempts from 1; one made again on a fresh connection keeps its number and comes with
-    `reused_connection` false. `endpoints_left` are this backend's endpoints in service and not yet tried, `routes_left` the
-    fallbacks not yet tried, `left_s` the time to the request's deadline. `draw` is uniform in [0, 1).
+    `attempt_no` counts this backend's attempts from 1; one made again on a fresh connection keeps its number and comes
+    with `reused_connection` false. `endpoints_left` are this backend's endpoints in service and not yet tried,
+    `routes_left` the fallbacks not yet tried, `left_s` the time to the request's deadline. `draw` is uniform in [0, 1).
     """
     if first_byte_sent:
         return Next("give_up", 0.0, "first_byte_sent")

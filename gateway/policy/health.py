@@ -87,7 +87,7 @@ def after(health: Health, event: Event, now_s: float, rules: Rules) -> Health:
 
 
 def event_of(error: GatewayError | None) -> Event | None:
-    """What an attempt's end says of its endpoint; None for nothing: a full one is not ill, and our own errors are ours."""
+    """What an attempt's end says of its endpoint; None for nothing: a full one is not ill, our errors are ours."""
     if error is None or isinstance(error, UpstreamRejected):
         return "succeeded"
     if isinstance(error, ConnectFailed):

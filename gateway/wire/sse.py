@@ -73,8 +73,7 @@ def frames(stream: bytes) -> Iterator[bytes]:
 
 
 def end_of_frames(stream: bytes) -> int:
-    """The length of the beginning of `stream` that surely holds whole frames only: all up to its last blank line; 0
-    when none ends.
+    """How many bytes of `stream` are whole frames: up to its last blank line; 0 when there is none.
 
     As in `Splitter`, a CR at the very end does not end anything yet.
     """
@@ -118,15 +117,3 @@ def _ends(held: bytes | bytearray, search: int) -> Iterator[int]:
     for end in _END.finditer(held, search):
         if end.end() < len(held) or not held.endswith(b"\r"):
             yield end.end()
-
-
-def end_of_frames(held: bytes) -> int:
-    """How many bytes of `held` are whole frames: the end of the last one that surely ends in it; 0 when none does."""
-    if b"\r" not in held:
-        at = held.rfind(b"\n\n")
-        return 0 if at < 0 else at + 2
-    end = 0
-    for found in _END.finditer(held):
-        if found.end() < len(held) or not held.endswith(b"\r"):
-            end = found.end()
-    return end
