@@ -1,0 +1,144 @@
+"""Lockgate as it is measured: `python -m gateway serve` on a configuration written here, everything of a release on."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import random
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench import bodies
+from tests.bench.lab import Lab, Target
+from tests.bench.processes import SERVER_CORE, BenchError, command_line, free_port, running, tree, wait_for_line
+
+ROOT = Path(__file__).parents[2]
+TENANTS = ("acme", "globex")
+SUMMARY = {
+    "command": "python -m gateway serve --config DIR --port P --state-dir D, one worker unless said otherwise",
+    "on": [
+        "journal (open and close entry of every request)",
+        "metrics and access log derived from it (the log goes to a file)",
+        "key look-up, model permission, balancing, health checks, retries, deadlines, usage of every answer",
+        "the body is rewritten, since the alias differs from the served model",
+        "streams ask the upstream for usage and hide it from the caller",
+    ],
+    "off": ["TLS", "nothing of this version is switched off; guardrails, meters and the record store come later"],
+    "backend": "kind vllm, one endpoint: the mock upstream",
+    "tenants": f"{len(TENANTS)}, with 5 keys each (the 100,000-key rows: 100 tenants with 1,000 each)",
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """How big the configuration is."""
+
+    tenants: int = len(TENANTS)
+    keys_per_tenant: int = 5
+    models: int = 1
+
+
+@dataclass(frozen=True)
+class Config:
+    """A written configuration folder, with the secrets that open it and the aliases it serves."""
+
+    folder: Path
+    keys: Path  # one secret a line
+    models: Path  # one alias a line
+    first_key: str
+    first_model: str
+
+
+def secret(tenant: int, key: int) -> str:
+    """A key as long as a real one, the same in every run."""
+    return "lg-" + hashlib.sha256(f"{tenant}/{key}".encode()).hexdigest()[:40]
+
+
+def write_config(lab: Lab, size: Size, *, endpoints: Sequence[str] = ()) -> Config:
+    """YAML for the few things, JSON lines for the many; the lines for the load generator are in random order.
+
+    `endpoints` are the model servers' addresses, the mock upstream's when left out.
+    """
+    endpoints = endpoints or [f"http://127.0.0.1:{lab.upstream_port}"]
+    folder = lab.path("config")
+    folder.mkdir()
+    tenants = [
+        TENANTS[number] if size.tenants <= len(TENANTS) else f"tenant-{number:03d}" for number in range(size.tenants)
+    ]
+    aliases = [bodies.ALIAS] if size.models == 1 else [f"model-{number:05d}" for number in range(size.models)]
+    (folder / "lockgate.yaml").write_text(
+        json.dumps(  # JSON is YAML
+            {
+                "server": {"ops": f"127.0.0.1:{free_port()}"},
+                "backends": {
+                    "mock": {
+                        "kind": "vllm",
+                        "endpoints": [{"url": url} for url in endpoints],
+                        "api_key": "sk-upstream",
+                    }
+                },
+                "tenants": {name: {"models": [bodies.ALIAS, "model-*"]} for name in tenants},
+                "telemetry": {"access_log": True},
+            },
+            indent=1,
+        )
+    )
+    (folder / "models.jsonl").write_text(
+        _lines({"name": alias, "backend": "mock", "served_model": bodies.SERVED_MODEL} for alias in aliases)
+    )
+    secrets = [
+        (name, f"key-{k:04d}", secret(t, k)) for t, name in enumerate(tenants) for k in range(size.keys_per_tenant)
+    ]
+    (folder / "keys.jsonl").write_text(
+        _lines(
+            {"tenant": tenant, "key": key, "hash": "sha256:" + hashlib.sha256(value.encode()).hexdigest()}
+            for tenant, key, value in secrets
+        )
+    )
+    shuffled = random.Random(7)
+    keys, models = lab.path("keys.txt"), lab.path("models.txt")
+    values = [value for _, _, value in secrets]
+    shuffled.shuffle(values)
+    shuffled.shuffle(aliases)
+    keys.write_text("\n".join(values) + "\n")
+    models.write_text("\n".join(aliases) + "\n")
+    return Config(folder, keys, models, values[0], aliases[0])
+
+
+def _lines(entries: Iterable[dict[str, str]]) -> str:
+    return "".join(json.dumps(entry) + "\n" for entry in entries)
+
+
+@dataclass(frozen=True)
+class Started:
+    """A running gateway, and how long it took from the start of the process to the ready line."""
+
+    target: Target
+    ready_s: float
+
+    @property
+    def workers(self) -> list[int]:
+        """Process ids of the workers."""
+        found = [pid for pid in tree(self.target.pid)[1:] if "worker" in command_line(pid)]
+        if not found:
+            raise BenchError("no worker process found under the gateway")
+        return found
+
+
+@contextlib.contextmanager
+def serving(lab: Lab, config: Config, *, workers: int = 1, core: int | None = SERVER_CORE) -> Iterator[Started]:
+    if not (ROOT / "gateway" / "__main__.py").exists():
+        raise BenchError("this checkout has no `python -m gateway` yet")
+    port, log, state = free_port(), lab.path("lockgate.log"), lab.path("state")
+    command: list[str | Path] = [sys.executable, "-m", "gateway", "serve", "--config", config.folder]
+    command += ["--port", str(port), "--state-dir", state, "--workers", str(workers)]
+    began = time.perf_counter()
+    with running(command, core=core, log=log, cwd=ROOT) as process:
+        wait_for_line(process, log, "ready ")
+        ready_s = time.perf_counter() - began
+        headers = [f"Authorization: Bearer {config.first_key}"]
+        yield Started(Target("lockgate", port, process.pid, headers, config.first_model), ready_s)

@@ -1,0 +1,39 @@
+"""The measurements, by what they need running. `PARTS` is the order in which a full run does them.
+
+Each takes the Lab and returns what it found by key of rows.py; a BenchError says why there is nothing to find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tests.bench.lab import Lab
+from tests.bench.measures import cpu, latency, memory, peers, prefix, scale, startup
+from tests.bench.rows import Measured
+
+Measurement = Callable[[Lab], Mapping[str, Measured]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows that are measured together, because their ratios need one run or one set of servers."""
+
+    keys: tuple[str, ...]
+    measure: Measurement
+
+
+PARTS: tuple[Part, ...] = (
+    Part(("import_ms",), startup.measure_import),
+    Part(("ready_s",), startup.measure_ready),
+    Part(("unary_cpu_x_nginx",), cpu.measure_unary),
+    Part(("stream_chunk_cpu_x_nginx",), cpu.measure_stream),
+    Part(("body_1mb_cpu_x_nginx",), cpu.measure_images),
+    Part(("added_p50_ms", "added_p99_ms"), latency.measure),
+    Part(("worker_idle_mb", "streams_5000_mb"), memory.measure),
+    Part(("keys_100k_ready_s", "keys_100k_cpu_ratio"), scale.measure_keys),
+    Part(("two_workers_cpu_ratio",), scale.measure_workers),
+    Part(("prefix_hit_rate_gain",), prefix.measure),
+    Part(("litellm_cpu_x_us",), peers.measure_litellm),
+    Part(("sglang_router_cpu_x_us",), peers.measure_sglang_router),
+)
