@@ -3,13 +3,15 @@ one only when it is used, so that starting stays fast and a distribution can add
 
     [project.entry-points."lockgate.commands"]
     check = "gateway.cli.check:check"        # a click command or group
+
+The commands of this distribution are also listed here: reading the metadata of all installed distributions takes longer
+than the rest of the start, and a source tree that is not installed has none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, entry_points, version
 
 import click
 
@@ -19,17 +21,17 @@ GROUP = "lockgate.commands"
 OWN: Mapping[str, str] = {
     name: f"gateway.cli.{name}:{name}" for name in ("check", "demo", "fake", "journal", "keys", "serve")
 }
-"""The commands of this distribution, for `python -m gateway` in a source tree that is not installed."""
+"""The commands of this distribution; a test holds them equal to its entry points."""
 
 
 class _Commands(click.Group):
     """A group whose commands are imported on use; a `ConfigError` in one of them is a message and exit code 1."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(_targets())
+        return sorted({**_entry_points(), **OWN})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        target = _targets().get(cmd_name)
+        target = OWN.get(cmd_name) or _entry_points().get(cmd_name)
         return None if target is None else _imported(cmd_name, target)
 
     def invoke(self, ctx: click.Context) -> object:
@@ -39,8 +41,10 @@ class _Commands(click.Group):
             raise click.ClickException(str(error)) from error
 
 
-def _targets() -> dict[str, str]:
-    return {**OWN, **{point.name: point.value for point in entry_points(group=GROUP)}}
+def _entry_points() -> dict[str, str]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point.value for point in entry_points(group=GROUP)}
 
 
 def _imported(name: str, target: str) -> click.Command:
@@ -65,6 +69,8 @@ def _unavailable(name: str, reason: str) -> click.Command:
 def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         click.echo(f"lockgate {version('lockgate')}")
     except PackageNotFoundError:

@@ -64,9 +64,9 @@ class Shaper:
         return None if value is _WRONG else value
 
     def _value(self, kind: Any, node: Node, path: Path) -> Any:
-        bare, extra = _bare(kind)
-        if get_origin(bare) in (Union, UnionType):
-            members = get_args(bare)
+        inner, extra = bare(kind)
+        if get_origin(inner) in (Union, UnionType):
+            members = get_args(inner)
             if node.value is None and NoneType in members:
                 return None
             structs = [member for member in members if isinstance(member, type) and issubclass(member, Struct)]
@@ -76,13 +76,13 @@ class Shaper:
             if len(rest) == 1:
                 return self._value(rest[0], node, path)
             return self._leaf(kind, node, path, extra)
-        if isinstance(bare, type) and issubclass(bare, Struct):
-            return self._struct(bare, node, path, {})
-        if get_origin(bare) is dict:
-            key_kind, item_kind = get_args(bare)
+        if isinstance(inner, type) and issubclass(inner, Struct):
+            return self._struct(inner, node, path, {})
+        if get_origin(inner) is dict:
+            key_kind, item_kind = get_args(inner)
             return self._map(key_kind, item_kind, node, path)
-        if get_origin(bare) is tuple:
-            return self._list(kind, get_args(bare)[0], node, path, extra)
+        if get_origin(inner) is tuple:
+            return self._list(kind, get_args(inner)[0], node, path, extra)
         return self._leaf(kind, node, path, extra)
 
     def _struct(self, kind: type[Struct], node: Node, path: Path, tag: dict[str, str]) -> Any:
@@ -134,7 +134,7 @@ class Shaper:
         built = {}
         wrong = False
         for key, child in members.items():
-            name = self._leaf(key_kind, _at_key(node, key), (*path, key), _bare(key_kind)[1])
+            name = self._leaf(key_kind, _at_key(node, key), (*path, key), bare(key_kind)[1])
             value = self._value(kind, child, (*path, key))
             wrong = wrong or name is _WRONG or value is _WRONG
             built[name] = value
@@ -200,7 +200,7 @@ def nearest(word: str, known: list[str]) -> str:
     return f"known: {listed}" if known else "there are none"
 
 
-def _bare(kind: Any) -> tuple[Any, dict[str, str]]:
+def bare(kind: Any) -> tuple[Any, dict[str, str]]:
     """The type without its annotations, and what `model._unit` says about it."""
     if get_origin(kind) is not Annotated:
         return kind, {}
