@@ -18,6 +18,7 @@ from tests.bench.processes import SERVER_CORE, BenchError, command_line, free_po
 
 ROOT = Path(__file__).parents[2]
 TENANTS = ("acme", "globex")
+WORKER_MODULE = "gateway.runtime.worker"
 SUMMARY = {
     "command": "python -m gateway serve --config DIR --port P --state-dir D, one worker unless said otherwise",
     "on": [
@@ -123,7 +124,7 @@ class Started:
     @property
     def workers(self) -> list[int]:
         """Process ids of the workers."""
-        found = [pid for pid in tree(self.target.pid)[1:] if "worker" in command_line(pid)]
+        found = [pid for pid in tree(self.target.pid)[1:] if WORKER_MODULE in command_line(pid)]
         if not found:
             raise BenchError("no worker process found under the gateway")
         return found
