@@ -42,7 +42,7 @@ $(PREVIOUS)/locked: $(LOCKS)/openai-previous.txt
 
 system-deps: ## Debian packages that some tests and the bench use (root)
 	apt-get update -q
-	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends nginx-light
+	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends nginx gcc libc6-dev
 
 ## --- use ------------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +23,7 @@ def _run(*command: str) -> tuple[int, str]:
     done = subprocess.run(
         [str(Path(sys.executable).with_name(command[0])), *command[1:]],
         cwd=ROOT,
+        env={**os.environ, "VLLM_API_KEY": "a-secret"},
         capture_output=True,
         text=True,
         check=False,
@@ -96,8 +99,17 @@ def test_the_model_that_vllm_serves_is_the_one_the_gateway_asks_for(services: di
     assert served in config["models"]
 
 
-def test_the_configuration_of_the_compose_file_passes_lockgate_check() -> None:
-    code, said = _run("lockgate", "check", "deploy/config")
+def test_the_configuration_of_the_compose_file_lacks_only_a_key(tmp_path: Path) -> None:
+    shutil.copytree(DEPLOY / "config", tmp_path / "config")
+    code, said = _run("lockgate", "check", str(tmp_path / "config"))
+    assert code == 1
+    assert "1 doubt:" in said
+    assert "has no keys" in said
+
+    code, said = _run("lockgate", "keys", "new", "--tenant", "app", "--key", "first")
+    [line] = [line.strip() for line in said.splitlines() if line.strip().startswith('{"tenant"')]
+    (tmp_path / "config" / "keys.jsonl").write_text(line + "\n")
+    code, said = _run("lockgate", "check", str(tmp_path / "config"))
     assert code == 0, said
 
 
