@@ -39,8 +39,8 @@ VARIABLES: Mapping[str, str] = {
 MAX_YAML_BYTES = 16_000_000
 MAX_LINES_BYTES = 256_000_000
 MAX_FILES = 1_000
-MAX_SHOWN = 50
-"""How many problems one error lists; the rest is counted."""
+MAX_PROBLEMS = 50
+"""How many problems one error lists; reading ends there."""
 
 
 class Loaded(NamedTuple):
@@ -72,6 +72,10 @@ def load_with_places(
             gc.enable()
 
 
+class _Enough(Exception):
+    """More problems than anyone reads at once."""
+
+
 class _Loading:
     """One load: what was read so far, and the problems so far."""
 
@@ -80,10 +84,21 @@ class _Loading:
         self.places = Places()
         self.problems: list[str] = []
         self.shaper = Shaper(environ, lambda path, node, message: self._problem(node.place, path, message))
+        self.unread = False
+        """A YAML file could not be read, so what seems missing may be in it."""
         self.sections = {info.encode_name: Node({}, "", 0) for info in msgspec.structs.fields(Config)}
         self.places.root.value.update(self.sections)
 
     def load(self, directory: Path, overrides: Overrides) -> Loaded:
+        try:
+            config = self._config(directory, overrides)
+        except _Enough:
+            raise ConfigError("\n".join([*self.problems, "… and more"])) from None
+        if self.problems:
+            raise ConfigError("\n".join(self.problems))
+        return Loaded(config, self.places)
+
+    def _config(self, directory: Path, overrides: Overrides) -> Config:
         yaml_files, line_files = _files(directory)
         for path in yaml_files:
             self._read_yaml(path)
@@ -92,14 +107,14 @@ class _Loading:
             self._read_lines(path, config or Config())
         config = self._overridden(config or Config(), overrides)
         if not self.problems:  # what is missing a part would only bring more problems of the same cause
-            self.problems = [self.places.show(finding) for finding in review.problems(config)]
-        if self.problems:
-            more = len(self.problems) - MAX_SHOWN
-            raise ConfigError("\n".join(self.problems[:MAX_SHOWN] + ([f"… and {more} more"] if more > 0 else [])))
-        return Loaded(config, self.places)
+            for finding in review.problems(config):
+                self._problem(self.places.find(finding.path), *finding)
+        return config
 
-    def _problem(self, place: str, path: KeyPath, message: str) -> None:
-        self.problems.append(self.places.line(place, path, message))
+    def _problem(self, place: str, path: KeyPath, message: str, other: KeyPath | None = None) -> None:
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise _Enough
+        self.problems.append(self.places.line(place, path, message, other))
 
     def _read_yaml(self, path: Path) -> None:
         """Adds a file's entries to the sections."""
@@ -120,11 +135,13 @@ class _Loading:
     def _parsed(self, path: Path) -> Node | None:
         data = self._bytes(path, MAX_YAML_BYTES)
         try:
-            return None if data is None else nodes.from_yaml(data.decode(), path.name)
+            if data is not None:
+                return nodes.from_yaml(data.decode(), path.name)
         except UnicodeDecodeError as error:
             self._problem(f"{path.name}:{error.object[: error.start].count(10) + 1}", (), "not UTF-8 text")
         except Unreadable as error:
             self._problem(f"{path.name}:{error.line}", (), error.message)
+        self.unread = True
         return None
 
     def _merge(self, name: str, section: Node) -> None:
@@ -156,7 +173,7 @@ class _Loading:
             path = ("tenants", tenant_name, "keys", name)
             tenant = config.tenants.get(tenant_name)
             if tenant is None:
-                if tenant_name not in known:
+                if tenant_name not in known and not self.unread:
                     problem = f"there is no tenant {units.shown(tenant_name)}; {nearest(tenant_name, list(known))}"
                     self._problem(place, ("tenant",), problem)
             elif tenant.keys.setdefault(name, key) is not key:
@@ -173,6 +190,9 @@ class _Loading:
                 self.places.lines[path] = f"{file}:{line}"
 
     def _bytes(self, path: Path, most: int) -> bytes | None:
+        if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
+            self._problem(path.name, (), "not a file")
+            return None
         try:
             with path.open("rb") as file:
                 data = file.read(most + 1)

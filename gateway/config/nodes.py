@@ -60,7 +60,8 @@ class Node:
 
     def key_place(self, key: str) -> str:
         """Where a key of this dict stands (its value's file: a merged dict has parts from several)."""
-        return f"{self.value[key].file}:{self.key_lines.get(key, self.value[key].line)}"
+        node: Node = self.value[key]
+        return f"{node.file}:{self.key_lines[key]}" if key in self.key_lines else node.place
 
 
 def scalar(text: str) -> bool | int | float | str | None:
@@ -92,9 +93,9 @@ def from_yaml(text: str, file: str) -> Node:
 def from_json(text: str, file: str, line: int) -> Node:
     """One JSON value of a JSON-lines file: everything is on `line`."""
     try:
-        pairs = json.loads(text, object_pairs_hook=_Pairs)
+        pairs = json.loads(text, object_pairs_hook=_Pairs, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        problem = error.msg if isinstance(error, json.JSONDecodeError) else "a number too large or nested too deeply"
+        problem = error.msg if isinstance(error, json.JSONDecodeError) else "a number too large, or nested too deeply"
         raise Unreadable(line, f"not JSON: {problem}") from error
     return _json_node(pairs, file, line, 0)
 
@@ -115,7 +116,13 @@ def _json_node(value: Any, file: str, line: int, depth: int) -> Node:
         return Node(members, file, line, dict.fromkeys(members, line))
     if isinstance(value, list):
         return Node([_json_node(item, file, line, depth + 1) for item in value], file, line)
+    if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+        raise Unreadable(line, "half of a surrogate pair is not a character")
     return Node(value, file, line)
+
+
+def _refuse_constant(word: str) -> None:
+    raise json.JSONDecodeError(f"{word} is not JSON", word, 0)
 
 
 class _Builder:

@@ -35,6 +35,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
 }
 _SECRET_UNITS = ("secret", "url", "digest")
 _WRONG = object()
+_COMPARED = 1_000  # comparing takes some 30 µs a name
 
 
 def dotted(path: Path) -> str:
@@ -193,7 +194,8 @@ class Shaper:
 
 def nearest(word: str, known: list[str]) -> str:
     """What an error adds to an unknown word: the nearest known one, or all when there are few."""
-    close = difflib.get_close_matches(word[:80], known, n=1)
+    likely = known if len(known) <= _COMPARED else [name for name in known if name[:1] == word[:1]][:_COMPARED]
+    close = difflib.get_close_matches(word[:80], likely, n=1)
     if close:
         return f"did you mean {close[0]}?"
     listed = ", ".join(sorted(known)[:20]) + (", …" if len(known) > 20 else "")

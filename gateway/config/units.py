@@ -23,7 +23,7 @@ _SOCKET_PATH_BYTES = 107
 """The longest path of a unix socket on Linux (`sun_path`, 108 bytes with its end)."""
 
 ENV_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_SECRETS = re.compile(r"\b(lg|sk|pk|hf|gh[a-z])([-_])[A-Za-z0-9_\-]{12,}|[A-Za-z0-9_\-+/=]{40,}")
+_SECRETS = re.compile(r"\b(lg|sk|pk|hf|gh[a-z])([-_])[A-Za-z0-9_\-]{12,}|[A-Za-z0-9_+=]{36,}")
 
 
 class Address(NamedTuple):
