@@ -1,0 +1,133 @@
+"""The state directory: who holds it, and where things are in it.
+
+STATE/lock                   held by flock while a gateway or one of its workers runs
+STATE/snapshots/             archived configurations (gateway.config.archive)
+STATE/journal/               the workers' journals (gateway.store)
+STATE/secret                 what the tenants' cache salts are made with
+STATE/run/gateway.json       addresses of the running gateway, for commands and tests
+STATE/run/NAME-VERSION.sock  a child's listening socket
+STATE/run/NAME.log           what that child printed (.1: before that)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from gateway.runtime.failures import StartFailed
+
+LONGEST_SOCKET_PATH = 100
+"""Bytes in the path of a unix socket: the kernel takes 107, a little is left for the longest suffix."""
+
+
+class Addresses(msgspec.Struct, frozen=True):
+    """What `STATE/run/gateway.json` says: the supervisor's process id and the URLs it serves."""
+
+    pid: int
+    data: str
+    ops: str
+
+
+class StateDir:
+    """A state directory this process holds. `lock_fd` may be handed to workers: the lock lasts until the last holder
+    ends."""
+
+    def __init__(self, path: Path, lock_fd: int) -> None:
+        self.path = path
+        self.lock_fd = lock_fd
+        self.run = path / "run"
+        self._addresses = self.run / "gateway.json"
+
+    @classmethod
+    def take(cls, path: Path) -> StateDir:
+        """Creates `path` (mode 0700) when absent and locks it; raises `StartFailed` when it is taken or cannot be
+        written.
+
+        Workers share the lock, so after a supervisor was killed the directory stays taken until its workers have
+        drained: their journals are not recovered while they still write.
+        """
+        path = path.absolute()
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (path / "run").mkdir(mode=0o700, exist_ok=True)
+            lock_fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StartFailed(f"cannot use the state directory {path}: {error.strerror}") from error
+        try:
+            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(lock_fd, 20).decode("ascii", "replace").strip()
+            os.close(lock_fd)
+            raise StartFailed(
+                f"the state directory {path} is in use by another gateway (process {holder or 'unknown'} or its "
+                "workers); stop it, or give this one its own with --state-dir"
+            ) from None
+        os.ftruncate(lock_fd, 0)
+        os.write(lock_fd, f"{os.getpid()}\n".encode("ascii"))
+        if not (path / "secret").exists():
+            _write_whole(path / "secret", secrets.token_bytes(32))
+        return cls(path, lock_fd)
+
+    def publish(self, addresses: Addresses) -> None:
+        """Writes `run/gateway.json`."""
+        _write_whole(self._addresses, msgspec.json.encode(addresses) + b"\n")
+
+    def release(self) -> None:
+        """Forgets the published addresses and gives up the lock."""
+        with contextlib.suppress(FileNotFoundError):
+            self._addresses.unlink()
+        os.close(self.lock_fd)
+
+
+def published(path: Path) -> Addresses | None:
+    """The addresses of the gateway that runs on state directory `path`, None when none is published."""
+    try:
+        return msgspec.json.decode((path / "run" / "gateway.json").read_bytes(), type=Addresses)
+    except FileNotFoundError:
+        return None
+
+
+def secret(path: Path) -> bytes:
+    """32 random bytes that belong to the state directory: the same for every worker, and after a restart."""
+    return (path / "secret").read_bytes()
+
+
+def socket_path(state_dir: Path, name: str, version: str) -> Path:
+    """Where the child `name` of configuration `version` listens: `STATE/run/NAME-VERSION.sock`; supervisor and workers
+    agree on it.
+
+    The kernel takes only 107 bytes for such a path. Under a deep state directory the socket lies in a folder of the
+    system's temporary one instead, named by the user, under the path's digest.
+    """
+    path = state_dir.absolute() / "run" / f"{name}-{version}.sock"
+    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+        return path
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"lockgate-{os.getuid()}" / f"{digest}.sock"
+
+
+def make_socket_folder(path: Path) -> None:
+    """Makes the folder of a child's socket, readable by us alone; raises `StartFailed` when somebody else owns it."""
+    folder = path.parent
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o022:
+        raise StartFailed(f"the folder {folder} must belong to this user and be writable by no other")
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """A reader sees the old content or the new, never a part. Mode 0600."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(descriptor, content)
+    finally:
+        os.close(descriptor)
+    draft.replace(path)

@@ -1,0 +1,302 @@
+"""The supervisor: the process that `lockgate serve` starts, and the parent of all others.
+
+It holds the configuration, the sockets and the state directory; starts children and workers and replaces them when they
+end; follows the journals; serves the ops listener; reloads and drains. It handles no request. An exception in one of
+its jobs is logged and the job goes on: traffic must not end because a log line could not be written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from gateway.config import archive
+from gateway.config.model import Config, Overrides
+from gateway.config.units import split_address
+from gateway.errors import ConfigError
+from gateway.runtime import configuration, ops, resources, sockets, watch
+from gateway.runtime.children import Children
+from gateway.runtime.control_channel import Beat
+from gateway.runtime.events import bug, configure, event
+from gateway.runtime.failures import StartFailed
+from gateway.runtime.hosting import server
+from gateway.runtime.journals import Journals
+from gateway.runtime.loop_lag import LoopLag
+from gateway.runtime.processes import Processes
+from gateway.runtime.state_dir import Addresses, StateDir
+from gateway.runtime.workers import State, Workers
+
+DRAIN_MARGIN_S = 5.0
+"""What workers get beyond `limits.drain_s` to close what they cut."""
+
+CUT_PATIENCE_S = 3.0
+"""What workers get after a second signal, before they are killed."""
+
+RELOAD_PATIENCE_S = 30.0
+"""After this long a worker that still serves the old configuration is reported."""
+
+JOB_RETRY_S = 1.0
+
+
+class Supervisor:
+    """One gateway from start to end: `run` it once."""
+
+    def __init__(self, folder: Path, overrides: Overrides, on_ready: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._overrides = overrides
+        self._on_ready = on_ready
+        self._loop = asyncio.get_running_loop()
+        self._lag = LoopLag()
+        self._lag_ms: float | None = None
+        self._stop_asked = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._reload_asked = asyncio.Event()
+        self._reload_failed = False
+        self._jobs: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Serves until SIGTERM or SIGINT. Raises ConfigError or StartFailed when it cannot start, with nothing left
+        running."""
+        self._known_files = watch.fingerprint(self._folder)
+        self._loaded = configuration.read(self._folder, self._overrides)
+        config = self._loaded.config
+        configure(config.telemetry.log_level, "supervisor")
+        self._loop.set_exception_handler(
+            lambda _, context: bug("loop_bug", context.get("exception"), where=context["message"])
+        )
+        resources.raise_open_files_limit()
+        self._state = StateDir.take(Path(config.server.state_dir))
+        try:
+            await self._serve(config)
+        finally:
+            self._state.release()
+
+    async def _serve(self, config: Config) -> None:
+        archive.write(self._state.path, self._loaded.blob)
+        count = resources.usable_cpus() if config.server.workers == "auto" else config.server.workers
+        listeners = sockets.listen_shared(*split_address(config.server.bind), count)
+        ops_listener = sockets.listen_alone(*split_address(config.server.ops))
+        self._data_url, self._ops_url = sockets.url_of(listeners[0]), sockets.url_of(ops_listener)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._asked_to_stop)
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
+        processes = Processes()
+        self._journals = Journals(self._state.path)
+        self._children = Children(processes, self._state)
+        self._workers = Workers(
+            processes,
+            self._state,
+            listeners,
+            config.telemetry.log_level,
+            on_beat=self._heard,
+            on_end=self._worker_ended,
+        )
+        ops_server = server("httptools", app=ops.app(self), graceful_s=0.0)
+        try:
+            self._lag.start()
+            self._workers.start(self._loaded.digest)
+            self._job("ops", lambda: ops_server.serve([ops_listener]), once=True)
+            self._once("recovery", self._journals.recover)  # of a run that did not end well
+            starting = asyncio.ensure_future(self._started(config))
+            stopping = asyncio.ensure_future(self._stop_asked.wait())
+            await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()  # raises what kept it from starting
+                self._ready(config)
+                await stopping
+            starting.cancel()
+            stopping.cancel()
+        finally:
+            await self._end(config)
+            ops_server.finish_now()
+            await self._stop_jobs()
+            ops_listener.close()
+
+    # -- start ---------------------------------------------------------------------------------------------------------
+
+    async def _started(self, config: Config) -> None:
+        await asyncio.gather(self._children.start(config.backends), self._workers.ready())
+
+    def _ready(self, config: Config) -> None:
+        self._state.publish(Addresses(pid=os.getpid(), data=self._data_url, ops=self._ops_url))
+        event(
+            "info",
+            "ready",
+            data=self._data_url,
+            ops=self._ops_url,
+            workers=len(self._workers.slots),
+            state_dir=str(self._state.path),
+            snapshot=self._loaded.digest,
+            backends={name: type(backend).__name__.lower() for name, backend in config.backends.items()},
+            models=len(config.models),
+            tenants=len(config.tenants),
+            keys=sum(len(tenant.keys) for tenant in config.tenants.values()),
+            drain_s=config.server.limits.drain_s,
+        )
+        self._on_ready(self._data_url)
+        self._job("reload", self._reload_when_asked)
+        self._job("watch", self._watch_files)
+
+    # -- what runs beside ----------------------------------------------------------------------------------------------
+
+    def _heard(self, slot: int, beat: Beat) -> None:
+        self._lag_ms = self._lag.worst_ms()
+
+    def _worker_ended(self, slot: int, pid: int) -> None:
+        self._once("recovery", self._journals.recover)
+
+    def _job(self, name: str, work: Callable[[], Coroutine[Any, Any, None]], *, once: bool = False) -> None:
+        async def keep_going() -> None:
+            while True:
+                try:
+                    await work()
+                except Exception as error:  # noqa: BLE001 (one job's bug must not end the others)
+                    bug("job_bug", error, job=name)
+                if once:
+                    return
+                await asyncio.sleep(JOB_RETRY_S)
+
+        task = self._loop.create_task(keep_going(), name=name)
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
+
+    def _once(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._job(name, work, once=True)
+
+    async def _stop_jobs(self) -> None:
+        jobs = list(self._jobs)
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+
+    # -- reload --------------------------------------------------------------------------------------------------------
+
+    async def _watch_files(self) -> None:
+        async for seen in watch.changes(self._folder, self._known_files):
+            self._known_files = seen
+            self._reload_asked.set()
+
+    async def _reload_when_asked(self) -> None:
+        while True:
+            await self._reload_asked.wait()
+            self._reload_asked.clear()
+            await self._reload()
+
+    async def _reload(self) -> None:
+        """Loads the files and, when they are good, puts them in force everywhere; otherwise everything stays as it
+        was."""
+        old = self._loaded
+        try:
+            # In a thread: a hundred thousand keys take a while, and the heartbeats must be heard.
+            new = await asyncio.to_thread(configuration.read, self._folder, self._overrides)
+            if new.digest != old.digest:
+                archive.write(self._state.path, new.blob)
+                await self._children.start(new.config.backends)
+        except (ConfigError, StartFailed, OSError) as error:
+            self._set_reload_failed(True)
+            event("error", "config_reload_failed", error=str(error), snapshot=old.digest)
+            return
+        self._set_reload_failed(False)
+        if new.digest == old.digest:
+            event("info", "config_unchanged", snapshot=new.digest)
+            return
+        fixed = configuration.fixed_at_start(old.config.server, new.config.server)
+        if fixed:
+            event("warning", "config_needs_restart", settings=fixed)
+        self._loaded = new
+        event("info", "config_reloaded", snapshot=new.digest, before=old.digest)
+        self._workers.reload(new.digest)
+        self._once("report", self._report_stale)
+        self._once("retire", lambda: self._children.retire(new.config.backends, old.config.server.limits.drain_s))
+
+    def _set_reload_failed(self, failed: bool) -> None:
+        self._reload_failed = failed
+
+    async def _report_stale(self) -> None:
+        await asyncio.sleep(RELOAD_PATIENCE_S)
+        stale = self._workers.stale()
+        if stale:
+            event("error", "workers_stale", slots=stale, snapshot=self._loaded.digest)
+
+    # -- end -----------------------------------------------------------------------------------------------------------
+
+    def _asked_to_stop(self) -> None:
+        if self._stop_asked.is_set():
+            self._hurry.set()
+        self._stop_asked.set()
+
+    async def _end(self, config: Config) -> None:
+        drain_s = self._loaded.config.server.limits.drain_s
+        event("info", "draining", drain_s=drain_s)
+        self._workers.drain()
+        self._workers.close_sockets()
+        hurry = asyncio.ensure_future(self._hurry.wait())
+        ended = asyncio.ensure_future(self._workers.ended(drain_s + DRAIN_MARGIN_S))
+        await asyncio.wait((hurry, ended), return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if not (ended.done() and ended.result()):
+            self._workers.signal(signal.SIGTERM)  # their second: cut what runs
+            if not await self._workers.ended(CUT_PATIENCE_S):
+                event("error", "workers_killed")
+                self._workers.signal(signal.SIGKILL)
+                await self._workers.ended(CUT_PATIENCE_S)
+        with contextlib.suppress(asyncio.CancelledError):
+            await ended
+        await self._children.stop()
+        await self._journals.recover()
+        event("info", "ended")
+
+    # -- ops.Status ----------------------------------------------------------------------------------------------------
+
+    def metrics(self) -> bytes:
+        """See `ops.Status`."""
+        return b"".join(
+            (
+                _gauge("lockgate_config_reload_failed", self._reload_failed),
+                _gauge("lockgate_workers", len(self._workers.slots)),
+            )
+        )
+
+    def readiness(self) -> ops.Readiness:
+        """See `ops.Status`."""
+        workers = self._workers
+        draining = self._stop_asked.is_set()
+        return ops.Readiness(
+            ready=not draining and all(worker.serves for worker in workers.slots),
+            draining=draining,
+            snapshot=self._loaded.digest,
+            workers={
+                str(worker.slot): "silent" if worker.state is State.READY and not worker.serves else str(worker.state)
+                for worker in workers.slots
+            },
+            stale=workers.stale(),
+            config_reload_failed=self._reload_failed,
+        )
+
+    def loop_lag_ms(self) -> dict[str, float | None]:
+        """See `ops.Status`."""
+        lags: dict[str, float | None] = {"supervisor": self._lag_ms}
+        for worker in self._workers.slots:
+            lags[f"worker-{worker.slot}"] = None if worker.beat is None else worker.beat.loop_lag_ms
+        return lags
+
+
+def _gauge(name: str, value: float) -> bytes:
+    return f"# TYPE {name} gauge\n{name} {value:g}\n".encode()
+
+
+def run(folder: Path, overrides: Overrides, on_ready: Callable[[str], None]) -> None:
+    """Runs a gateway in this process until it is told to stop; `on_ready` gets the data listener's URL once it serves.
+
+    Raises ConfigError or StartFailed when it cannot start.
+    """
+
+    async def main() -> None:
+        await Supervisor(folder, overrides, on_ready).run()
+
+    asyncio.run(main())

@@ -1,0 +1,43 @@
+"""The configured backends as the data plane's objects, reused over reloads for as long as nothing about them
+changes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gateway.backends import base
+from gateway.config import archive
+from gateway.config.model import Backend, Config, Embedded, Vllm
+from gateway.runtime import children
+
+
+class Upstreams:
+    """Remembers what each backend was built from: an unchanged one keeps its connections, loads and health over a
+    reload."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state_dir = state_dir
+        self._built: dict[str, tuple[Backend, tuple[float, float], base.Backend]] = {}
+
+    def build(self, config: Config) -> dict[str, base.Backend]:
+        """All backends of `config`. Raises ConfigError for a `${NAME}` that is not set and leaves what was built before
+        as it is."""
+        resolved = archive.resolve_secrets(config, os.environ)
+        how = (config.server.limits.connect_s, config.server.retries.share)
+        built: dict[str, tuple[Backend, tuple[float, float], base.Backend]] = {}
+        for name, backend in resolved.backends.items():
+            before = self._built.get(name)
+            if before is not None and before[:2] == (backend, how):
+                built[name] = before
+            else:
+                built[name] = (backend, how, self._make(name, backend, *how))
+        self._built = built
+        return {name: made for name, (_, _, made) in built.items()}
+
+    def _make(self, name: str, backend: Backend, connect_s: float, retry_share: float) -> base.Backend:
+        if isinstance(backend, Vllm):
+            urls = [endpoint.url for endpoint in backend.endpoints]
+            return base.build(name, "vllm", urls, backend.api_key, connect_s, retry_share)
+        kind = "embedded" if isinstance(backend, Embedded) else "fake"
+        return base.build(name, kind, [children.address(self._state_dir, name, backend)], None, connect_s, retry_share)

@@ -1,0 +1,201 @@
+"""A worker: one process, one event loop, one listening socket, the data plane. `python -m gateway.runtime.worker
+START`.
+
+It serves until the supervisor says drain, a SIGTERM comes, or the supervisor is gone; then it takes nothing new, lets
+running requests end within `limits.drain_s`, and ends. A second SIGTERM cuts what runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from random import Random
+
+import msgspec
+import uvloop
+
+from gateway.clock import SystemClock
+from gateway.config import archive, snapshot
+from gateway.dataplane.gateway import Gateway
+from gateway.dataplane.server import protocol_class
+from gateway.errors import ConfigError
+from gateway.runtime.control_channel import (
+    BEAT_S,
+    Beat,
+    Channel,
+    Drain,
+    FromSupervisor,
+    Ready,
+    Reload,
+    Reloaded,
+    ReloadFailed,
+)
+from gateway.runtime.events import bug, configure, event
+from gateway.runtime.hosting import server
+from gateway.runtime.loop_lag import LoopLag
+from gateway.runtime.state_dir import secret
+from gateway.runtime.upstreams import Upstreams
+from gateway.runtime.workers import WorkerStart
+from gateway.store.journal import Journal
+from gateway.store.records import RequestIds
+
+TICK_S = 0.25
+"""How often deadlines are looked at."""
+
+CUT_PATIENCE_S = 2.0
+"""How long cut requests may take to close their records."""
+
+
+class BugLog:
+    """Where the data plane tells of its bugs."""
+
+    def bug(self, request_id: str, error: BaseException) -> None:
+        bug("request_bug", error, request_id=request_id)
+
+
+class Worker:
+    """What runs in the process, joined."""
+
+    def __init__(self, start: WorkerStart) -> None:
+        """Reads the archived configuration and opens the journal. Raises ConfigError, OSError."""
+        self._start = start
+        self._state_dir = Path(start.state_dir)
+        self._loop = asyncio.get_running_loop()
+        self._lag = LoopLag()
+        self._upstreams = Upstreams(self._state_dir)
+        config = archive.read(self._state_dir, start.digest)
+        clock = SystemClock()
+        self._journal = Journal.create(self._state_dir, start.slot, clock)
+        self._gateway = Gateway(
+            snapshot=snapshot.compile(config, start.digest),
+            backends=self._upstreams.build(config),
+            journal=self._journal,
+            ids=RequestIds(os.urandom(5)),
+            clock=clock,
+            random=Random(),
+            secret=secret(self._state_dir),
+            bugs=BugLog(),
+        )
+        self._channel = Channel(FromSupervisor, self._told, self.drain)
+        self._server = server(
+            protocol_class(self._gateway), graceful_s=config.server.limits.drain_s, on_started=self._started
+        )
+        self._told_to_end = False
+        self._reloading = asyncio.Lock()
+        self._reloads: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Serves until it has drained."""
+        control = socket.socket(fileno=self._start.control_fd)
+        await self._loop.create_unix_connection(lambda: self._channel, sock=control)
+        self._loop.add_signal_handler(signal.SIGTERM, self._terminated)
+        self._loop.add_signal_handler(signal.SIGINT, self._terminated)
+        self._lag.start()
+        self._tick()
+        try:
+            await self._server.serve([socket.socket(fileno=self._start.listen_fd)])
+            await _cut_running()
+        finally:
+            self._journal.stop()
+
+    def drain(self) -> None:
+        """Asked for by the supervisor, by a signal, or by the supervisor's end."""
+        if not self._gateway.draining:
+            self._gateway.draining = True
+            # The limit in force now, which a reload may have changed since the start.
+            self._server.config.timeout_graceful_shutdown = math.ceil(self._gateway.snapshot.limits.drain_s)
+            self._server.finish()
+
+    def _terminated(self) -> None:
+        # The supervisor says Drain and sends SIGTERM, so that either would do; only a SIGTERM after a SIGTERM means
+        # hurry.
+        if self._told_to_end:
+            self._server.finish_now()
+        self._told_to_end = True
+        self.drain()
+
+    def _started(self) -> None:
+        # What lives now lives to the end: the collector need not walk over it again and again.
+        gc.collect()
+        gc.freeze()
+        self._channel.send(Ready(self._gateway.snapshot.digest))
+        self._loop.call_later(BEAT_S, self._beat)
+
+    def _told(self, message: FromSupervisor) -> None:
+        match message:
+            case Drain():
+                self.drain()
+            case Reload(digest):
+                task = self._loop.create_task(self._reload(digest))
+                self._reloads.add(task)
+                task.add_done_callback(self._reloads.discard)
+
+    async def _reload(self, digest: str) -> None:
+        async with self._reloading:  # in the order they were told
+            try:
+                # In a thread: a hundred thousand keys take a while to decode.
+                new = await asyncio.to_thread(_read, self._state_dir, digest)
+                backends = self._upstreams.build(new.config)
+            except Exception as error:  # noqa: BLE001 (whatever it is, what we have still serves)
+                self._channel.send(ReloadFailed(digest, f"{type(error).__name__}: {error}"))
+                return
+            self._gateway.reload(new, backends)
+            gc.freeze()
+            self._channel.send(Reloaded(digest))
+
+    def _beat(self) -> None:
+        self._loop.call_later(BEAT_S, self._beat)
+        self._channel.send(Beat(self._gateway.snapshot.digest, _gauges(self._gateway), self._lag.worst_ms()))
+
+    def _tick(self) -> None:
+        self._loop.call_later(TICK_S, self._tick)
+        self._gateway.tick(self._loop.time())
+
+
+def _gauges(gateway: Gateway) -> dict[str, float]:
+    return {
+        "in_flight": gateway.in_flight,
+        "streams": gateway.streams,
+        "connections": len(gateway.connections),
+    }
+
+
+def _read(state_dir: Path, digest: str) -> snapshot.Snapshot:
+    return snapshot.compile(archive.read(state_dir, digest), digest)
+
+
+async def _cut_running() -> None:
+    """Cancels what still runs, which closes its records, and waits a little for that."""
+    running = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running, timeout=CUT_PATIENCE_S)
+
+
+async def _run(start: WorkerStart) -> None:
+    await Worker(start).run()
+
+
+def main() -> int:
+    """The process. Its one argument is a `WorkerStart` as JSON."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload is the supervisor's business
+    start = msgspec.json.decode(sys.argv[1], type=WorkerStart)
+    configure(start.log_level, f"worker-{start.slot}")
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(start))
+    except (ConfigError, OSError) as error:
+        event("error", "worker_failed", slot=start.slot, error=str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
