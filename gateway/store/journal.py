@@ -45,7 +45,8 @@ MAGIC: Final = b"lockgate"
 VERSION: Final = 1
 HEADER: Final = struct.Struct("=8sIIQII")
 """Magic, version, worker slot, incarnation, sequence number of the segment, salt."""
-ENTRY_HEAD_BYTES: Final = 8
+ENTRY_HEAD: Final = struct.Struct("=II")
+"""Kind and length in one word, checksum."""
 SEGMENT_BYTES: Final = 16 * 2**20
 MAX_ENTRY_BYTES: Final = 64 * 2**10
 """No payload is longer. Records are capped to fit (a property test proves it), so none is ever refused for its size."""
@@ -122,8 +123,10 @@ class Journal:
 
     - `accepts_new`: False from the moment the disk is known to have no room for another segment, until it has; then
       new requests are to be refused with `StoreUnavailable`, while running ones still end in the segment at hand.
-    - `opened`, `closed`: entries written. `unwritten`: ends of requests for which no room was left at all; these
-      show as crashed once the worker is gone, so they are never silently missing.
+    - `opened`, `closed`: requests whose beginning and end were written.
+    - `unwritten`: ends of running requests for which no room was left at all. They stay open in the journal, so they
+      show as crashed once the worker is gone: never silently missing.
+    - `unrecorded`: refusals that left no record, because the disk was full.
     """
 
     __slots__ = (
@@ -145,6 +148,7 @@ class Journal:
         "closed",
         "directory",
         "opened",
+        "unrecorded",
         "unwritten",
     )
 
@@ -157,6 +161,7 @@ class Journal:
         self.opened = 0
         self.closed = 0
         self.unwritten = 0
+        self.unrecorded = 0
         self._slot = slot
         self._incarnation = incarnation
         self._lock_fd = lock_fd
@@ -221,12 +226,19 @@ class Journal:
             self.unwritten += 1
 
     def add(self, record: Record) -> None:
-        """Records a request that ended before `open`: a refusal. Counts as opened and closed. Never raises."""
+        """Records a request that ended before `open`: a refusal. Counts as opened and closed. Never raises.
+
+        While `accepts_new` is False refusals are only counted (`unrecorded`): they must not use up what running
+        requests need to end.
+        """
+        if not self.accepts_new:
+            self.unrecorded += 1
+            return
         if self._append(WHOLE, self._encode_record(record)):
             self.opened += 1
             self.closed += 1
         else:
-            self.unwritten += 1
+            self.unrecorded += 1
 
     def _encode_record(self, record: Record) -> bytes:
         try:
@@ -283,6 +295,16 @@ class Journal:
     def reserve_ok(self) -> bool:
         """Is the next segment there?"""
         return self._reserve is not None
+
+    @property
+    def sequence(self) -> int:
+        """Number of the segment being written, from 1."""
+        return int(self._current.path.stem)
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes of journal this worker has filled."""
+        return (self.sequence - 1) * self._segment_bytes + self._current.used
 
     def stop(self) -> None:
         """Gives back what was not used and the lock. Nothing may be written after."""

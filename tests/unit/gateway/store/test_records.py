@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.store.journal import MAX_ENTRY_BYTES
+from gateway.store.records import MAX_ATTEMPTS, Attempt, Opened, Record, RequestIds, capped, crashed
+from tests.support.journals import a_record, opened
+
+MS = 1_000_000
+TEXTS = st.text(st.characters(), max_size=2_000)
+NUMBERS = st.integers(-(2**70), 2**70)
+
+
+def round_trip(record: Record) -> Record:
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=Record)
+
+
+def test_a_record_comes_back_as_it_was_written() -> None:
+    assert round_trip(a_record()) == a_record()
+
+
+def test_a_record_of_an_older_version_reads_with_defaults_for_the_columns_it_lacks() -> None:
+    old = msgspec.msgpack.encode(["req_1", 5, "acme"])
+    assert msgspec.msgpack.decode(old, type=Record) == Record("req_1", 5, "acme")
+
+
+def test_a_record_of_a_newer_version_reads_without_the_columns_we_do_not_know() -> None:
+    columns: list[Any] = [*msgspec.to_builtins(a_record()), "a column of the future"]
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(columns), type=Record) == a_record()
+
+
+def test_two_records_never_share_their_list_of_attempts() -> None:
+    first, second = Record(), Record()
+    first.attempts.append(Attempt())
+    assert second.attempts == []
+
+
+def test_columns_are_only_ever_appended() -> None:
+    """Old journals are read by position. If this fails: put the new column at the end, with a default."""
+    assert Record.__struct_fields__[:26] == (
+        *("id", "started_ns", "tenant", "key", "endpoint", "alias", "stream", "snapshot", "backend", "served_model"),
+        *("attempts", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens"),
+        *("status", "code", "outcome", "first_byte_ms", "total_ms", "body_bytes", "answer_bytes"),
+        *("caller_request_id", "traceparent", "conversation", "end_user"),
+    )
+    assert Opened.__struct_fields__[:9] == (
+        *("id", "started_ns", "tenant", "key", "endpoint", "alias", "backend", "snapshot", "stream"),
+    )
+
+
+def test_a_crashed_request_keeps_what_was_known_when_it_opened_and_claims_nothing_else() -> None:
+    record = crashed(opened("req_7"))
+    assert (record.id, record.tenant, record.key, record.alias, record.backend) == (
+        *("req_7", "acme", "app", "small", "gpu-a"),
+    )
+    assert (record.status, record.code, record.outcome) == (0, "crashed", "crashed")
+    assert record.input_tokens is None
+    assert record.snapshot == "d" * 64
+
+
+def test_ids_sort_by_time_and_then_by_count() -> None:
+    ids = RequestIds(b"\x01\x02\x03\x04\x05")
+    made = [ids.next(ms * MS) for ms in (1_800_000_000_000, 1_800_000_000_000, 1_800_000_000_001, 1_800_000_000_255)]
+    assert made == sorted(made)
+    assert made[0] == "req_01a3185c5000" + "0102030405" + "00000001"
+
+
+def test_ids_of_two_workers_differ_in_the_same_millisecond() -> None:
+    assert RequestIds(b"aaaaa").next(MS) != RequestIds(b"bbbbb").next(MS)
+
+
+def test_an_id_has_the_same_length_at_any_time() -> None:
+    ids = RequestIds(b"aaaaa")
+    assert {len(ids.next(ns)) for ns in (0, MS, 2**62)} == {34}
+
+
+def test_a_worker_must_bring_its_whole_random() -> None:
+    with pytest.raises(ValueError, match="5 random bytes"):
+        RequestIds(b"1234")
+
+
+@given(st.lists(st.integers(0, 2**62), max_size=50))
+def test_a_worker_never_makes_an_id_twice_even_if_time_stands_or_goes_back(times_ns: list[int]) -> None:
+    ids = RequestIds(b"aaaaa")
+    made = [ids.next(ns) for ns in times_ns]
+    assert len(set(made)) == len(made)
+
+
+attempts = st.builds(
+    Attempt,
+    *(TEXTS, TEXTS, TEXTS, TEXTS),
+    loads=st.lists(NUMBERS, max_size=100),
+    status=NUMBERS,
+    code=TEXTS,
+    sent_ms=st.floats(),
+)
+records = st.builds(
+    Record,
+    id=TEXTS,
+    started_ns=NUMBERS,
+    tenant=TEXTS,
+    alias=TEXTS,
+    attempts=st.lists(attempts, max_size=MAX_ATTEMPTS + 3),
+    input_tokens=st.none() | NUMBERS,
+    total_ms=st.floats(),
+    caller_request_id=TEXTS,
+    traceparent=TEXTS,
+    conversation=TEXTS,
+    end_user=TEXTS,
+)
+
+
+@given(records)
+def test_whatever_a_record_holds_it_can_be_capped_to_fit_and_read_back(record: Record) -> None:
+    payload = msgspec.msgpack.encode(capped(record))
+    assert len(payload) <= MAX_ENTRY_BYTES
+    assert len(msgspec.msgpack.decode(payload, type=Record).attempts) <= MAX_ATTEMPTS
+
+
+def test_the_longest_record_there_can_be_fits_an_entry() -> None:
+    long, big = "\U0010ffff" * 1_000, 2**80
+    attempt = Attempt(long, long, long, long, [big] * 1_000, big, long)
+    record = a_record(**{name: long for name in Record.__struct_fields__ if isinstance(getattr(a_record(), name), str)})
+    record.attempts = [attempt] * 1_000
+    record.input_tokens = record.output_tokens = record.cached_input_tokens = record.reasoning_tokens = big
+    assert len(msgspec.msgpack.encode(capped(record))) <= MAX_ENTRY_BYTES
+
+
+def test_capping_keeps_the_first_attempt_and_the_last_ones() -> None:
+    record = a_record(attempts=[Attempt(endpoint=str(number)) for number in range(100)])
+    kept = [attempt.endpoint for attempt in capped(record).attempts]
+    assert kept == ["0", *(str(number) for number in range(69, 100))]
+
+
+def test_capping_a_small_record_changes_nothing() -> None:
+    assert capped(a_record()) == a_record()
