@@ -1,0 +1,61 @@
+"""From an alias to its routes; unknown and forbidden are one answer."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from gateway.config.model import Config
+from gateway.config.snapshot import Caller, ModelRoute, Snapshot, TenantRules
+from gateway.config.snapshot import compile as compile_snapshot
+from gateway.errors import ModelNotFound
+from gateway.policy.resolve import plan
+from gateway.wire import chat
+from gateway.wire.call import Call
+
+LARGE = ModelRoute("large", "gpu-b", "org/large", b'"org/large"')
+SMALL = ModelRoute("small", "gpu-a", "small", b'"small"', (LARGE,))
+CALLER = Caller(TenantRules("acme", frozenset({"small"}), re.compile("openai/.*")), "app", None)
+
+
+@pytest.fixture
+def snapshot() -> Snapshot:
+    made = compile_snapshot(Config(), "digest")
+    made.models.update({"small": SMALL, "large": LARGE, "openai/x": ModelRoute("openai/x", "gpu-a", "x", b'"x"')})
+    return made
+
+
+def call(alias: str) -> Call:
+    return chat.parse(b'{"model":"%b","messages":[1]}' % alias.encode())
+
+
+def test_the_plan_is_the_models_route_and_then_its_fallbacks(snapshot: Snapshot) -> None:
+    made = plan(snapshot, CALLER, call("small"))
+    assert (made.alias, made.routes, made.reason) == ("small", (SMALL, LARGE), "with_fallbacks")
+
+
+def test_a_model_without_fallbacks_has_one_route(snapshot: Snapshot) -> None:
+    made = plan(snapshot, CALLER, call("openai/x"))
+    assert [route.served_model for route in made.routes] == ["x"]
+    assert made.reason == "direct"
+
+
+def test_a_fallback_needs_no_permission_of_its_own_but_gives_none_either(snapshot: Snapshot) -> None:
+    assert not CALLER.tenant.allows("large")
+    with pytest.raises(ModelNotFound):
+        plan(snapshot, CALLER, call("large"))
+
+
+@pytest.mark.parametrize("alias", ["large", "unknown", "openai/unknown", "Small", "small "])
+def test_unknown_and_forbidden_models_are_the_same_404(snapshot: Snapshot, alias: str) -> None:
+    with pytest.raises(ModelNotFound) as refused:
+        plan(snapshot, CALLER, call(alias))
+    assert refused.value.message == f"the model {alias} does not exist, or this key may not use it"
+    assert (refused.value.param, refused.value.headers) == ("model", ())
+
+
+def test_a_long_name_is_not_told_back_whole(snapshot: Snapshot) -> None:
+    with pytest.raises(ModelNotFound) as refused:
+        plan(snapshot, CALLER, call("m" * 256))
+    assert len(refused.value.message) < 140
