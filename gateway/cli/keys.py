@@ -56,9 +56,9 @@ def new(tenant: str, name: str, expires: str | None) -> None:
     click.echo("The secret, for the caller. It is shown this once and kept nowhere:\n")
     click.echo(f"  {made.secret}\n")
     click.echo("Its hash, for a YAML file of the configuration:\n")
-    click.echo(f"  tenants:\n    {tenant}:\n      keys:\n        {name}: {_flow(entry)}\n")
+    click.echo(f"tenants:\n  {tenant}:\n    keys:\n      {name}: {_flow(entry)}\n")
     click.echo("or, where there are thousands, as a line of keys.jsonl:\n")
-    click.echo(f"  {json.dumps({'tenant': tenant, 'key': name, **entry})}")
+    click.echo(f"{json.dumps({'tenant': tenant, 'key': name, **entry})}")
 
 
 def _flow(entry: dict[str, str]) -> str:

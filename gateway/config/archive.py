@@ -41,7 +41,7 @@ def decode(blob: bytes) -> Config:
     """What `encode` was given; ConfigError for anything else."""
     try:
         found = _decoder.decode(blob)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the latter from keys that are not text
         raise ConfigError(f"not a snapshot that this version can read: {error}") from error
     if found.format != FORMAT:
         raise ConfigError(f"a snapshot of format {found.format}; this version reads format {FORMAT}")

@@ -146,7 +146,7 @@ class _Builder:
                 self._refuse_tag(event.tag, line)
                 if len(self.open) >= MAX_DEPTH:
                     raise Unreadable(line, f"nested deeper than {MAX_DEPTH} levels")
-                self._refuse_collection_key(line)
+                self._refuse_as_key(line)
                 empty: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
                 self.open.append((Node(empty, self.file, line), event.anchor))
                 self.keys.append(None)
@@ -157,12 +157,13 @@ class _Builder:
             case yaml.AliasEvent():
                 if event.anchor not in self.anchors:
                     raise Unreadable(line, f"the alias *{event.anchor} has no anchor before it (or is inside it)")
+                self._refuse_as_key(line)
                 self._add(self.anchors[event.anchor], None)
             case yaml.DocumentStartEvent():
                 if self.root is not None:
                     raise Unreadable(line, "a second document: a file holds one (remove the --- line)")
 
-    def _add(self, node: Node, anchor: str | None, plain_key: str | None = None) -> None:
+    def _add(self, node: Node, anchor: str | None, plain_key: str = "") -> None:
         """Puts a whole node where it belongs: the root, the next item, a key or a key's value."""
         if anchor is not None:
             self.anchors[anchor] = node
@@ -173,8 +174,6 @@ class _Builder:
         if isinstance(parent.value, list):
             parent.value.append(node)
         elif (key := self.keys[-1]) is None:
-            if plain_key is None:
-                raise Unreadable(node.line, "a key must be plain text")
             if plain_key in parent.key_lines:
                 first = parent.key_lines[plain_key]
                 raise Unreadable(node.line, f"the key {shown(plain_key)} is there twice, first on line {first}")
@@ -192,6 +191,6 @@ class _Builder:
         if tag is not None and tag not in ("!", "tag:yaml.org,2002:str"):
             raise Unreadable(line, f"the tag {shown(tag)} is not taken: only plain values are")
 
-    def _refuse_collection_key(self, line: int) -> None:
+    def _refuse_as_key(self, line: int) -> None:
         if self.open and isinstance(self.open[-1][0].value, dict) and self.keys[-1] is None:
             raise Unreadable(line, "a key must be plain text")

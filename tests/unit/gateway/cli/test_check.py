@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli import main
+
+GOOD = """
+backends: {b: {kind: fake}}
+models: {m: {backend: b}}
+tenants: {t: {models: [m], keys: {k: {hash: "sha256:HASH"}}}}
+""".replace("HASH", "ab" * 32)
+
+
+def check(folder: Path, text: str, **environ: str) -> Result:
+    (folder / "a.yaml").write_text(text)
+    return CliRunner(env=environ).invoke(main, ["check", str(folder)])
+
+
+def test_a_good_configuration_is_described_and_ends_with_0(tmp_path: Path) -> None:
+    said = check(tmp_path, GOOD)
+    assert said.exit_code == 0
+    assert "1 key; may use 1 model: m" in said.output
+    assert said.output.endswith("No doubts.\n")
+
+
+def test_what_the_environment_sets_is_said(tmp_path: Path) -> None:
+    assert "server.workers comes from LOCKGATE_WORKERS" in check(tmp_path, GOOD, LOCKGATE_WORKERS="3").output
+
+
+def test_a_doubt_is_told_with_its_place_after_the_description_and_ends_with_1(tmp_path: Path) -> None:
+    said = check(tmp_path, GOOD.replace("[m]", "[m, n]"))
+    assert said.exit_code == 1
+    assert "may use 1 model: m" in said.output
+    assert "1 doubt:\n  a.yaml:4: tenants.t.models[1]: matches no model; known: m\n" in said.output
+
+
+def test_a_file_that_is_not_there_is_a_doubt(tmp_path: Path) -> None:
+    said = check(tmp_path, GOOD.replace("kind: fake", "kind: fake, script: nowhere.yaml"))
+    assert said.exit_code == 1
+    assert "backends.b.script: there is no such file here" in said.output
+
+
+def test_an_error_is_told_and_ends_with_1(tmp_path: Path) -> None:
+    said = check(tmp_path, "servr: {}")
+    assert said.exit_code == 1
+    assert said.output == "Error: a.yaml:1: servr: unknown section; did you mean server?\n"
+
+
+def test_wrong_usage_ends_with_2() -> None:
+    assert CliRunner().invoke(main, ["check"]).exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["", "# nothing"])
+def test_a_configuration_that_serves_nothing_is_doubtful(tmp_path: Path, text: str) -> None:
+    said = check(tmp_path, text)
+    assert said.exit_code == 1
+    assert "nothing can be served" in said.output

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.config import archive
+from gateway.config.model import Config, Embedded, Endpoint, Key, Model, Tenant, Vllm
+from gateway.errors import ConfigError
+
+CONFIG = Config(
+    backends={
+        "b": Vllm(endpoints=(Endpoint(url="http://${HOST}:1"),), api_key="${KEY}"),
+        "a": Embedded(model="minilm"),
+    },
+    models={"m": Model(backend="b", fallback=("n",)), "n": Model(backend="a")},
+    tenants={"t": Tenant(models=("*",), keys={"k": Key(digest=bytes(range(32)), expires_s=1_814_400_000)})},
+)
+
+
+def test_what_is_archived_is_read_back_the_same(tmp_path: Path) -> None:
+    digest = archive.write(tmp_path / "new" / "state", archive.encode(CONFIG))
+    assert archive.read(tmp_path / "new" / "state", digest) == CONFIG
+
+
+def test_writing_the_same_again_changes_nothing(tmp_path: Path) -> None:
+    blob = archive.encode(CONFIG)
+    path = tmp_path / "snapshots" / f"{archive.write(tmp_path, blob)}.msgpack"
+    before = path.stat()
+    assert archive.write(tmp_path, blob) == archive.digest(blob)
+    assert path.stat().st_ino == before.st_ino
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_nobody_else_may_read_the_archive(tmp_path: Path) -> None:
+    digest = archive.write(tmp_path, archive.encode(CONFIG))
+    folder = tmp_path / "snapshots"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder / f"{digest}.msgpack").stat().st_mode) == 0o600
+
+
+def test_a_file_that_was_cut_short_is_written_again(tmp_path: Path) -> None:
+    digest = archive.write(tmp_path, archive.encode(CONFIG))
+    (tmp_path / "snapshots" / f"{digest}.msgpack").write_bytes(b"")
+    archive.write(tmp_path, archive.encode(CONFIG))
+    assert archive.read(tmp_path, digest) == CONFIG
+
+
+def test_a_file_that_was_changed_is_refused(tmp_path: Path) -> None:
+    digest = archive.write(tmp_path, archive.encode(CONFIG))
+    path = tmp_path / "snapshots" / f"{digest}.msgpack"
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(ConfigError, match="its digest is not its name"):
+        archive.read(tmp_path, digest)
+
+
+@pytest.mark.parametrize("digest", ["", "../../etc/passwd", "g" * 64, "A" * 64, "a" * 64 + "\n"])
+def test_a_digest_is_never_a_path(tmp_path: Path, digest: str) -> None:
+    with pytest.raises(ConfigError, match="64 hexadecimal digits"):
+        archive.read(tmp_path, digest)
+
+
+def test_an_unknown_digest_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read this snapshot"):
+        archive.read(tmp_path, "a" * 64)
+
+
+@given(st.binary(max_size=40))
+def test_any_other_bytes_are_refused(blob: bytes) -> None:
+    with pytest.raises(ConfigError):
+        archive.decode(blob)
+
+
+def test_a_blob_of_another_format_is_refused() -> None:
+    blob = msgspec.msgpack.encode({"format": 99, "config": {}})
+    with pytest.raises(ConfigError, match="format 99"):
+        archive.decode(blob)
+
+
+def test_the_blob_does_not_depend_on_the_order_of_entries() -> None:
+    turned = msgspec.structs.replace(
+        CONFIG,
+        backends=dict(reversed(CONFIG.backends.items())),
+        models=dict(reversed(CONFIG.models.items())),
+    )
+    assert archive.encode(turned) == archive.encode(CONFIG)
+
+
+def test_the_blob_depends_on_the_order_where_order_has_a_meaning() -> None:
+    first, second = (
+        msgspec.structs.replace(CONFIG, models={"m": Model(backend="a", fallback=order), "n": Model(backend="a")})
+        for order in (("x", "y"), ("y", "x"))
+    )
+    assert archive.encode(first) != archive.encode(second)
+
+
+def test_secrets_are_resolved_in_memory_and_archived_as_written() -> None:
+    assert b"${KEY}" in archive.encode(CONFIG)
+    resolved = archive.resolve_secrets(CONFIG, {"HOST": "h", "KEY": "k3y"})
+    backend = resolved.backends["b"]
+    assert isinstance(backend, Vllm)
+    assert (backend.endpoints[0].url, backend.api_key) == ("http://h:1", "k3y")
+    assert resolved.backends["a"] == CONFIG.backends["a"]
+
+
+def test_a_secret_that_is_gone_names_its_backend_and_variable() -> None:
+    with pytest.raises(ConfigError, match=r"backends\.b: the environment variable KEY is not set"):
+        archive.resolve_secrets(CONFIG, {"HOST": "h"})

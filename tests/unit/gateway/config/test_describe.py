@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import msgspec
+
+from gateway.config.describe import SOON_S, describe
+from gateway.config.model import Config, Embedded, Endpoint, Fake, Key, Model, Tenant, Vllm
+
+NOW_S = 1_800_000_000
+
+
+def text(config: Config) -> str:
+    return "\n".join(describe(config, NOW_S))
+
+
+def test_it_says_what_is_reachable_from_where() -> None:
+    server = msgspec.structs.replace(Config().server, bind="0.0.0.0:80", ops="10.0.0.1:81", workers=2)
+    said = text(Config(server=server))
+    assert "0.0.0.0:80, reachable from every network of this machine; callers need a key" in said
+    assert "10.0.0.1:81, reachable through 10.0.0.1; metrics and health, no key needed" in said
+    assert "127.0.0.1:8080, from this machine only" in text(Config())
+    assert "body 20 MB, headers 32 KB, answer 64 MB" in said
+
+
+def test_it_says_what_each_name_leads_to() -> None:
+    said = text(
+        Config(
+            backends={
+                "gpu": Vllm(endpoints=(Endpoint(url="http://a:1"), Endpoint(url="http://b:1")), api_key="${KEY}"),
+                "cpu": Embedded(model="minilm"),
+                "fake": Fake(script="s.yaml"),
+            },
+            models={
+                "small": Model(backend="gpu", served_model="qwen", fallback=("tiny",)),
+                "tiny": Model(backend="cpu", fallback=("scripted",)),
+                "scripted": Model(backend="fake"),
+            },
+        )
+    )
+    assert "vllm, 2 endpoints: http://a:1, http://b:1; key from ${KEY}" in said
+    assert "embedded: minilm, started beside the gateway" in said
+    assert "fake: answers from s.yaml, not from a model" in said
+    assert "small     gpu as qwen; if it cannot answer: tiny, then scripted" in said
+
+
+def test_a_secret_in_the_file_is_not_printed() -> None:
+    said = text(Config(backends={"gpu": Vllm(endpoints=(Endpoint(url="http://a:1"),), api_key="hunter2")}))
+    assert "key in the file" in said
+    assert "hunter2" not in said
+
+
+def test_it_counts_the_keys_that_end_soon() -> None:
+    keys = {
+        "long": Key(digest=b"1" * 32),
+        "later": Key(digest=b"2" * 32, expires_s=NOW_S + SOON_S + 1),
+        "soon": Key(digest=b"3" * 32, expires_s=NOW_S + 86_400),
+        "gone": Key(digest=b"4" * 32, expires_s=NOW_S),
+    }
+    said = text(Config(models={"m": Model(backend="b")}, tenants={"t": Tenant(models=("*",), keys=keys)}))
+    assert "4 keys, 1 expiring within 30 days (soon on 2027-01-16), 1 expired; may use 1 model: m" in said
+
+
+def test_ten_thousand_models_are_not_ten_thousand_lines() -> None:
+    models = {f"m{n}": Model(backend="b") for n in range(10_000)}
+    said = text(Config(models=models, tenants={"t": Tenant(models=("*",))}))
+    assert said.count("\n") < 80
+    assert "… and 9960 more" in said
+    assert "0 keys; may use 10000 models: m0, m1, m10, m100, m1000, m1001, m1002, m1003 and 9992 more" in said

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.config import lines
+from gateway.config.model import Key, Model
+from gateway.config.shape import Shaper, dotted
+
+HASH = "sha256:" + "ab" * 32
+
+
+def read_keys(data: bytes) -> tuple[list[tuple[int, str, str, Key]], list[str]]:
+    found: list[str] = []
+    shaper = Shaper({}, lambda path, node, message: found.append(f"{node.place} {dotted(path)}: {message}"))
+    return list(lines.read_keys(data, "keys.jsonl", shaper)), found
+
+
+def read_models(data: bytes) -> tuple[list[tuple[int, str, Model]], list[str]]:
+    found: list[str] = []
+    shaper = Shaper({}, lambda path, node, message: found.append(f"{node.place} {dotted(path)}: {message}"))
+    return list(lines.read_models(data, "models.jsonl", shaper)), found
+
+
+def test_a_line_is_a_key_with_its_tenant_and_name() -> None:
+    data = f'{{"tenant": "acme", "key": "app", "hash": "{HASH}"}}\n\n'
+    data += f'{{"key": "b", "tenant": "acme", "expires": "2027-06-30", "hash": "{HASH}"}}\r\n'
+    read, found = read_keys(data.encode())
+    assert read == [
+        (1, "acme", "app", Key(digest=b"\xab" * 32)),
+        (3, "acme", "b", Key(digest=b"\xab" * 32, expires_s=1814400000)),
+    ]
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("not json", "not JSON"),
+        ("[]", "expected a map"),
+        ("5", "expected a map"),
+        ('{"tenant": "a", "key": "k"}', "the key hash is missing"),
+        (f'{{"tenant": "a", "key": "k", "hash": "{HASH}", "hash": "{HASH}"}}', "there twice"),
+        (f'{{"tenant": "a", "key": "k", "hash": "{HASH}", "expires": null, "expires": "2027-01-01"}}', "there twice"),
+        (f'{{"tenant": "a", "key": "k", "hash": "{HASH}", "expirs": "2027-01-01"}}', "did you mean expires?"),
+        (f'{{"tenant": "a", "key": "k", "hash": "{HASH}", "expires": "soon"}}', "expected a date"),
+        (f'{{"tenant": "a b", "key": "k", "hash": "{HASH}"}}', "expected a name"),
+        (f'{{"tenant": 5, "key": "k", "hash": "{HASH}"}}', "expected a name"),
+        ('{"tenant": "a", "key": "k", "hash": "hunter2"}', "may be the secret itself"),
+        ("x" * 70_000, "at most 65536 bytes"),
+    ],
+)
+def test_a_bad_line_is_told_and_the_others_are_read(line: str, told: str) -> None:
+    good = f'{{"tenant": "a", "key": "good", "hash": "{HASH}"}}'
+    read, found = read_keys(f"{line}\n{good}".encode())
+    assert [entry[2] for entry in read] == ["good"]
+    assert len(found) == 1
+    assert found[0].startswith("keys.jsonl:1 ")
+    assert told in found[0]
+    assert "hunter2" not in found[0]
+
+
+def test_a_line_that_is_not_utf8_is_told() -> None:
+    assert read_keys(b'{"tenant": "\xff"}')[1] == ["keys.jsonl:1 : not UTF-8 text"]
+
+
+def test_escapes_and_an_explicit_null_mean_what_they_say() -> None:
+    read, found = read_keys(f'{{"t\\u0065nant": "a", "key": "k", "hash": "{HASH}", "expires": null}}'.encode())
+    assert [entry[:3] for entry in read] == [(1, "a", "k")]
+    assert not found
+
+
+def test_a_line_is_a_model_with_its_name() -> None:
+    read, found = read_models(b'{"name": "m", "backend": "b", "served_model": "x y", "fallback": ["n"]}\n')
+    assert read == [(1, "m", Model(backend="b", served_model="x y", fallback=("n",)))]
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('{"name": "m", "backend": "b", "backend": "c"}', "there twice"),
+        ('{"name": "m"}', "the key backend is missing"),
+        ('{"name": "m", "backend": "b", "served_model": "${X}"}', "only in api_key and url"),
+        ('{"name": "m", "backend": "b", "served_model": "\\ud800"}', "surrogate"),
+        ('{"name": "m", "backend": "b", "fallback": "n"}', "expected a list"),
+        ('{"name": "m*", "backend": "b"}', "expected a model's name"),
+    ],
+)
+def test_a_bad_model_line_is_told(line: str, told: str) -> None:
+    read, found = read_models(line.encode())
+    assert not read
+    assert told in found[0]
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: json.dumps({"tenant": text}).encode()))
+def test_any_bytes_are_read_or_told(data: bytes) -> None:
+    read, found = read_keys(data)
+    assert len(read) + len(found) >= sum(1 for line in data.split(b"\n") if line.strip())
+    read_models(data)

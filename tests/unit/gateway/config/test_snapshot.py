@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.config import snapshot
+from gateway.config.model import Config, Fake, Key, Model, Tenant
+from gateway.config.snapshot import Snapshot
+
+DIGEST = "d" * 64
+
+
+def key(secret: str, expires_s: int | None = None) -> Key:
+    return Key(digest=hashlib.sha256(secret.encode()).digest(), expires_s=expires_s)
+
+
+def compiled() -> Snapshot:
+    return snapshot.compile(
+        Config(
+            backends={"b": Fake()},
+            models={
+                "small": Model(backend="b", served_model='say "hi" ü', fallback=("large",)),
+                "large": Model(backend="b", fallback=("openai/x",)),
+                "openai/x": Model(backend="b"),
+            },
+            tenants={
+                "acme": Tenant(models=("small", "gone", "openai/*"), keys={"app": key("one"), "old": key("two", 5)}),
+                "all": Tenant(models=("*",), keys={"k": key("three")}),
+                "plain": Tenant(models=("large", "small", "gone"), keys={"k": key("four")}),
+            },
+        ),
+        DIGEST,
+    )
+
+
+def test_a_caller_is_one_lookup_by_the_digest_of_its_secret() -> None:
+    snap = compiled()
+    caller = snap.keys[hashlib.sha256(b"two").digest()]
+    assert (caller.tenant.name, caller.key, caller.expires_ns) == ("acme", "old", 5_000_000_000)
+    assert snap.keys[hashlib.sha256(b"one").digest()].expires_ns is None
+    assert snap.keys[hashlib.sha256(b"one").digest()].tenant is caller.tenant
+    assert hashlib.sha256(b"five").digest() not in snap.keys
+
+
+def test_a_tenant_may_use_its_names_and_patterns_only() -> None:
+    rules = compiled().keys[hashlib.sha256(b"one").digest()].tenant
+    assert [rules.allows(alias) for alias in ("small", "openai/x", "openai/", "large", "small\n", "")] == [
+        True, True, True, False, False, False,
+    ]  # fmt: skip
+
+
+def test_a_tenant_sees_the_models_that_exist_and_that_it_may_use_in_order() -> None:
+    snap = compiled()
+    seen = {caller.tenant.name: snap.models_of(caller.tenant) for caller in snap.keys.values()}
+    assert seen == {
+        "acme": ["openai/x", "small"],
+        "all": ["large", "openai/x", "small"],
+        "plain": ["large", "small"],
+    }
+
+
+def test_a_route_has_its_name_ready_for_a_body_and_its_whole_chain() -> None:
+    route = compiled().models["small"]
+    assert (route.alias, route.backend, route.served_model) == ("small", "b", 'say "hi" ü')
+    assert json.loads(route.served_model_json) == route.served_model
+    assert [other.alias for other in route.fallback] == ["large", "openai/x"]
+    assert [other.fallback for other in route.fallback] == [(), ()]
+    assert compiled().models["large"].served_model_json == b'"large"'
+
+
+def test_nothing_in_a_snapshot_can_be_replaced() -> None:
+    snap = compiled()
+    assert snap.digest == DIGEST
+    for part in (snap, snap.models["small"], next(iter(snap.keys.values()))):
+        with pytest.raises(AttributeError):
+            part.digest = ""  # type: ignore[union-attr, misc]
+
+
+def test_compiling_leaves_the_collector_as_it_was() -> None:
+    compiled()
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        compiled()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+NAMES = st.text("ab/", min_size=1, max_size=4)
+
+
+@given(st.lists(NAMES, unique=True), st.lists(NAMES | st.text("ab/*", min_size=1, max_size=4)))
+def test_what_a_tenant_sees_is_what_it_may_ask_for(aliases: list[str], patterns: list[str]) -> None:
+    snap = snapshot.compile(
+        Config(
+            models={alias: Model(backend="b") for alias in aliases},
+            tenants={"t": Tenant(models=tuple(patterns), keys={"k": key("x")})},
+        ),
+        DIGEST,
+    )
+    (caller,) = snap.keys.values()
+    assert snap.models_of(caller.tenant) == sorted(alias for alias in aliases if caller.tenant.allows(alias))
