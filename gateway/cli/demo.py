@@ -1,0 +1,150 @@
+"""`lockgate demo`: the gateway with two small real models and two tenants, on a bare machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import click
+
+from gateway.cli.keys import new_key
+
+KEYS_FILE = "demo-keys.json"
+KEY_NAME = "demo"
+
+
+@click.command(short_help="Serve two small real models to two tenants with fresh keys.")
+@click.option(
+    "--port", metavar="P", type=int, default=8080, show_default=True, help="The data port; 0 takes a free one."
+)
+@click.option(
+    "--state-dir",
+    metavar="D",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("state/demo"),
+    show_default=True,
+    help="Where the demo keeps its keys, its configuration and the gateway's state.",
+)
+@click.option("--workers", metavar="N", type=int, help="Worker processes (default: one for each CPU that is granted).")
+@click.option(
+    "--ops", metavar="HOST:PORT", default="127.0.0.1:0", show_default=True, help="The ops listener's address."
+)
+def demo(port: int, state_dir: Path, workers: int | None, ops: str) -> None:
+    """Serves the demo until SIGTERM or SIGINT: no GPU, nothing downloaded.
+
+    The keys of its tenants are made once per state directory and kept in D/demo-keys.json (mode 0600). D/config holds
+    the configuration that runs, as for `lockgate serve --config D/config --state-dir D`. Prints the URL, the keys and
+    an example, then `ready http://HOST:PORT` once it serves.
+    """
+    from gateway.config.model import Overrides
+    from gateway.errors import ConfigError
+    from gateway.runtime import supervisor
+    from gateway.runtime.failures import StartFailed
+
+    try:
+        folder, keys = prepare(state_dir, source_folder())
+
+        def on_ready(url: str) -> None:
+            click.echo(_welcome(url, keys, state_dir))
+            click.echo(f"ready {url}")
+            sys.stdout.flush()
+
+        overrides = Overrides(port=port, ops=ops, workers=workers, state_dir=str(state_dir))
+        supervisor.run(folder, overrides, on_ready=on_ready)
+    except (ConfigError, StartFailed) as error:
+        sys.exit(f"lockgate demo: {error}")
+    except OSError as error:
+        sys.exit(f"lockgate demo: {error.filename or state_dir}: {error.strerror}")
+
+
+def source_folder() -> Path:
+    """Where the demo's configuration comes from: beside the packages in a checkout, inside `gateway` in a wheel."""
+    import gateway
+
+    package = Path(gateway.__file__).parent
+    packed, checkout = package / "configs" / "demo", package.parent / "configs" / "demo"
+    return packed if packed.is_dir() else checkout
+
+
+def prepare(state_dir: Path, source: Path) -> tuple[Path, dict[str, str]]:
+    """Makes `state_dir` ready: the folder of its configuration, and the secret of each tenant.
+
+    Secrets that are there are kept. Raises ConfigError when a model of the demo is not installed, or when the file of
+    keys is damaged; OSError when a file cannot be written.
+    """
+    from gateway.backends import embedded_models
+    from gateway.config.load import load
+    from gateway.config.model import Embedded
+    from gateway.errors import ConfigError
+
+    config = load(source)
+    models = [backend.model for backend in config.backends.values() if isinstance(backend, Embedded)]
+    lacking = [message for message in map(embedded_models.missing, models) if message is not None]
+    if lacking:
+        raise ConfigError("\n".join(["a model of the demo is not installed.", *lacking]))
+
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = state_dir / "config"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    secret_of = _keys(state_dir / KEYS_FILE, list(config.tenants))
+    lines = [
+        json.dumps({"tenant": tenant, "key": KEY_NAME, "hash": "sha256:" + sha256(secret.encode()).hexdigest()})
+        for tenant, secret in secret_of.items()
+    ]
+    for path in sorted(source.glob("*.yaml")):
+        _write(folder / path.name, path.read_text(encoding="utf-8"))
+    _write(folder / "keys.jsonl", "\n".join(lines) + "\n")
+    return folder, secret_of
+
+
+def _keys(path: Path, tenants: list[str]) -> dict[str, str]:
+    """The secret of each tenant, made when absent."""
+    from gateway.errors import ConfigError
+
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        kept = {}
+    except ValueError:
+        kept = None
+    if not isinstance(kept, dict) or not all(isinstance(secret, str) and secret for secret in kept.values()):
+        raise ConfigError(f"{path} is damaged; remove it and the demo makes new keys")
+    secret_of = {tenant: kept.get(tenant) or new_key().secret for tenant in tenants}
+    if secret_of != kept:
+        _write(path, json.dumps(secret_of, indent=2) + "\n")
+    path.chmod(0o600)
+    return secret_of
+
+
+def _write(path: Path, text: str) -> None:
+    """Puts `text` there whole, readable by its owner only, unless it is there already: an equal file is not touched."""
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def _welcome(url: str, keys: dict[str, str], state_dir: Path) -> str:
+    everything, narrow = keys
+    ops = json.loads((state_dir / "run" / "gateway.json").read_bytes())["ops"]
+    body = '{"model": "smollm2-135m", "messages": [{"role": "user", "content": "Name the capital of France."}]}'
+    return f"""
+Lockgate serves a chat model (smollm2-135m) and an embedding model (minilm), for two tenants:
+
+  {url}/v1        {ops}/metrics
+
+  {everything:8} {keys[everything]}   may use both
+  {narrow:8} {keys[narrow]}   may use minilm only
+
+  curl {url}/v1/chat/completions -H 'authorization: Bearer {keys[everything]}' \\
+    -H 'content-type: application/json' -d '{body}'
+
+The keys are also in {state_dir / KEYS_FILE}. Ctrl-C ends it.
+"""
