@@ -67,7 +67,7 @@ def read(endpoint: str, body: bytes, fields: Fields, *, streams: bool) -> Call:
         fields,
         body,
         wire_body.text(fields, "user", MAX_ID_CHARS) if "user" in fields else None,
-        _conversation(fields),
+        _conversation(fields) if "conversation" in fields or "previous_response_id" in fields else None,
         (wire_body.whole_number(fields, "n", 1) or 1) if "n" in fields else 1,
     )
 

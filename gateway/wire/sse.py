@@ -53,7 +53,8 @@ class Splitter:
         elif start:
             del self._held[:start]
         self._searched = max(0, len(self._held) - _LONGEST_END)
-        if len(self._held) > self._limit_bytes or any(len(frame) > self._limit_bytes for frame in frames):
+        longest = max(len(self._held), max(map(len, frames), default=0))
+        if longest > self._limit_bytes:
             raise UpstreamProtocol(f"the backend sent a stream frame of more than {self._limit_bytes} bytes")
         return frames
 

@@ -43,7 +43,7 @@ def test_what_is_inside_the_messages_is_the_backends_to_judge() -> None:
         assert chat.parse(chat_body(odd)).endpoint == "chat"
 
 
-SYSTEM = {"role": "system", "content": 'be "brief" [and] {kind} \\'}
+SYSTEM = {"role": "system", "content": 'be "brief" [and] {kind} \\', "name": "\\\\"}
 USER = {"content": [{"type": "text", "text": 'hi } ] "role":"assistant"'}, {"type": "image_url"}], "role": "user"}
 ANSWER = {"role": "assistant", "content": None, "tool_calls": [{"function": {"arguments": '{"role": "user"}'}}]}
 
