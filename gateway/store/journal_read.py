@@ -30,8 +30,10 @@ class Tail:
     damaged, or it is a bug), `torn` (cut short by the writer's death, so never committed: no fault).
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, only_recovery: bool = False) -> None:
+        """`only_recovery`: passes over what the worker wrote, to what recovery made of it."""
         self.directory = directory
+        self._only_recovery = only_recovery
         self.opened = 0
         self.closed = 0
         self.recovered = 0
@@ -110,7 +112,8 @@ class Tail:
 
     def _next(self) -> SegmentReader | None:
         """Opens the segment that comes next, at last the recovery; None when there is none yet."""
-        later = [number for number in segment_numbers(self.directory) if number > self.sequence]
+        numbers = [] if self._only_recovery else segment_numbers(self.directory)
+        later = [number for number in numbers if number > self.sequence]
         path = segment_path(self.directory, later[0]) if later else self.directory / RECOVERY
         try:
             self._reader = SegmentReader(path)
@@ -131,7 +134,7 @@ class Tail:
             self.writer_gone = self.writer_gone or (self.directory / RECOVERY).exists()
             self._written_out = recovery or self.writer_gone or self._next_begun()
             return self._written_out
-        if self.writer_gone and not self._next_begun() and reader.rest_is_torn():
+        if self.writer_gone and not recovery and not self._next_begun() and reader.rest_is_torn():
             self.torn += 1
         elif not reader.rest_is_empty():
             return True

@@ -56,7 +56,7 @@ class SegmentReader:
         """The next entries, a piece of the file at most; none where nothing is (yet)."""
         entries: list[Entry] = []
         while True:
-            piece = os.pread(self._fd, min(PIECE_BYTES, self._size - self.offset), self.offset)
+            piece = os.pread(self._fd, min(PIECE_BYTES, max(0, self._size - self.offset)), self.offset)
             stopped_at, wrong = _parse(piece, self._seeds, entries)
             self.offset += stopped_at
             if not wrong:

@@ -1,0 +1,74 @@
+"""How a worker is, as it tells the supervisor each second: numbers by name.
+
+A struct for those who write and read, a flat map of numbers on the wire, so that either side may know names the other
+does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+_ENDPOINT: Final = "endpoint"
+_SEPARATOR: Final = "\t"
+
+
+class EndpointGauges(msgspec.Struct):
+    """One endpoint as one worker sees it."""
+
+    backend: str
+    endpoint: str
+    outstanding: int = 0
+    """Attempts that run there now."""
+    breaker_open: bool = False
+    """The worker sends it nothing (a trial apart)."""
+
+
+class WorkerGauges(msgspec.Struct):
+    """One worker, now; the last four rise from 0 when its process starts."""
+
+    in_flight: int = 0
+    streams: int = 0
+    connections: int = 0
+    journal_reserve_ok: bool = True
+    resident_bytes: int = 0
+    cpu_s: float = 0.0
+    """User and system time of the process."""
+    unwritten: int = 0
+    """`Journal.unwritten`."""
+    unrecorded: int = 0
+    """`Journal.unrecorded`."""
+    endpoints: list[EndpointGauges] = []
+
+    def flat(self) -> dict[str, float]:
+        """As sent."""
+        numbers: dict[str, float] = {name: float(getattr(self, name)) for name in self.__struct_fields__[:-1]}
+        for seen in self.endpoints:
+            key = _SEPARATOR.join((_ENDPOINT, seen.backend, seen.endpoint))
+            numbers[key + _SEPARATOR + "outstanding"] = float(seen.outstanding)
+            numbers[key + _SEPARATOR + "breaker_open"] = float(seen.breaker_open)
+        return numbers
+
+    @classmethod
+    def read(cls, numbers: Mapping[str, float]) -> WorkerGauges:
+        """What `flat` made; names that are not known are passed over, those that are missing keep their defaults."""
+        gauges = cls()
+        endpoints: dict[tuple[str, str], EndpointGauges] = {}
+        for name, value in numbers.items():
+            if name.startswith(_ENDPOINT + _SEPARATOR):
+                _, backend, address, what = name.split(_SEPARATOR)
+                seen = endpoints.setdefault((backend, address), EndpointGauges(backend, address))
+                if what == "outstanding":
+                    seen.outstanding = int(value)
+                elif what == "breaker_open":
+                    seen.breaker_open = bool(value)
+            elif name == "cpu_s":
+                gauges.cpu_s = value
+            elif name == "journal_reserve_ok":
+                gauges.journal_reserve_ok = bool(value)
+            elif name in cls.__struct_fields__[:-1]:
+                setattr(gauges, name, int(value))
+        gauges.endpoints = list(endpoints.values())
+        return gauges

@@ -1,0 +1,181 @@
+"""The name, meaning and labels of every metric: the one list that the code, the documentation and the tests share.
+
+Labels are closed sets, or bounded where they follow the configuration: `tenant` and `model` take at most `MOST_VALUES`
+different values, then "other"; "none" stands for what was not known when the request ended.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+MOST_VALUES: Final = 1_000
+"""Values a `tenant` or `model` label may take; a scrape of more would cost more than it tells."""
+MOST_SERIES: Final = 20_000
+"""Combinations of labels kept for one family of metrics; what is new beyond them counts under "other"."""
+OTHER: Final = "other"
+NONE: Final = "none"
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """One metric as it is exposed: counters end in `_total`, names carry their unit."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    """Upper bounds, in the metric's unit, of a histogram."""
+
+
+_LATENCY_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+_TPOT_S: Final = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0)
+
+REQUESTS: Final = Metric(
+    "lockgate_requests_total",
+    "counter",
+    "Requests that ended, by how: each has one record. `code` is ok, cancelled, crashed or an error code.",
+    ("tenant", "endpoint", "model", "backend", "code", "outcome"),
+)
+TOKENS: Final = Metric(
+    "lockgate_tokens_total",
+    "counter",
+    "Tokens as backends counted them, in classes that do not overlap: input (uncached), cached_input, output "
+    "(without reasoning), reasoning.",
+    ("tenant", "model", "class"),
+)
+REQUEST_BYTES: Final = Metric(
+    "lockgate_body_bytes_total", "counter", "Bytes of request bodies received.", ("endpoint", "model")
+)
+ANSWER_BYTES: Final = Metric(
+    "lockgate_answer_bytes_total", "counter", "Bytes of answer bodies sent.", ("endpoint", "model")
+)
+DURATION: Final = Metric(
+    "lockgate_request_duration_seconds",
+    "histogram",
+    "From the first byte of the request to the last of the answer, for requests that were answered.",
+    ("endpoint", "model", "stream"),
+    _LATENCY_S,
+)
+TTFT: Final = Metric(
+    "lockgate_time_to_first_token_seconds",
+    "histogram",
+    "From the first byte of the request to the first byte of a streamed answer.",
+    ("endpoint", "model"),
+    _LATENCY_S,
+)
+TPOT: Final = Metric(
+    "lockgate_time_per_output_token_seconds",
+    "histogram",
+    "Streamed answers: time after the first byte, over output tokens less one.",
+    ("endpoint", "model"),
+    _TPOT_S,
+)
+ATTEMPTS: Final = Metric(
+    "lockgate_upstream_attempts_total",
+    "counter",
+    "Tries at endpoints, by why (first, retry, fallback) and how they ended.",
+    ("backend", "endpoint", "reason", "code"),
+)
+
+RECORDS_OPENED: Final = Metric(
+    "lockgate_records_opened_total", "counter", "Requests whose beginning is in the journal; refusals included."
+)
+RECORDS_CLOSED: Final = Metric(
+    "lockgate_records_closed_total", "counter", "Requests whose end a worker wrote to the journal."
+)
+RECORDS_RECOVERED: Final = Metric(
+    "lockgate_records_recovered_total", "counter", "Requests closed as crashed because their worker died."
+)
+RECORDS_GAP: Final = Metric(
+    "lockgate_records_gap",
+    "gauge",
+    "Requests that were opened, have no record, and whose worker is dead: opened less closed less recovered. "
+    "ALARM when it stays above 0.",
+)
+RECORDS_UNWRITTEN: Final = Metric(
+    "lockgate_records_unwritten_total",
+    "counter",
+    "Ends of requests (`kind` end) and refusals (`kind` refusal) that found the disk full. ALARM.",
+    ("kind",),
+)
+JOURNAL_DAMAGED: Final = Metric(
+    "lockgate_journal_damaged_total",
+    "counter",
+    "Places in journals where entries may be missing, and entries that make no sense. ALARM.",
+)
+JOURNAL_BYTES: Final = Metric("lockgate_journal_bytes", "gauge", "Size of all journals on disk.")
+JOURNAL_DROPPED: Final = Metric(
+    "lockgate_journal_dropped_bytes_total", "counter", "Bytes of journal dropped to stay within the retention size."
+)
+JOURNAL_DROPPED_SEGMENTS: Final = Metric(
+    "lockgate_journal_dropped_segments_total", "counter", "Segments dropped to stay within the retention size."
+)
+JOURNAL_RESERVE: Final = Metric(
+    "lockgate_journal_reserve_ok",
+    "gauge",
+    "1 while the worker has a segment in reserve; at 0 the disk is full and new requests get 503. ALARM.",
+    ("worker",),
+)
+
+IN_FLIGHT: Final = Metric("lockgate_requests_in_flight", "gauge", "Requests being served now.", ("worker",))
+STREAMS: Final = Metric("lockgate_streams_open", "gauge", "Streamed answers being relayed now.", ("worker",))
+CONNECTIONS: Final = Metric("lockgate_connections_open", "gauge", "Callers' connections.", ("worker",))
+LOOP_LAG: Final = Metric(
+    "lockgate_loop_lag_seconds", "gauge", "The worst delay of the worker's event loop in its last second.", ("worker",)
+)
+WORKER_UP: Final = Metric("lockgate_worker_up", "gauge", "1 while the worker serves.", ("worker",))
+WORKER_RESTARTS: Final = Metric(
+    "lockgate_worker_restarts_total", "counter", "Times the worker was started again.", ("worker",)
+)
+WORKER_MEMORY: Final = Metric(
+    "lockgate_worker_resident_bytes", "gauge", "Resident memory of the worker's process.", ("worker",)
+)
+WORKER_CPU: Final = Metric(
+    "lockgate_worker_cpu_seconds_total", "counter", "CPU time of the slot's processes, user and system.", ("worker",)
+)
+OUTSTANDING: Final = Metric(
+    "lockgate_endpoint_outstanding",
+    "gauge",
+    "Attempts that run at the endpoint now, of all workers.",
+    ("backend", "endpoint"),
+)
+BREAKER: Final = Metric(
+    "lockgate_endpoint_breaker_open",
+    "gauge",
+    "Share of the workers that hold the endpoint for broken and send it nothing: 0 none, 1 all.",
+    ("backend", "endpoint"),
+)
+CONFIG_INFO: Final = Metric(
+    "lockgate_config_info", "gauge", "Always 1; `digest` is the configuration being served.", ("digest",)
+)
+CONFIG_RELOADS: Final = Metric(
+    "lockgate_config_reloads_total", "counter", "Changes of the configuration that were taken or refused.", ("result",)
+)
+CONFIG_OK: Final = Metric(
+    "lockgate_config_last_reload_ok",
+    "gauge",
+    "0 when the last change of the configuration was refused and the one before is still served. ALARM.",
+)
+BUILD: Final = Metric("lockgate_build_info", "gauge", "Always 1; `version` is the gateway's version.", ("version",))
+
+ALL: Final = (
+    *(REQUESTS, DURATION, TTFT, TPOT, TOKENS, REQUEST_BYTES, ANSWER_BYTES, ATTEMPTS, OUTSTANDING, BREAKER),
+    *(IN_FLIGHT, STREAMS, CONNECTIONS, LOOP_LAG, WORKER_UP, WORKER_RESTARTS, WORKER_MEMORY, WORKER_CPU),
+    *(RECORDS_OPENED, RECORDS_CLOSED, RECORDS_RECOVERED, RECORDS_GAP, RECORDS_UNWRITTEN),
+    *(JOURNAL_DAMAGED, JOURNAL_BYTES, JOURNAL_DROPPED, JOURNAL_DROPPED_SEGMENTS, JOURNAL_RESERVE),
+    *(CONFIG_INFO, CONFIG_RELOADS, CONFIG_OK, BUILD),
+)
+"""In the order they are exposed and documented."""
+
+
+def table() -> str:
+    """The documentation's table, in Markdown; a test compares it with the documentation."""
+    rows = ["| metric | kind | labels | meaning |", "|---|---|---|---|"]
+    for metric in ALL:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        rows.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} |")
+    return "\n".join(rows) + "\n"

@@ -1,0 +1,88 @@
+"""What the supervisor knows beside the records: workers, configuration, journals. Plain values, to be exported."""
+
+from __future__ import annotations
+
+from gateway.telemetry.gauges import WorkerGauges
+from gateway.telemetry.metrics import Rising
+
+
+class WorkerStatus:
+    """One worker slot, over all processes that were in it."""
+
+    __slots__ = ("cpu_s", "gauges", "loop_lag_s", "starts", "unrecorded", "unwritten", "up")
+
+    def __init__(self) -> None:
+        self.up = False
+        self.starts = 0
+        self.gauges = WorkerGauges()
+        self.loop_lag_s = 0.0
+        self.cpu_s = Rising()
+        self.unwritten = Rising()
+        self.unrecorded = Rising()
+
+    def started(self) -> None:
+        """A process serves in this slot."""
+        self.up = True
+        self.starts += 1
+
+    def beat(self, gauges: WorkerGauges, loop_lag_s: float) -> None:
+        """What the process said of itself."""
+        self.gauges = gauges
+        self.loop_lag_s = loop_lag_s
+        self.cpu_s.read(gauges.cpu_s)
+        self.unwritten.read(gauges.unwritten)
+        self.unrecorded.read(gauges.unrecorded)
+
+    def ended(self) -> None:
+        """The process is gone, and so is what it had open; what it counted stays."""
+        self.up = False
+        self.gauges = WorkerGauges(journal_reserve_ok=self.gauges.journal_reserve_ok)
+        self.loop_lag_s = 0.0
+
+
+class JournalStatus:
+    """Completeness and size of the journals since this supervisor started."""
+
+    __slots__ = ("bytes", "closed", "damaged", "dropped_bytes", "dropped_segments", "gap", "opened", "recovered")
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.closed = 0
+        """By workers."""
+        self.recovered = 0
+        self.gap = 0
+        self.damaged = 0
+        self.bytes = 0
+        self.dropped_bytes = 0
+        self.dropped_segments = 0
+
+
+class Status:
+    """Everything of the above."""
+
+    __slots__ = ("config_ok", "digest", "journal", "reloads_failed", "reloads_ok", "version", "workers")
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+        self.digest = ""
+        self.config_ok = True
+        self.reloads_ok = 0
+        self.reloads_failed = 0
+        self.workers: dict[int, WorkerStatus] = {}
+        self.journal = JournalStatus()
+
+    def worker(self, slot: int) -> WorkerStatus:
+        """The slot's status; a new one is down."""
+        return self.workers.setdefault(slot, WorkerStatus())
+
+    def configured(self, digest: str) -> None:
+        """Every worker serves this configuration; the first one is no reload."""
+        if self.digest and digest != self.digest:
+            self.reloads_ok += 1
+        self.digest = digest
+        self.config_ok = True
+
+    def refused(self) -> None:
+        """A changed configuration could not be taken; the one before is still served."""
+        self.reloads_failed += 1
+        self.config_ok = False
