@@ -1,0 +1,132 @@
+"""The app without a socket: called as ASGI, as any server would."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+
+from gateway.backends.fake_script import Script, parse
+from gateway.backends.fake_server import KEPT_REQUESTS, Fake
+from gateway.clock import ManualClock
+
+
+def ask(
+    fake: Fake, method: str, path: str, body: bytes = b"", headers: Any = (), client: Any = None
+) -> tuple[int, bytes]:
+    """Status and body of one request; the client stays until it has its answer."""
+    sent: list[MutableMapping[str, Any]] = []
+    scope = {"type": "http", "method": method, "path": path, "headers": list(headers), "client": client}
+
+    async def exchange() -> None:
+        answered = asyncio.Event()
+        requests = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive() -> MutableMapping[str, Any]:
+            if requests:
+                return requests.pop()
+            await answered.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        await fake(scope, receive, send)
+
+    asyncio.run(exchange())
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
+
+
+def chat(fake: Fake, text: str = "hi", **request: Any) -> tuple[int, Any]:
+    value = {"model": "m", "messages": [{"role": "user", "content": text}], **request}
+    status, body = ask(fake, "POST", "/v1/chat/completions", json.dumps(value).encode())
+    return status, json.loads(body)
+
+
+def test_the_same_request_gets_the_same_answer_from_a_fresh_server() -> None:
+    answers = [chat(Fake(Script(), clock=ManualClock())) for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert answers[0][1]["choices"][0]["message"]["content"] == "hi"
+
+
+def test_cached_tokens_are_told_when_a_prompt_comes_again() -> None:
+    fake = Fake(Script())
+    first, second = (chat(fake, "long " * 50)[1]["usage"] for _ in range(2))
+    assert first["prompt_tokens_details"]["cached_tokens"] == 0
+    assert second["prompt_tokens_details"]["cached_tokens"] > 0
+    assert fake.stats()["prefix_cache"]["hit_tokens"] == second["prompt_tokens_details"]["cached_tokens"]
+
+
+def test_a_server_with_named_models_knows_no_other() -> None:
+    fake = Fake(Script(), models=("a/b",))
+    assert chat(fake)[0] == 404
+    assert ask(fake, "GET", "/v1/models/a/b")[0] == 200
+    assert ask(fake, "GET", "/v1/models/m")[0] == 404
+
+
+def test_a_server_with_a_key_asks_for_it() -> None:
+    fake = Fake(Script(), api_key="s")
+    assert ask(fake, "GET", "/v1/models")[0] == 401
+    assert ask(fake, "GET", "/v1/models", headers=[(b"authorization", b"Bearer s")])[0] == 200
+
+
+def test_a_scripted_error_is_counted_and_has_its_status_message_and_headers() -> None:
+    fake = Fake(parse("rules: [{status: 429, message: slow down, headers: {retry-after: '3'}}]"))
+    status, body = chat(fake)
+    assert (status, body["error"]["message"]) == (429, "slow down")
+    assert fake.stats()["failed"] == 1
+
+
+def test_a_prompt_longer_than_the_context_is_refused() -> None:
+    status, body = chat(Fake(Script(), context_tokens=10), "x" * 100)
+    assert status == 400
+    assert "maximum context length is 10 tokens" in body["error"]["message"]
+
+
+def test_tokens_can_be_counted_and_turned_back() -> None:
+    fake = Fake(Script())
+    status, body = ask(fake, "POST", "/tokenize", b'{"prompt": "hello you"}')
+    assert (status, json.loads(body)["count"]) == (200, 3)
+    ids = json.dumps({"tokens": json.loads(body)["tokens"]}).encode()
+    assert json.loads(ask(fake, "POST", "/detokenize", ids)[1]) == {"prompt": "hello you"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/chat/completions", 405),
+        ("POST", "/v1/models", 405),
+        ("GET", "/nothing", 404),
+        ("GET", "/health", 200),
+    ],
+)
+def test_paths_and_methods_are_answered_as_a_server_would(method: str, path: str, status: int) -> None:
+    assert ask(Fake(Script()), method, path)[0] == status
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"model": 1}', b'{"model": "m", "tools": 1}']
+)
+def test_a_body_that_is_no_request_is_a_400(body: bytes) -> None:
+    assert ask(Fake(Script()), "POST", "/v1/chat/completions", body)[0] == 400
+
+
+def test_the_script_is_changed_from_this_machine_only() -> None:
+    fake = Fake(Script())
+    new = b"answer: changed"
+    assert ask(fake, "POST", "/fake/script", new, client=("10.1.2.3", 5))[0] == 404
+    assert ask(fake, "POST", "/fake/script", b"rules: 3", client=("127.0.0.1", 5))[0] == 400
+    assert ask(fake, "POST", "/fake/script", new, client=("127.0.0.1", 5))[0] == 200
+    assert chat(fake)[1]["choices"][0]["message"]["content"] == "changed"
+
+
+def test_the_last_requests_are_kept_and_no_more() -> None:
+    fake = Fake(Script())
+    for number in range(KEPT_REQUESTS + 3):
+        chat(fake, str(number))
+    kept = json.loads(ask(fake, "GET", "/fake/requests")[1])
+    assert len(kept) == KEPT_REQUESTS
+    assert json.loads(kept[-1]["body"])["messages"][0]["content"] == str(KEPT_REQUESTS + 2)
