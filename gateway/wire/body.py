@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from gateway.errors import InvalidRequest
+from gateway.wire.long_strings import Shortened, shorten
 
 Fields = dict[str, msgspec.Raw]
 
@@ -28,8 +29,13 @@ _decode_flag: Final = msgspec.json.Decoder(bool | None).decode
 _decode_whole: Final = msgspec.json.Decoder(int | None).decode
 _encode: Final = msgspec.json.Encoder().encode
 
-_COPY_BELOW_BYTES: Final = 32_768
-"""Below this, writing the fields out again and comparing is the cheapest proof that none was dropped."""
+MAX_FIELDS: Final = 1_000
+"""Of the body, and of an object in it that is read. Requests have about twenty; walking millions would hold up all
+others.
+"""
+
+_LARGE_BYTES: Final = 32_768
+"""From here on copying costs more than counting, and looking for long strings costs less than parsing them."""
 
 _NAME: Final = re.compile(rb'[ \t\n\r]*("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
 _AFTER_VALUE: Final = re.compile(rb"[ \t\n\r]*([,}])")
@@ -40,6 +46,11 @@ def fields(body: bytes) -> Fields:
 
     Raises InvalidRequest; its message holds a position or a field's name, never a value.
     """
+    if len(body) >= _LARGE_BYTES and (short := shorten(body)) is not None:
+        try:
+            return _fields_of_large(body, short)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass  # the whole body is refused below, where the message has the right position
     try:
         found = _decode(body)
     except RecursionError:
@@ -50,10 +61,11 @@ def fields(body: bytes) -> Fields:
         raise InvalidRequest(_explain(body, malformed)) from None
     except UnicodeDecodeError:
         raise InvalidRequest("the body is not valid JSON: a field's name is not UTF-8") from None
+    _bound(found)
     if not _has_all(body, found):
-        twice = _repeated(body, found)
+        _, twice = _spans(body, found)
         if twice is not None:
-            raise InvalidRequest(f"the field {shown(twice)} appears more than once", param=shown(twice))
+            raise _appears_twice(twice)
     return found
 
 
@@ -86,8 +98,9 @@ def members(fields: Fields, name: str) -> Fields:
         found = _decode(value)
     except msgspec.ValidationError:
         raise InvalidRequest(f"{name} must be an object", param=name) from None
+    _bound(found)
     if not _has_all(value, found):
-        twice = _repeated(value, found)
+        _, twice = _spans(value, found)
         if twice is not None:
             raise InvalidRequest(f"{name}.{shown(twice)} appears more than once", param=name)
     return found
@@ -166,7 +179,7 @@ def _has_all(body: bytes, found: Fields) -> bool:
     values and 4n + 1 bytes of quotes, colons, commas and braces, and a dropped field takes five more, so that a body of
     exactly that length has no room for one.
     """
-    if len(body) >= _COPY_BELOW_BYTES:
+    if len(body) >= _LARGE_BYTES:
         return sum(map(len, found)) + sum(map(len, found.values())) + 4 * len(found) + 1 == len(body)
     compact = _encode(found)
     if compact == body:
@@ -183,29 +196,50 @@ def _spaced(found: Fields) -> bytes:
     return b"".join(parts)
 
 
-def _repeated(body: bytes, found: Fields) -> str | None:
-    """The first field that is there twice, found by walking the top level of a body known to be valid JSON; None when
-    there is none.
+def _spans(body: bytes, found: Fields) -> tuple[list[tuple[str, int, int]], str | None]:
+    """Name, begin and end of each field's value, and the first name that is there twice (None, when none is).
 
-    `found` holds the last value of each name. Where the bytes after a name are not that value, a later one replaced it.
-    Where they are, they are the whole value (one JSON value is a beginning of another only among numbers, and then no
-    comma or brace follows), so the walk steps over it without reading it.
+    Walks the top level of a body known to be valid JSON. `found` holds the last value of each name: where the bytes
+    after a name are not that value, a later one replaced it. Where they are, they are the whole value (one JSON value
+    begins another only among numbers, and then no comma or brace follows), so the walk steps over it without reading
+    it.
     """
+    spans: list[tuple[str, int, int]] = []
     seen: set[str] = set()
     at = body.index(b"{") + 1
     while name_match := _NAME.match(body, at):
         name = _decode_name(name_match[1])
         if name in seen:
-            return name
+            return spans, name
         seen.add(name)
         value = bytes(found[name])
-        if not body.startswith(value, name_match.end()):
-            return name
-        after = _AFTER_VALUE.match(body, name_match.end() + len(value))
-        if after is None:
-            return name
+        begin = name_match.end()
+        end = begin + len(value)
+        after = _AFTER_VALUE.match(body, end)
+        if after is None or not body.startswith(value, begin):
+            return spans, name
+        spans.append((name, begin, end))
         at = after.end()
-    return None
+    return spans, None
+
+
+def _fields_of_large(body: bytes, short: Shortened) -> Fields:
+    found = _decode(short.text)
+    _bound(found)
+    spans, twice = _spans(short.text, found)
+    if twice is not None:
+        raise _appears_twice(twice)
+    view = memoryview(body)
+    return {name: msgspec.Raw(view[short.original(begin) : short.original(end)]) for name, begin, end in spans}
+
+
+def _bound(found: Fields) -> None:
+    if len(found) > MAX_FIELDS:
+        raise InvalidRequest(f"an object here may have at most {MAX_FIELDS} fields")
+
+
+def _appears_twice(name: str) -> InvalidRequest:
+    return InvalidRequest(f"the field {shown(name)} appears more than once", param=shown(name))
 
 
 def _explain(body: bytes, malformed: msgspec.DecodeError) -> str:

@@ -67,11 +67,22 @@ def pairs_of(text: bytes) -> list[tuple[str, Any]]:
     return pairs[-1]  # the outermost object is closed last
 
 
-@given(objects(), st.integers(0, 1))
-def test_fields_agree_with_json_and_a_repeated_name_is_always_seen(text: bytes, large: int) -> None:
-    if large:  # past the size where the proof is by lengths
-        filler = b'"filler":"' + b"x" * 40_000 + b'"'
-        text = text.rstrip()[:-1] + (b"," if pairs_of(text) else b"") + filler + b"}"
+def with_more(text: bytes, more: list[bytes]) -> bytes:
+    """The object with strings of these texts added as fields at its beginning and its end, so that it is large."""
+    added = [b'"more%d":"%b"' % (at, inside) for at, inside in enumerate(more)]
+    own = [text.strip()[1:-1].strip()] if pairs_of(text) else []
+    return b"{" + b",".join(added[::2] + own + added[1::2]) + b"}"
+
+
+fillers = st.sampled_from(
+    [b"x" * 400_000, b"y" * 5_000, b'\\"' * 3_000, b"\\\\" * 3_000, b"{[,:" * 2_000, b"z\\n" * 9_000]
+)
+
+
+@given(objects(), st.lists(fillers, max_size=4))
+def test_fields_agree_with_json_and_a_repeated_name_is_always_seen(text: bytes, more: list[bytes]) -> None:
+    if more:
+        text = with_more(text, more)
     pairs = pairs_of(text)
     seen = [name for name, _ in pairs]
     if len(set(seen)) < len(seen):

@@ -231,3 +231,56 @@ def test_what_must_be_present_may_not_be_null() -> None:
     for wrong in wrongs:
         with pytest.raises(InvalidRequest, match="prompt is required"):
             body.present(raw_fields(**wrong), "prompt")
+
+
+def image(size: int) -> str:
+    return "data:image/png;base64," + "A" * size
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_a_large_body_is_read_as_the_same_fields_as_a_small_one(separators: tuple[str, str]) -> None:
+    whole = {
+        "before": [1, {"x": "é"}],
+        "messages": [{"url": image(50_000)}, {"text": 'say \\"hi\\" \\\\' * 2_000}, {"url": image(5_000)}],
+        "model": "m",
+        "text": image(9_000),
+        "after": 1.5,
+    }
+    sent = json.dumps(whole, separators=separators).encode()
+    found = body.fields(sent)
+    assert {name: json.loads(bytes(raw)) for name, raw in found.items()} == whole
+    assert list(found) == list(whole)
+    assert body.text(found, "text", 10_000) == image(9_000)
+    compact = json.dumps({**whole, "model": "served"}, separators=(",", ":")).encode()
+    joined = body.join(found, {"model": b'"served"'})
+    assert json.loads(joined) == json.loads(compact)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"}", b"]}x", b"]", b"]},", b',"model":"m"}'])
+def test_a_large_body_that_ends_wrongly_is_refused(damaged: bytes) -> None:
+    assert "not valid JSON" in refusal(b'{"messages":["' + image(60_000).encode() + b'"' + damaged)
+    assert "not valid JSON" in refusal(b'{"messages":["' + image(60_000).encode())
+
+
+def test_a_large_body_that_is_no_object_or_too_deep_is_refused_as_a_small_one_is() -> None:
+    text = b'"' + image(60_000).encode() + b'"'
+    assert refusal(b"[" + text + b"]") == "the body must be a JSON object"
+    assert refusal(text) == "the body must be a JSON object"
+    assert refusal(b'{"a":' + text + b',"b":' + b"[" * 5_000 + b"]" * 5_000 + b"}") == "the body is nested too deeply"
+
+
+def test_fields_with_very_long_names_are_not_taken_for_one_another() -> None:
+    name = "n" * 20_000
+    found = body.fields(json.dumps({name + "a": 1, name + "b": image(9_000)}).encode())
+    assert list(found) == [name + "a", name + "b"]
+    assert "appears more than once" in refusal(
+        b'{"%b":1,"x":"%b","%b":2}' % (b"n" * 20_000, b"y" * 9_000, b"n" * 20_000)
+    )
+
+
+def test_an_object_with_too_many_fields_is_refused_before_it_costs_anything() -> None:
+    many = json.dumps({str(number): number for number in range(body.MAX_FIELDS + 1)})
+    assert refusal(many.encode()) == "an object here may have at most 1000 fields"
+    with pytest.raises(InvalidRequest, match="at most 1000 fields"):
+        body.members(body.fields(b'{"o":' + many.encode() + b"}"), "o")
+    assert len(body.fields(json.dumps({str(n): n for n in range(body.MAX_FIELDS)}).encode())) == body.MAX_FIELDS
