@@ -21,10 +21,10 @@ import msgspec
 from gateway.backends import embedded_models
 from gateway.config.model import Backend, Embedded, Fake
 from gateway.runtime.backoff import Backoff
-from gateway.runtime.events import Level, event
 from gateway.runtime.failures import StartFailed
 from gateway.runtime.processes import Process, Processes, describe_end
 from gateway.runtime.state_dir import StateDir, make_socket_folder, socket_path
+from gateway.telemetry.logs import Log
 
 START_PATIENCE_S = 60.0
 """How long a child may take until it listens (a model of a few hundred megabytes from a cold disk)."""
@@ -58,13 +58,16 @@ def _arguments(backend: Embedded | Fake, socket: Path) -> list[str]:
 class Child:
     """One backend's server under one configuration. It is restarted at the same address for as long as it is wanted."""
 
-    def __init__(self, processes: Processes, state_dir: StateDir, name: str, backend: Embedded | Fake) -> None:
+    def __init__(
+        self, processes: Processes, state_dir: StateDir, log: Log, name: str, backend: Embedded | Fake
+    ) -> None:
         self.name = name
         self.socket = socket_path(state_dir.path, name, _version(backend))
         self.listening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._processes = processes
+        self._log = log
         self._arguments = _arguments(backend, self.socket)
-        self._log = state_dir.run / f"{name}.log"
+        self._output = state_dir.run / f"{name}.log"
         self._wanted = True
         self._process: Process | None = None
         self._backoff = Backoff()
@@ -89,7 +92,7 @@ class Child:
             make_socket_folder(self.socket)
             process = self._processes.start(self._arguments, piped=True, on_end=lambda code: self._ended(process, code))
         except OSError as error:
-            event("error", "child_start_failed", backend=self.name, error=str(error))
+            self._log.error("child_start_failed", backend=self.name, error=str(error))
             asyncio.get_running_loop().call_later(self._backoff.ended(0.0) or 1.0, self._start)
             return
         self._process = process
@@ -113,12 +116,12 @@ class Child:
 
     def _keep(self, data: bytes) -> None:
         try:
-            if self._log.exists() and self._log.stat().st_size > LOG_BYTES:
-                self._log.replace(self._log.with_suffix(".log.1"))
-            with self._log.open("ab") as file:
+            if self._output.exists() and self._output.stat().st_size > LOG_BYTES:
+                self._output.replace(self._output.with_suffix(".log.1"))
+            with self._output.open("ab") as file:
                 file.write(data)
         except OSError as error:  # a full disk must not stop us from emptying the pipe, or the child would block on it
-            event("warning", "child_log_failed", backend=self.name, error=str(error))
+            self._log.warning("child_log_failed", backend=self.name, error=str(error))
 
     def _close_output(self, process: Process) -> None:
         if process.output_fd is not None:
@@ -132,8 +135,8 @@ class Child:
             )  # a grandchild may hold the other end: take what is there, wait for nothing
             self._read(process, process.output_fd)
             self._close_output(process)
-        level: Level = "error" if self._wanted else "info"
-        event(level, "child_ended", backend=self.name, pid=process.pid, end=describe_end(code), log=str(self._log))
+        say = self._log.error if self._wanted else self._log.info
+        say("child_ended", backend=self.name, pid=process.pid, end=describe_end(code), kept_in=str(self._output))
         if not self._wanted:
             return
         if not self.listening.done():
@@ -151,8 +154,9 @@ class Child:
 class Children:
     """All children, by the address they serve at."""
 
-    def __init__(self, processes: Processes, state_dir: StateDir) -> None:
+    def __init__(self, processes: Processes, state_dir: StateDir, log: Log) -> None:
         self._processes = processes
+        self._log = log
         self._state_dir = state_dir
         self._running: dict[str, Child] = {}
         self._wanted: set[str] = set()
@@ -189,7 +193,7 @@ class Children:
                 continue
             child = self._running.pop(key, None)
             if child is not None:
-                event("info", "child_retired", backend=child.name)
+                self._log.info("child_retired", backend=child.name)
                 await child.stop()
 
     async def stop(self) -> None:
@@ -206,7 +210,7 @@ class Children:
 
     def _missing(self, backends: Mapping[str, Backend]) -> dict[str, Child]:
         return {
-            key: Child(self._processes, self._state_dir, name, backend)
+            key: Child(self._processes, self._state_dir, self._log, name, backend)
             for key, (name, backend) in self._needed(backends).items()
             if key not in self._running
         }

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from gateway.runtime.events import event
 from gateway.store.journal_read import Tail, directories
 from gateway.store.recovery import recover
+from gateway.telemetry.logs import Log
 
 
 class Journals:
     """All journals of a state directory."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, log: Log) -> None:
         self._state_dir = state_dir
+        self._log = log
         self._recovering = asyncio.Lock()
 
     async def recover(self) -> None:
@@ -28,8 +29,8 @@ class Journals:
             tail = Tail(directory)
             try:
                 if recover(tail, lambda _: None) and tail.recovered:
-                    event("warning", "journal_recovered", journal=directory.name, requests=tail.recovered)
+                    self._log.warning("journal_recovered", journal=directory.name, requests=tail.recovered)
             except OSError as error:
-                event("error", "journal_recovery_failed", journal=directory.name, error=str(error))
+                self._log.error("journal_recovery_failed", journal=directory.name, error=str(error))
             finally:
                 tail.close()

@@ -9,11 +9,12 @@ GET /debug/loop   how late each event loop ran at worst in the last second, in m
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from gateway.runtime.hosting import App, Receive, Scope, Send
+if TYPE_CHECKING:
+    from gateway.runtime.hosting import App, Receive, Scope, Send
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 JSON_TYPE = "application/json"

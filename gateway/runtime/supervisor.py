@@ -11,25 +11,26 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from gateway.clock import SystemClock
 from gateway.config import archive
 from gateway.config.model import Config, Overrides
 from gateway.config.units import split_address
 from gateway.errors import ConfigError
-from gateway.runtime import configuration, ops, resources, sockets, watch
+from gateway.runtime import configuration, library_logs, ops, resources, sockets, watch
 from gateway.runtime.children import Children
 from gateway.runtime.control_channel import Beat
-from gateway.runtime.events import bug, configure, event
 from gateway.runtime.failures import StartFailed
-from gateway.runtime.hosting import server
 from gateway.runtime.journals import Journals
 from gateway.runtime.loop_lag import LoopLag
 from gateway.runtime.processes import Processes
 from gateway.runtime.state_dir import Addresses, StateDir
 from gateway.runtime.workers import State, Workers
+from gateway.telemetry.logs import Log
 
 DRAIN_MARGIN_S = 5.0
 """What workers get beyond `limits.drain_s` to close what they cut."""
@@ -65,10 +66,8 @@ class Supervisor:
         self._known_files = watch.fingerprint(self._folder)
         self._loaded = configuration.read(self._folder, self._overrides)
         config = self._loaded.config
-        configure(config.telemetry.log_level, "supervisor")
-        self._loop.set_exception_handler(
-            lambda _, context: bug("loop_bug", context.get("exception"), where=context["message"])
-        )
+        self._log = Log(SystemClock(), config.telemetry.log_level, process="supervisor")
+        library_logs.forward(self._log)
         resources.raise_open_files_limit()
         self._state = StateDir.take(Path(config.server.state_dir))
         try:
@@ -86,21 +85,21 @@ class Supervisor:
             self._loop.add_signal_handler(number, self._asked_to_stop)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
         processes = Processes()
-        self._journals = Journals(self._state.path)
-        self._children = Children(processes, self._state)
+        self._journals = Journals(self._state.path, self._log)
+        self._children = Children(processes, self._state, self._log)
         self._workers = Workers(
             processes,
             self._state,
             listeners,
+            self._log,
             config.telemetry.log_level,
             on_beat=self._heard,
             on_end=self._worker_ended,
         )
-        ops_server = server("httptools", app=ops.app(self), graceful_s=0.0)
         try:
             self._lag.start()
             self._workers.start(self._loaded.digest)
-            self._job("ops", lambda: ops_server.serve([ops_listener]), once=True)
+            self._once("ops", lambda: self._serve_ops(ops_listener))
             self._once("recovery", self._journals.recover)  # of a run that did not end well
             starting = asyncio.ensure_future(self._started(config))
             stopping = asyncio.ensure_future(self._stop_asked.wait())
@@ -113,7 +112,6 @@ class Supervisor:
             stopping.cancel()
         finally:
             await self._end(config)
-            ops_server.finish_now()
             await self._stop_jobs()
             ops_listener.close()
 
@@ -124,8 +122,7 @@ class Supervisor:
 
     def _ready(self, config: Config) -> None:
         self._state.publish(Addresses(pid=os.getpid(), data=self._data_url, ops=self._ops_url))
-        event(
-            "info",
+        self._log.info(
             "ready",
             data=self._data_url,
             ops=self._ops_url,
@@ -142,6 +139,17 @@ class Supervisor:
         self._job("reload", self._reload_when_asked)
         self._job("watch", self._watch_files)
 
+    async def _serve_ops(self, listener: socket.socket) -> None:
+        # uvicorn takes a while to import: done here, while the workers start, it delays nobody.
+        from gateway.runtime.hosting import server
+
+        ops_server = server("httptools", app=ops.app(self), graceful_s=0.0)
+        try:
+            await ops_server.serve([listener])
+        finally:
+            for each in getattr(ops_server, "servers", ()):  # cancelled: it did not get to closing them
+                each.close()
+
     # -- what runs beside ----------------------------------------------------------------------------------------------
 
     def _heard(self, slot: int, beat: Beat) -> None:
@@ -156,7 +164,7 @@ class Supervisor:
                 try:
                     await work()
                 except Exception as error:  # noqa: BLE001 (one job's bug must not end the others)
-                    bug("job_bug", error, job=name)
+                    self._log.bug("job_bug", error, job=name)
                 if once:
                     return
                 await asyncio.sleep(JOB_RETRY_S)
@@ -191,6 +199,8 @@ class Supervisor:
         """Loads the files and, when they are good, puts them in force everywhere; otherwise everything stays as it
         was."""
         old = self._loaded
+        if self._stop_asked.is_set():
+            return
         try:
             # In a thread: a hundred thousand keys take a while, and the heartbeats must be heard.
             new = await asyncio.to_thread(configuration.read, self._folder, self._overrides)
@@ -199,17 +209,17 @@ class Supervisor:
                 await self._children.start(new.config.backends)
         except (ConfigError, StartFailed, OSError) as error:
             self._set_reload_failed(True)
-            event("error", "config_reload_failed", error=str(error), snapshot=old.digest)
+            self._log.error("config_reload_failed", error=str(error), snapshot=old.digest)
             return
         self._set_reload_failed(False)
         if new.digest == old.digest:
-            event("info", "config_unchanged", snapshot=new.digest)
+            self._log.info("config_unchanged", snapshot=new.digest)
             return
         fixed = configuration.fixed_at_start(old.config.server, new.config.server)
         if fixed:
-            event("warning", "config_needs_restart", settings=fixed)
+            self._log.warning("config_needs_restart", settings=fixed)
         self._loaded = new
-        event("info", "config_reloaded", snapshot=new.digest, before=old.digest)
+        self._log.info("config_reloaded", snapshot=new.digest, before=old.digest)
         self._workers.reload(new.digest)
         self._once("report", self._report_stale)
         self._once("retire", lambda: self._children.retire(new.config.backends, old.config.server.limits.drain_s))
@@ -221,7 +231,7 @@ class Supervisor:
         await asyncio.sleep(RELOAD_PATIENCE_S)
         stale = self._workers.stale()
         if stale:
-            event("error", "workers_stale", slots=stale, snapshot=self._loaded.digest)
+            self._log.error("workers_stale", slots=stale, snapshot=self._loaded.digest)
 
     # -- end -----------------------------------------------------------------------------------------------------------
 
@@ -232,7 +242,7 @@ class Supervisor:
 
     async def _end(self, config: Config) -> None:
         drain_s = self._loaded.config.server.limits.drain_s
-        event("info", "draining", drain_s=drain_s)
+        self._log.info("draining", drain_s=drain_s)
         self._workers.drain()
         self._workers.close_sockets()
         hurry = asyncio.ensure_future(self._hurry.wait())
@@ -242,14 +252,14 @@ class Supervisor:
         if not (ended.done() and ended.result()):
             self._workers.signal(signal.SIGTERM)  # their second: cut what runs
             if not await self._workers.ended(CUT_PATIENCE_S):
-                event("error", "workers_killed")
+                self._log.error("workers_killed")
                 self._workers.signal(signal.SIGKILL)
                 await self._workers.ended(CUT_PATIENCE_S)
         with contextlib.suppress(asyncio.CancelledError):
             await ended
         await self._children.stop()
         await self._journals.recover()
-        event("info", "ended")
+        self._log.info("ended")
 
     # -- ops.Status ----------------------------------------------------------------------------------------------------
 

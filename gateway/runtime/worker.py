@@ -20,11 +20,14 @@ from random import Random
 import msgspec
 import uvloop
 
+from gateway.backends import probe
+from gateway.backends.base import RULES, Endpoint
 from gateway.clock import SystemClock
 from gateway.config import archive, snapshot
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.server import protocol_class
 from gateway.errors import ConfigError
+from gateway.runtime import library_logs, worker_gauges
 from gateway.runtime.control_channel import (
     BEAT_S,
     Beat,
@@ -36,7 +39,6 @@ from gateway.runtime.control_channel import (
     Reloaded,
     ReloadFailed,
 )
-from gateway.runtime.events import bug, configure, event
 from gateway.runtime.hosting import server
 from gateway.runtime.loop_lag import LoopLag
 from gateway.runtime.state_dir import secret
@@ -44,6 +46,7 @@ from gateway.runtime.upstreams import Upstreams
 from gateway.runtime.workers import WorkerStart
 from gateway.store.journal import Journal
 from gateway.store.records import RequestIds
+from gateway.telemetry.logs import Log
 
 TICK_S = 0.25
 """How often deadlines are looked at."""
@@ -55,18 +58,23 @@ CUT_PATIENCE_S = 2.0
 class BugLog:
     """Where the data plane tells of its bugs."""
 
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
     def bug(self, request_id: str, error: BaseException) -> None:
-        bug("request_bug", error, request_id=request_id)
+        """Never content: the request's id and the traceback."""
+        self._log.bug("request_bug", error, request_id=request_id)
 
 
 class Worker:
     """What runs in the process, joined."""
 
-    def __init__(self, start: WorkerStart) -> None:
+    def __init__(self, start: WorkerStart, log: Log) -> None:
         """Reads the archived configuration and opens the journal. Raises ConfigError, OSError."""
         self._start = start
         self._state_dir = Path(start.state_dir)
         self._loop = asyncio.get_running_loop()
+        self._log = log
         self._lag = LoopLag()
         self._upstreams = Upstreams(self._state_dir)
         config = archive.read(self._state_dir, start.digest)
@@ -80,7 +88,7 @@ class Worker:
             clock=clock,
             random=Random(),
             secret=secret(self._state_dir),
-            bugs=BugLog(),
+            bugs=BugLog(log),
         )
         self._channel = Channel(FromSupervisor, self._told, self.drain)
         self._server = server(
@@ -98,10 +106,12 @@ class Worker:
         self._loop.add_signal_handler(signal.SIGINT, self._terminated)
         self._lag.start()
         self._tick()
+        probing = self._loop.create_task(self._probe())
         try:
             await self._server.serve([socket.socket(fileno=self._start.listen_fd)])
             await _cut_running()
         finally:
+            probing.cancel()
             self._journal.stop()
 
     def drain(self) -> None:
@@ -149,21 +159,29 @@ class Worker:
             gc.freeze()
             self._channel.send(Reloaded(digest))
 
+    async def _probe(self) -> None:
+        while True:
+            try:
+                await probe.watch(lambda: self._gateway.backends, self._worth_a_probe, self._probed)
+            except Exception as error:  # noqa: BLE001 (without probes endpoints come back later, but they do)
+                self._log.bug("probe_bug", error)
+
+    def _worth_a_probe(self, endpoint: Endpoint) -> bool:
+        """An endpoint that fails, or that nobody asked for a while: from the others we hear anyway."""
+        health = endpoint.health
+        return health.state != "closed" or self._loop.time() - health.window_from_s >= RULES.window_s
+
+    def _probed(self, endpoint: Endpoint, healthy: bool) -> None:
+        endpoint.probed(healthy, self._loop.time())
+
     def _beat(self) -> None:
         self._loop.call_later(BEAT_S, self._beat)
-        self._channel.send(Beat(self._gateway.snapshot.digest, _gauges(self._gateway), self._lag.worst_ms()))
+        gauges = worker_gauges.read(self._gateway).flat()
+        self._channel.send(Beat(self._gateway.snapshot.digest, gauges, self._lag.worst_ms()))
 
     def _tick(self) -> None:
         self._loop.call_later(TICK_S, self._tick)
         self._gateway.tick(self._loop.time())
-
-
-def _gauges(gateway: Gateway) -> dict[str, float]:
-    return {
-        "in_flight": gateway.in_flight,
-        "streams": gateway.streams,
-        "connections": len(gateway.connections),
-    }
 
 
 def _read(state_dir: Path, digest: str) -> snapshot.Snapshot:
@@ -179,20 +197,21 @@ async def _cut_running() -> None:
         await asyncio.wait(running, timeout=CUT_PATIENCE_S)
 
 
-async def _run(start: WorkerStart) -> None:
-    await Worker(start).run()
+async def _run(start: WorkerStart, log: Log) -> None:
+    await Worker(start, log).run()
 
 
 def main() -> int:
     """The process. Its one argument is a `WorkerStart` as JSON."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload is the supervisor's business
     start = msgspec.json.decode(sys.argv[1], type=WorkerStart)
-    configure(start.log_level, f"worker-{start.slot}")
+    log = Log(SystemClock(), start.log_level, process="worker", slot=start.slot)
+    library_logs.forward(log)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run(start))
+            runner.run(_run(start, log))
     except (ConfigError, OSError) as error:
-        event("error", "worker_failed", slot=start.slot, error=str(error))
+        log.error("worker_failed", error=str(error))
         return 1
     return 0
 

@@ -27,10 +27,10 @@ from gateway.runtime.control_channel import (
     Reloaded,
     ReloadFailed,
 )
-from gateway.runtime.events import Level, event
 from gateway.runtime.failures import StartFailed
 from gateway.runtime.processes import Process, Processes, describe_end
 from gateway.runtime.state_dir import StateDir
+from gateway.telemetry.logs import Level, Log
 
 START_PATIENCE_S = 120.0
 """How long all workers may take to become ready at the start of the gateway."""
@@ -102,6 +102,7 @@ class Workers:
         processes: Processes,
         state_dir: StateDir,
         sockets: list[socket.socket],
+        log: Log,
         log_level: Level,
         on_beat: Callable[[int, Beat], None],
         on_end: Callable[[int, int], None],
@@ -109,6 +110,7 @@ class Workers:
         self.slots = [Worker(slot, sock) for slot, sock in enumerate(sockets)]
         self._processes = processes
         self._state_dir = state_dir
+        self._log = log
         self._log_level = log_level
         self._on_beat = on_beat
         self._on_end = on_end
@@ -191,7 +193,7 @@ class Workers:
             )
         except OSError as error:  # no memory, no process numbers: it may pass
             ours.close()
-            event("error", "worker_start_failed", slot=worker.slot, error=str(error))
+            self._log.error("worker_start_failed", slot=worker.slot, error=str(error))
             self._loop.call_later(worker.backoff.ended(0.0) or 1.0, self._start, worker)
             return
         finally:
@@ -216,16 +218,16 @@ class Workers:
                 worker.digest = digest
                 if not self._draining:
                     worker.state = State.READY
-                event("info", "worker_ready", slot=worker.slot, pid=process.pid, snapshot=digest)
+                self._log.info("worker_ready", slot=worker.slot, pid=process.pid, snapshot=digest)
                 if digest != self._digest:  # told while it started
                     worker.send(Reload(self._digest))
                 if not self._all_ready.done() and all(each.state is State.READY for each in self.slots):
                     self._all_ready.set_result(None)
             case Reloaded(digest):
                 worker.digest = digest
-                event("info", "worker_reloaded", slot=worker.slot, snapshot=digest)
+                self._log.info("worker_reloaded", slot=worker.slot, snapshot=digest)
             case ReloadFailed(digest, reason):
-                event("error", "worker_reload_failed", slot=worker.slot, snapshot=digest, reason=reason)
+                self._log.error("worker_reload_failed", slot=worker.slot, snapshot=digest, reason=reason)
             case Beat():
                 worker.beat = message
                 self._on_beat(worker.slot, message)
@@ -236,9 +238,8 @@ class Workers:
         if worker.channel is not None:
             worker.channel.close()
             worker.channel = None
-        level: Level = "info" if was is State.DRAINING and code == 0 else "error"
-        event(
-            level,
+        say = self._log.info if was is State.DRAINING and code == 0 else self._log.error
+        say(
             "worker_ended",
             slot=worker.slot,
             pid=process.pid,
@@ -261,13 +262,13 @@ class Workers:
             return
         delay_s = worker.backoff.ended(process.lived_s)
         if delay_s:
-            event("warning", "worker_restart_waits", slot=worker.slot, delay_s=delay_s)
+            self._log.warning("worker_restart_waits", slot=worker.slot, delay_s=delay_s)
         self._loop.call_later(delay_s, self._start, worker)
 
     def _look_for_stuck(self) -> None:
         for worker in self.slots:
             if worker.state is State.READY and worker.silent_s > STUCK_AFTER_S:
-                event("error", "worker_stuck", slot=worker.slot, silent_s=round(worker.silent_s, 1))
+                self._log.error("worker_stuck", slot=worker.slot, silent_s=round(worker.silent_s, 1))
                 worker.signal(signal.SIGKILL)
         if not self._draining:
             self._loop.call_later(BEAT_S, self._look_for_stuck)

@@ -1,0 +1,27 @@
+"""How a worker is, read from its data plane for the supervisor's metrics."""
+
+from __future__ import annotations
+
+from gateway.dataplane.gateway import Gateway
+from gateway.telemetry import process
+from gateway.telemetry.gauges import EndpointGauges, WorkerGauges
+
+
+def read(gateway: Gateway) -> WorkerGauges:
+    """As of now."""
+    journal = gateway.journal
+    return WorkerGauges(
+        in_flight=gateway.in_flight,
+        streams=gateway.streams,
+        connections=len(gateway.connections),
+        journal_reserve_ok=journal.reserve_ok,
+        resident_bytes=process.resident_bytes(),
+        cpu_s=process.cpu_s(),
+        unwritten=journal.unwritten,
+        unrecorded=journal.unrecorded,
+        endpoints=[
+            EndpointGauges(backend.name, endpoint.name, endpoint.view.outstanding, endpoint.health.state != "closed")
+            for backend in gateway.backends.values()
+            for endpoint in backend.endpoints
+        ],
+    )

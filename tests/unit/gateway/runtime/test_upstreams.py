@@ -1,0 +1,49 @@
+"""gateway.runtime.upstreams"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config.model import Backend, Config, Endpoint, Fake, Limits, Server, Vllm
+from gateway.errors import ConfigError
+from gateway.runtime.upstreams import Upstreams
+
+
+def vllm(url: str, api_key: str | None = None) -> Vllm:
+    return Vllm(endpoints=(Endpoint(url=url),), api_key=api_key)
+
+
+def test_an_unchanged_backend_keeps_its_connections_over_a_reload(tmp_path: Path) -> None:
+    upstreams = Upstreams(tmp_path)
+    before = upstreams.build(Config(backends={"a": vllm("http://a:1"), "b": vllm("http://b:1")}))
+    after = upstreams.build(Config(backends={"a": vllm("http://a:1"), "b": vllm("http://b:2")}))
+    assert after["a"] is before["a"]
+    assert after["b"] is not before["b"]
+
+
+def test_a_limit_that_connections_are_made_with_makes_them_anew(tmp_path: Path) -> None:
+    upstreams = Upstreams(tmp_path)
+    backends: dict[str, Backend] = {"a": vllm("http://a:1")}
+    before = upstreams.build(Config(backends=backends))
+    after = upstreams.build(Config(backends=backends, server=Server(limits=Limits(connect_s=1.0))))
+    assert after["a"] is not before["a"]
+
+
+def test_a_secret_that_is_missing_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    upstreams = Upstreams(tmp_path)
+    good = Config(backends={"a": vllm("http://a:1")})
+    before = upstreams.build(good)
+    with pytest.raises(ConfigError, match="NO_SUCH_KEY"):
+        upstreams.build(Config(backends={"a": vllm("http://a:1", "${NO_SUCH_KEY}")}))
+    assert upstreams.build(good)["a"] is before["a"]
+
+
+def test_a_child_is_found_at_the_socket_its_name_and_configuration_give(tmp_path: Path) -> None:
+    upstreams = Upstreams(tmp_path)
+    (plain,) = upstreams.build(Config(backends={"a": Fake()}))["a"].endpoints
+    (scripted,) = upstreams.build(Config(backends={"a": Fake(script="s.yaml")}))["a"].endpoints
+    assert plain.name.startswith("unix:///")
+    assert plain.name != scripted.name
