@@ -8,11 +8,18 @@ the others in order.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import gateway
+
+FLAGS = ("-P",)
+"""For every Python process of ours: the working directory is no place to import from, whatever files lie there."""
 
 
 class Process:
@@ -87,7 +94,8 @@ class Processes:
         gateway is ready; or, `piped`, all of it to the pipe that `Process.output_fd` reads. Raises OSError.
         """
         popen = subprocess.Popen(
-            [sys.executable, *arguments],
+            [sys.executable, *FLAGS, *arguments],
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if piped else 2,
             stderr=subprocess.STDOUT if piped else None,
@@ -102,6 +110,15 @@ class Processes:
     def _reap(self) -> None:
         # One SIGCHLD may stand for several ends.
         self._running = {process for process in self._running if not process.reap()}
+
+
+def _environment() -> dict[str, str]:
+    """Ours; from a source tree that is not installed, with the tree among the places to import from."""
+    environment = dict(os.environ)
+    root = Path(gateway.__file__).parents[1]
+    if root.name not in ("site-packages", "dist-packages"):
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(root), environment.get("PYTHONPATH", ""))))
+    return environment
 
 
 def describe_end(code: int) -> str:

@@ -118,12 +118,14 @@ class Workers:
         self._all_ready: asyncio.Future[None] = self._loop.create_future()
         self._digest = ""
         self._draining = False
+        self._looked_s = 0.0
 
     def start(self, digest: str) -> None:
         """Starts a process for every slot, under configuration `digest`."""
         self._digest = digest
         for worker in self.slots:
             self._start(worker)
+        self._looked_s = time.monotonic()
         self._loop.call_later(BEAT_S, self._look_for_stuck)
 
     async def ready(self) -> None:
@@ -266,8 +268,12 @@ class Workers:
         self._loop.call_later(delay_s, self._start, worker)
 
     def _look_for_stuck(self) -> None:
+        now_s = time.monotonic()
+        # When we ourselves stood still (a paused container), the workers' beats are there and only not read yet.
+        in_time = now_s - self._looked_s < 2 * BEAT_S
+        self._looked_s = now_s
         for worker in self.slots:
-            if worker.state is State.READY and worker.silent_s > STUCK_AFTER_S:
+            if in_time and worker.state is State.READY and worker.silent_s > STUCK_AFTER_S:
                 self._log.error("worker_stuck", slot=worker.slot, silent_s=round(worker.silent_s, 1))
                 worker.signal(signal.SIGKILL)
         if not self._draining:
