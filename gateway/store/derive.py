@@ -7,11 +7,43 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from gateway.store.records import Record
 from gateway.telemetry.logs import Timestamps, redacted
 from gateway.telemetry.metrics import Cell, Metrics
 
-Line = dict[str, object]
+
+class Line(msgspec.Struct, gc=False, omit_defaults=True, tag_field="event", tag="request_ended"):
+    """One request in the access log, as it is encoded; what is empty or not known is left out.
+
+    Not in it, though recorded: the end user, the conversation, the trace, the snapshot.
+    """
+
+    time: str
+    """Its end."""
+    level: str
+    id: str
+    tenant: str
+    endpoint: str
+    model: str
+    stream: bool
+    status: int
+    code: str
+    outcome: str
+    total_ms: float
+    body_bytes: int
+    answer_bytes: int
+    attempts: int
+    key: str = ""
+    backend: str = ""
+    served_model: str = ""
+    upstream: str = ""
+    first_byte_ms: float = 0.0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    caller_request_id: str = ""
+
 
 _MOST_CACHED: Final = 50_000
 
@@ -19,10 +51,11 @@ _MOST_CACHED: Final = 50_000
 class Counting:
     """Adds records to metrics."""
 
-    __slots__ = ("_cells", "_metrics")
+    __slots__ = ("_attempts", "_cells", "_metrics")
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._attempts = metrics.attempts
         # Columns as they came → cell. Aliases nobody configured are among them, so this is emptied when it grows large.
         self._cells: dict[tuple[str, str, str, str, str, str, bool], Cell] = {}
 
@@ -45,8 +78,17 @@ class Counting:
         cell.requests += 1
         cell.body_bytes += record.body_bytes
         cell.answer_bytes += record.answer_bytes
-        if record.input_tokens is not None or record.output_tokens is not None:
-            _add_tokens(cell, record)
+        # Records count as backends do, a class within another; cells hold classes that do not overlap.
+        tokens = record.input_tokens
+        if tokens is not None:
+            cached = record.cached_input_tokens or 0
+            cell.cached_input_tokens += cached
+            cell.input_tokens += tokens - cached if tokens > cached else 0
+        tokens = record.output_tokens
+        if tokens is not None:
+            reasoning = record.reasoning_tokens or 0
+            cell.reasoning_tokens += reasoning
+            cell.output_tokens += tokens - reasoning if tokens > reasoning else 0
         if record.outcome == "answered":
             total_ms = record.total_ms
             latencies = cell.latencies
@@ -57,51 +99,43 @@ class Counting:
                 output_tokens = record.output_tokens
                 if output_tokens is not None and output_tokens > 1:
                     latencies.tpot.observe((total_ms - first_byte_ms) * 1e-3 / (output_tokens - 1))
+        attempts = self._attempts
         for attempt in record.attempts:
-            self._metrics.attempt(attempt.backend, attempt.endpoint, attempt.reason, attempt.code)
-
-
-def _add_tokens(cell: Cell, record: Record) -> None:
-    """Records count as backends do, a class within another; cells hold classes that do not overlap."""
-    cached = record.cached_input_tokens or 0
-    reasoning = record.reasoning_tokens or 0
-    cell.cached_input_tokens += cached
-    cell.input_tokens += max(0, (record.input_tokens or 0) - cached)
-    cell.reasoning_tokens += reasoning
-    cell.output_tokens += max(0, (record.output_tokens or 0) - reasoning)
+            labels = (attempt.backend, attempt.endpoint, attempt.reason, attempt.code)
+            if labels in attempts:
+                attempts[labels] += 1
+            else:
+                self._metrics.attempt(*labels)
 
 
 def line(record: Record, times: Timestamps) -> Line:
-    """One request in the access log; the time is its end. What a caller sent as an id is masked if it looks like a key.
-
-    Not in it, though recorded: the end user, the conversation, the trace.
-    """
+    """A record's line. What a caller chose freely (its id, an alias that led nowhere) is masked where it looks like a
+    key."""
     attempts = record.attempts
+    backend = record.backend
+    total_ms = record.total_ms
     caller_id = record.caller_request_id
-    alias = record.alias
-    return {
-        "time": times.format(record.started_ns + int(record.total_ms * 1e6)),
-        "level": "info",
-        "event": "request_ended",
-        "id": record.id,
-        "tenant": record.tenant,
-        "key": record.key,
-        "endpoint": record.endpoint,
-        "model": alias if record.backend else redacted(alias),
-        "stream": record.stream,
-        "status": record.status,
-        "code": record.code,
-        "outcome": record.outcome,
-        "backend": record.backend,
-        "served_model": record.served_model,
-        "upstream": attempts[-1].endpoint if attempts else "",
-        "attempts": len(attempts),
-        "input_tokens": record.input_tokens,
-        "output_tokens": record.output_tokens,
-        "first_byte_ms": record.first_byte_ms,
-        "total_ms": record.total_ms,
-        "body_bytes": record.body_bytes,
-        "answer_bytes": record.answer_bytes,
-        "snapshot": record.snapshot[:12],
-        "caller_request_id": redacted(caller_id) if caller_id else "",
-    }
+    return Line(  # by position: twice as fast, and there is one for every request
+        times.format(record.started_ns + int(total_ms * 1e6)),
+        "info",
+        record.id,
+        record.tenant,
+        record.endpoint,
+        record.alias if backend else redacted(record.alias),
+        record.stream,
+        record.status,
+        record.code,
+        record.outcome,
+        total_ms,
+        record.body_bytes,
+        record.answer_bytes,
+        len(attempts),
+        record.key,
+        backend,
+        record.served_model,
+        attempts[-1].endpoint if attempts else "",
+        record.first_byte_ms,
+        record.input_tokens,
+        record.output_tokens,
+        redacted(caller_id) if caller_id else "",
+    )

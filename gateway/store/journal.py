@@ -48,6 +48,7 @@ HEADER: Final = struct.Struct("=8sIIQII")
 ENTRY_HEAD: Final = struct.Struct("=II")
 """Kind and length in one word, checksum."""
 SEGMENT_BYTES: Final = 16 * 2**20
+"""Also the room that is left for running requests to end in when the disk is full: a kilobyte for each of 16,000."""
 MAX_ENTRY_BYTES: Final = 64 * 2**10
 """No payload is longer. Records are capped to fit (a property test proves it), so none is ever refused for its size."""
 MIN_SEGMENT_BYTES: Final = 2 * MAX_ENTRY_BYTES
@@ -137,7 +138,7 @@ class Journal:
         "_finished",
         "_incarnation",
         "_lock_fd",
-        "_random",
+        "_refilling",
         "_reserve",
         "_segment_bytes",
         "_sequence",
@@ -171,6 +172,7 @@ class Journal:
         self._sequence = 0
         self._reserve: Segment | None = None
         self._finished: list[Segment] = []
+        self._refilling = threading.Lock()
         self._wake = threading.Event()
         self._stopping = False
         self._background: threading.Thread | None = None
@@ -270,8 +272,12 @@ class Journal:
         """Goes on in the reserve; the background thread unmaps the old segment and allocates the next reserve."""
         reserve = self._reserve
         if reserve is None:
-            self.accepts_new = False
-            return False
+            # A whole segment was filled before the thread had made the next, or the disk is full. Waiting for the disk
+            # here blocks the loop; the other choice is to lose what must be written.
+            self.refill()
+            reserve = self._reserve
+            if reserve is None:
+                return False
         self._finished.append(self._current)
         self._current, self._reserve = reserve, None
         self._wake.set()
@@ -280,16 +286,17 @@ class Journal:
     def refill(self) -> bool:
         """Makes sure of a reserve; True when there is one. Sets `accepts_new`. Blocks on the disk: not for the event
         loop."""
-        while self._finished:
-            self._finished.pop().close()
-        if self._reserve is None:
-            try:
-                self._reserve = self._new_segment()
-            except OSError:
-                self.accepts_new = False
-                return False
-        self.accepts_new = True
-        return True
+        with self._refilling:
+            while self._finished:
+                self._finished.pop().close()
+            if self._reserve is None:
+                try:
+                    self._reserve = self._new_segment()
+                except OSError:
+                    self.accepts_new = False
+                    return False
+            self.accepts_new = not self._stopping
+            return True
 
     @property
     def reserve_ok(self) -> bool:

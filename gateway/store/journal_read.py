@@ -44,6 +44,8 @@ class Tail:
         """What is open now: id → (number of its segment, the `Opened` as stored)."""
         self.sequence = 0
         """The number of the segment being read, or read last."""
+        self.first_sequence = 0
+        """The number of the first segment that was there: later than 1 when retention dropped those before."""
         self.writer_gone = False
         """Set by who knows, and found out when a recovery is there. Until then there may always be more."""
         self.finished = False
@@ -123,6 +125,7 @@ class Tail:
             if self.sequence and later[0] != self.sequence + 1:
                 self._damaged += 1  # a segment in the middle is not there
             self.sequence = later[0]
+            self.first_sequence = self.first_sequence or later[0]
         self._written_out = False
         return self._reader
 

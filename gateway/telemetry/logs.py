@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -63,11 +63,11 @@ class Timestamps:
 
     def format(self, wall_ns: int) -> str:
         """`2026-01-31T23:59:59.123Z`."""
-        second, rest = divmod(wall_ns, 1_000_000_000)
+        second = wall_ns // 1_000_000_000
         if second != self._second:
             self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
             self._second = second
-        return f"{self._prefix}{rest // 1_000_000:03d}Z"
+        return f"{self._prefix}{wall_ns // 1_000_000 % 1_000:03d}Z"
 
 
 class Log:
@@ -104,11 +104,13 @@ class Log:
         lines = traceback.format_exception(error)
         self._log("error", event, {**fields, "traceback": "".join(lines)[-LONGEST_TEXT:]})
 
-    def lines(self, lines: Iterable[Mapping[str, object]]) -> None:
-        """Writes lines that were made elsewhere (and redacted there) in one piece, whatever the level."""
-        joined = _ENCODER.encode_lines(lines)
-        if joined:
-            self._write(joined)
+    def lines(self, lines: Sequence[object]) -> None:
+        """Writes lines that were made elsewhere (and redacted there) in one piece, whatever the level.
+
+        A line is anything msgspec encodes as a JSON object.
+        """
+        if lines:
+            self._write(_ENCODER.encode_lines(lines))
 
     def _log(self, level: Level, event: str, fields: Mapping[str, object]) -> None:
         if _ORDER[level] >= self._from:

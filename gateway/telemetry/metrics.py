@@ -122,11 +122,9 @@ class Metrics:
 
     def attempt(self, backend: str, endpoint: str, reason: str, code: str) -> None:
         """Counts a try."""
-        labels = (backend, endpoint, reason, code)
-        if labels not in self.attempts:
-            labels = (backend, endpoint, reason or names.NONE, code if code in self._codes else names.OTHER)
-            if len(self.attempts) >= names.MOST_SERIES:
-                labels = (names.OTHER, names.OTHER, labels[2], labels[3])
+        labels = (backend, endpoint, reason or names.NONE, code if code in self._codes else names.OTHER)
+        if len(self.attempts) >= names.MOST_SERIES and labels not in self.attempts:
+            labels = (names.OTHER, names.OTHER, labels[2], labels[3])
         self.attempts[labels] = self.attempts.get(labels, 0) + 1
 
 

@@ -1,0 +1,101 @@
+"""`lockgate journal`: what a state directory's journals hold, and whether they are complete. Works beside a running
+gateway, and changes nothing."""
+
+from __future__ import annotations
+
+import heapq
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import msgspec
+
+from gateway.store.journal_read import Tail, directories, writer_lives
+from gateway.store.records import Record
+
+STATE_DIR = click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path("state"),
+    show_default=True,
+    help="The gateway's state directory.",
+)
+
+
+@click.group()
+def journal() -> None:
+    """Show or verify the records of served requests."""
+
+
+@journal.command()
+@STATE_DIR
+@click.option("--tenant", help="Only this tenant's.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="The newest so many.")
+def show(state_dir: Path, tenant: str | None, limit: int) -> None:
+    """Print records as JSON lines, the newest last."""
+    chosen = (record for record in _records(state_dir) if tenant is None or record.tenant == tenant)
+    newest = heapq.nlargest(limit, chosen, key=lambda record: (record.started_ns, record.id))
+    for record in reversed(newest):
+        click.echo(msgspec.json.encode(_named(record)))
+
+
+@journal.command()
+@STATE_DIR
+def verify(state_dir: Path) -> None:
+    """Count what was opened, closed and recovered; exit with 1 on a gap or on damage.
+
+    A gap is a request that was opened, has no record, and whose worker is dead. `lockgate serve` closes these when it
+    starts and whenever a worker dies.
+    """
+    opened = closed = recovered = running = gap = damaged = unreadable = unopened = torn = 0
+    paths = directories(state_dir)
+    for directory in paths:
+        # Asked first: what a worker that then was dead had written is all there is.
+        alive = writer_lives(directory)
+        tail = Tail(directory)
+        tail.writer_gone = not alive
+        for _ in tail.drain():
+            pass
+        tail.close()
+        opened += tail.opened
+        closed += tail.closed - tail.recovered
+        recovered += tail.recovered
+        running += len(tail.open) if alive else 0
+        gap += 0 if alive else len(tail.open)
+        damaged += tail.damaged
+        unreadable += tail.unreadable
+        unopened += tail.unopened if tail.first_sequence == 1 else 0
+        torn += tail.torn
+    for name, count in (
+        ("journals", len(paths)),
+        ("opened", opened),
+        ("closed", closed),
+        ("recovered", recovered),
+        ("running", running),
+        ("gap", gap),
+        ("damaged", damaged),
+        ("unreadable", unreadable),
+        ("unopened", unopened),
+        ("torn", torn),
+    ):
+        click.echo(f"{name:10} {count}")
+    if gap or damaged or unreadable or unopened:
+        click.echo("not complete: see above", err=True)
+        sys.exit(1)
+
+
+def _records(state_dir: Path) -> Iterator[Record]:
+    for directory in directories(state_dir):
+        tail = Tail(directory)
+        yield from tail.drain()
+        tail.close()
+
+
+def _named(record: Record) -> dict[str, object]:
+    """A record with its columns' names, attempts too: stored, they are arrays."""
+    columns: dict[str, object] = {name: getattr(record, name) for name in record.__struct_fields__}
+    columns["attempts"] = [
+        {name: getattr(attempt, name) for name in attempt.__struct_fields__} for attempt in record.attempts
+    ]
+    return columns
