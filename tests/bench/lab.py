@@ -79,10 +79,11 @@ class Load:
 class Lab:
     """The bench's tools, up for the length of a run. Make it with `open_lab`."""
 
-    def __init__(self, folder: Path, effort: Effort, loadgen: Path, upstream_port: int) -> None:
+    def __init__(self, folder: Path, effort: Effort, loadgen: Path, upstream_ports: Sequence[int]) -> None:
         self.folder = folder
         self.effort = effort
-        self.upstream_port = upstream_port
+        self.upstream_ports = upstream_ports  # one mock upstream behind all of them
+        self.upstream_port = upstream_ports[0]
         self._loadgen = loadgen
         self._files = 0
 
@@ -172,7 +173,7 @@ def compile_tools() -> dict[str, Path]:
 @contextlib.contextmanager
 def open_lab(folder: Path, effort: Effort) -> Iterator[Lab]:
     tools = compile_tools()
-    port, log = free_port(), folder / "upstream.log"
-    with running([tools["upstream"], str(port)], core=LOAD_CORE, log=log) as upstream:
-        wait_for_port(upstream, port, log)
-        yield Lab(folder, effort, tools["loadgen"], port)
+    ports, log = (free_port(), free_port()), folder / "upstream.log"
+    with running([tools["upstream"], *map(str, ports)], core=LOAD_CORE, log=log) as upstream:
+        wait_for_port(upstream, ports[0], log)
+        yield Lab(folder, effort, tools["loadgen"], ports)

@@ -39,8 +39,9 @@ def images_load(lab: Lab, target: Target) -> Load:
 
 
 def measure_unary(lab: Lab) -> Mapping[str, Measured]:
+    """Beside the value, in `raw`: the same with two endpoints, where a conversation has a replica to stay with."""
     lab.set_upstream()
-    return {"unary_cpu_x_nginx": _against_nginx(lab, unary_load, "us_per_request")}
+    return {"unary_cpu_x_nginx": _against_nginx(lab, unary_load, "us_per_request", two_endpoints=True)}
 
 
 def measure_stream(lab: Lab) -> Mapping[str, Measured]:
@@ -53,11 +54,15 @@ def measure_images(lab: Lab) -> Mapping[str, Measured]:
     return {"body_1mb_cpu_x_nginx": _against_nginx(lab, images_load, "us_per_request")}
 
 
-def _against_nginx(lab: Lab, load: LoadFor, unit: str) -> Measured:
+def _against_nginx(lab: Lab, load: LoadFor, unit: str, *, two_endpoints: bool = False) -> Measured:
     with contextlib.ExitStack() as stack:
         theirs = stack.enter_context(nginx.serving(lab))
         ours = stack.enter_context(lockgate.serving(lab, lockgate.write_config(lab, Size())))
         candidates = {"nginx": (theirs, load(lab, theirs)), "lockgate": (ours.target, load(lab, ours.target))}
+        if two_endpoints:
+            urls = [f"http://127.0.0.1:{port}" for port in lab.upstream_ports]
+            both = stack.enter_context(lockgate.serving(lab, lockgate.write_config(lab, Size(), endpoints=urls))).target
+            candidates["lockgate_two_endpoints"] = (both, load(lab, both))
         tree_before, workers_before = cpu_ns(tree(ours.target.pid)), cpu_ns(ours.workers)
         found = lab.cpu_rounds(candidates, lab.effort.rounds)
         tree_spent = cpu_ns(tree(ours.target.pid)) - tree_before

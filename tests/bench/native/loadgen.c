@@ -46,6 +46,7 @@ typedef struct {
     bool wants_writable;
     enum state state;
     int status;
+    bool active;  // a request is on its way; else the connection has nothing more to do
     bool chunked, close_after, got_bytes, done_seen, counted_open;
     long left;   // of the body or the chunk; -1: length unknown
     line frame;  // a line of the HTTP framing
@@ -53,7 +54,7 @@ typedef struct {
     char body[KEPT_BODY_BYTES];
     size_t body_length;
     long content_frames;
-    uint64_t started_ns, first_ns;
+    uint64_t started_ns;
 } connection;
 
 typedef struct {
@@ -220,13 +221,13 @@ static void start_request(connection *c) {
         memcpy(c->request + v->offset, v->lines + v->width * v->next, v->width);
         v->next = (v->next + 1) % v->count;
     }
+    c->active = true;
     c->state = HEAD;
     c->status = 0;
     c->chunked = c->close_after = c->got_bytes = c->done_seen = false;
     c->left = -1;
     c->frame.length = c->event.length = c->body_length = c->sent = 0;
     c->content_frames = 0;
-    c->first_ns = 0;
     c->started_ns = now_ns();
     send_more(c);
 }
@@ -239,8 +240,7 @@ static void read_event_line(connection *c, const char *text) {
     if (stamp) {
         uint64_t now = now_ns(), sent = strtoull(stamp + 3, NULL, 10);
         if (finished >= options.warmup) record(&ages, now > sent ? now - sent : 0);
-        if (!c->first_ns) c->first_ns = now;
-        c->content_frames++;
+        if (!c->content_frames++ && finished >= options.warmup) record(&firsts, now - c->started_ns);
         if (!c->counted_open) {
             c->counted_open = true;
             open_streams++;
@@ -339,7 +339,6 @@ static void finish_request(connection *c, bool broken) {
         }
     } else if (finished >= options.warmup) {
         record(&latencies, now_ns() - c->started_ns);
-        if (c->first_ns) record(&firsts, c->first_ns - c->started_ns);
         content_frames += c->content_frames;
     }
     finished++;
@@ -353,6 +352,10 @@ static void advance(connection *c, bool may_start) {
     reads++;
     if (got > 0) read_answer(c, bytes, got);
     bool closed = got <= 0;
+    if (!c->active) {  // the server ends a connection that is not needed any more
+        if (closed) close(c->fd);
+        return;
+    }
     if (closed && c->state == BODY_TO_CLOSE) c->state = COMPLETE;
     if (closed && !c->got_bytes) {  // a kept-alive connection that was closed before it was used: send again
         started--;
@@ -362,6 +365,7 @@ static void advance(connection *c, bool may_start) {
     }
     if (c->state != COMPLETE && !closed) return;
     finish_request(c, c->state != COMPLETE);
+    c->active = false;
     if (closed || c->close_after) redial(c);
     if (may_start && started < options.requests + options.warmup) start_request(c);
 }

@@ -1,6 +1,6 @@
 // upstream: an OpenAI-compatible model server that costs almost nothing, to measure what stands in front of it.
 //
-//   upstream PORT
+//   upstream PORT...
 //
 // One thread, epoll, HTTP/1.1 keep-alive, bodies with a length or chunked, pipelining. It answers
 //   GET  /set?unary_us=A&chunk_us=B&chunks=C   changes the behaviour of later requests (each parameter optional)
@@ -42,6 +42,7 @@ typedef struct connection {
     int fd;
     buffer in, out;          // out holds what the socket did not take
     bool wants_writable;     // registered for EPOLLOUT
+    bool listens;            // a listening socket
     enum work work;          // what is owed for the request being answered
     long chunks_left;
     bool send_usage, role_sent;
@@ -53,7 +54,7 @@ typedef struct connection {
 static int poller, timer;
 static connection queue = {.earlier = &queue, .later = &queue};
 static connection *dead;
-static connection listener_mark, timer_mark;
+static connection timer_mark;
 static uint64_t unary_us, chunk_us, chunks = 64;
 static uint64_t requests_answered, streams_cut;
 static char unary_answer[2048], models_answer[2048];
@@ -362,25 +363,32 @@ static void write_answers(void) {
         models_answer, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %zu\r\n\r\n%s", length, body);
 }
 
+static void listen_on(int port) {
+    int on = 1;
+    connection *c = calloc(1, sizeof *c);
+    c->listens = true;
+    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    setsockopt(c->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (bind(c->fd, (void *)&address, sizeof address) || listen(c->fd, 4096)) {
+        perror("upstream: listen");
+        exit(1);
+    }
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+    epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, &event);
+}
+
 int main(int count, char **arguments) {
-    if (count != 2) {
-        fprintf(stderr, "usage: upstream PORT\n");
+    if (count < 2) {
+        fprintf(stderr, "usage: upstream PORT...\n");
         return 2;
     }
     write_answers();
-    int on = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(arguments[1]))};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (bind(listener, (void *)&address, sizeof address) || listen(listener, 4096)) {
-        perror("upstream: listen");
-        return 1;
-    }
     poller = epoll_create1(0);
+    for (int i = 1; i < count; i++) listen_on(atoi(arguments[i]));
     timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &listener_mark};
-    epoll_ctl(poller, EPOLL_CTL_ADD, listener, &event);
-    event.data.ptr = &timer_mark;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &timer_mark};
     epoll_ctl(poller, EPOLL_CTL_ADD, timer, &event);
     for (;;) {
         struct epoll_event events[256];
@@ -388,7 +396,7 @@ int main(int count, char **arguments) {
         for (int i = 0; i < ready; i++) {
             connection *c = events[i].data.ptr;
             uint64_t expirations;
-            if (c == &listener_mark) accept_all(listener);
+            if (c->listens) accept_all(c->fd);
             else if (c == &timer_mark) (void)!read(timer, &expirations, sizeof expirations);
             else {
                 if (c->fd >= 0 && events[i].events & EPOLLOUT) flush(c);
