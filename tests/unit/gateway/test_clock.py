@@ -1,0 +1,23 @@
+"""The clock that tests move, and the machine's."""
+
+from __future__ import annotations
+
+from gateway.clock import Clock, ManualClock, SystemClock
+
+
+def test_a_manual_clock_stands_still_until_it_is_moved() -> None:
+    clock = ManualClock(wall_ns=5, monotonic_s=1.0)
+    assert (clock.wall_ns(), clock.monotonic_s()) == (5, 1.0)
+    assert (clock.wall_ns(), clock.monotonic_s()) == (5, 1.0)
+
+
+def test_moving_a_manual_clock_moves_both_readings() -> None:
+    clock = ManualClock(wall_ns=5, monotonic_s=1.0)
+    clock.advance(2.5)
+    assert (clock.wall_ns(), clock.monotonic_s()) == (2_500_000_005, 3.5)
+
+
+def test_the_clock_of_the_machine_reads_nanoseconds_and_never_goes_back() -> None:
+    clock: Clock = SystemClock()
+    assert clock.wall_ns() > 1_700_000_000 * 10**9
+    assert clock.monotonic_s() <= clock.monotonic_s()
