@@ -17,7 +17,6 @@ from gateway.policy.balance import EndpointView, weight_hash
 from gateway.wire import denied
 from gateway.wire.body import Fields
 
-
 RULES = health.Rules()
 
 
@@ -25,8 +24,9 @@ RULES = health.Rules()
 class Dialect:
     """What differs between kinds of backends.
 
-    `refuse` raises InvalidRequest for body fields that a caller may not send to it; `salts` says that it understands `cache_salt`, which separates the prefix
-    caches of tenants; `health_path` answers 200 while it can serve, at no cost.
+    `refuse` raises InvalidRequest for body fields that a caller may not send to it; `salts` says that it understands
+    `cache_salt`, which separates the prefix caches of tenants; `health_path` answers 200 while it can serve, at no
+    cost.
     """
 
     refuse: Callable[[Fields], None]
@@ -89,7 +89,9 @@ class Endpoint:
 
 
 class Backend:
-    """A named backend: kind, dialect, endpoints and retry budget. Reused across reloads while its configuration stays the same."""
+    """A named backend: kind, dialect, endpoints and retry budget. Reused across reloads while its configuration stays
+    the same.
+    """
 
     __slots__ = ("dialect", "endpoints", "kind", "name", "retries", "seen")
 

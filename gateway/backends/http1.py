@@ -1,8 +1,8 @@
 """One kept-alive HTTP/1.1 connection to an upstream: framing by llhttp, everything else ours.
 
-A connection carries one request at a time. `request` waits for the head of the answer and, unless the answer is a stream that was
-asked for, for its body too. `pump` then hands a stream's bytes to a function as they arrive, without a task or a queue in between:
-the reader of a slow caller pauses the upstream's socket, so memory stays bounded.
+A connection carries one request at a time. `request` waits for the head of the answer and, unless the answer is a
+stream that was asked for, for its body too. `pump` then hands a stream's bytes to a function as they arrive, without
+a task or a queue in between: the reader of a slow caller pauses the upstream's socket, so memory stays bounded.
 
 It never follows redirects, never retries and knows no URL: that is the pool's and the policy's business.
 """
@@ -25,7 +25,8 @@ NEVER = float("inf")
 class Reply:
     """The head of an answer and, when it was not streamed, its whole body.
 
-    `streaming` is True while the body is still to come through `Connection.pump`. `retry_after` is the upstream's header or None.
+    `streaming` is True while the body is still to come through `Connection.pump`. `retry_after` is the upstream's
+    header or None.
     """
 
     __slots__ = ("body", "content_type", "retry_after", "status", "streaming")
@@ -105,7 +106,7 @@ class Connection(asyncio.Protocol):
         self._sink: Callable[[bytes], None] | None = None
         self._paused = False
 
-    # -- what the data plane calls ----------------------------------------------------------------------------------------------
+    # -- what the data plane calls
 
     def request(
         self,
@@ -120,8 +121,9 @@ class Connection(asyncio.Protocol):
     ) -> asyncio.Future[Reply | None]:
         """Sends a request; the future gives its `Reply` (never None here) or raises an `UpstreamError`.
 
-        With `want_stream`, a 200 with an event stream resolves at its head and the body follows through `pump`. Otherwise the body is
-        gathered, up to `max_body` bytes (more is an `UpstreamProtocol` error). Cancelling the future's waiter must be followed by `abort`.
+        With `want_stream`, a 200 with an event stream resolves at its head and the body follows through `pump`.
+        Otherwise the body is gathered, up to `max_body` bytes (more is an `UpstreamProtocol` error). Cancelling the
+        future's waiter must be followed by `abort`.
         """
         now = self.now()
         self.busy = True
@@ -207,7 +209,7 @@ class Connection(asyncio.Protocol):
         self._fail(UpstreamTimeout(f"the backend did not answer in time (limits.{reason})"))
         self.abort()
 
-    # -- asyncio.Protocol ---------------------------------------------------------------------------------------------------------
+    # -- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
@@ -254,7 +256,7 @@ class Connection(asyncio.Protocol):
             self._broken(ConnectFailed("the backend closed the connection before it answered"))
         self.owner.lost(self)
 
-    # -- httptools callbacks ------------------------------------------------------------------------------------------------------
+    # -- httptools callbacks
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head_done:  # a trailer
@@ -302,7 +304,7 @@ class Connection(asyncio.Protocol):
             self._resolve(Reply(self._status, self._content_type, self._retry_after, body, False))
             self._done()
 
-    # -- inside -------------------------------------------------------------------------------------------------------------------
+    # -- inside
 
     def _end_pump(self) -> None:
         self._sink = None
@@ -331,7 +333,9 @@ class Connection(asyncio.Protocol):
             waiter.set_exception(error)
 
     def _broken(self, error: UpstreamError) -> None:
-        """The connection cannot go on. Once a head was seen, it is the answer that broke, not the connection attempt."""
+        """The connection cannot go on. Once a head was seen, it is the answer that broke, not the connection
+        attempt.
+        """
         if self._head_done and isinstance(error, ConnectFailed):
             error = UpstreamProtocol("the backend closed the connection in the middle of its answer")
         if self._pumping:

@@ -1,7 +1,7 @@
 """The connections of one endpoint: taken and given back in O(1), the warmest first.
 
-An endpoint's address comes from the configuration and from nowhere else. Connections that sat idle longer than `IDLE_S` are closed,
-just below the 5 s after which uvicorn (and so vLLM) closes them from its side.
+An endpoint's address comes from the configuration and from nowhere else. Connections that sat idle longer than
+`IDLE_S` are closed, just below the 5 s after which uvicorn (and so vLLM) closes them from its side.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ MAX_IDLE = 1024
 
 
 class Address:
-    """Where an endpoint listens: `http://host:port/base`, `https://…` or `unix:///path/to.sock`; `base` is put before every path."""
+    """Where an endpoint listens: `http://host:port/base`, `https://…` or `unix:///path/to.sock`; `base` is put before
+    every path.
+    """
 
     __slots__ = ("base", "host", "host_header", "path", "port", "tls", "url")
 
@@ -63,7 +65,9 @@ class Pool:
         self._shut = False
 
     async def acquire(self, *, fresh: bool = False) -> Connection:
-        """A connection ready for one request; `fresh` asks for a new one. Raises `ConnectFailed` or `UpstreamTimeout`."""
+        """A connection ready for one request; `fresh` asks for a new one. Raises `ConnectFailed` or
+        `UpstreamTimeout`.
+        """
         idle = self._idle
         while idle and not fresh:
             connection = idle.pop()
@@ -81,7 +85,9 @@ class Pool:
         self._live.discard(connection)
 
     def tick(self, now: float) -> None:
-        """Deadlines of running requests, and the end of connections that idled too long: called a few times a second."""
+        """Deadlines of running requests, and the end of connections that idled too long: called a few times a
+        second.
+        """
         for connection in list(self._live):
             if connection.busy:
                 connection.check_deadlines(now)

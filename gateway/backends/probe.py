@@ -1,7 +1,7 @@
 """Asks endpoints that look unwell for their health, at no cost to anyone: `GET /health`, never a paid completion.
 
-Requests themselves are the first source (passive health). Probes find out when an endpoint whose circuit is open can serve again, and
-notice one that went away while nobody asked.
+Requests themselves are the first source (passive health). Probes find out when an endpoint whose circuit is open can
+serve again, and notice one that went away while nobody asked.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ async def watch(
     due: Callable[[Endpoint], bool],
     told: Callable[[Endpoint, bool], None],
 ) -> None:
-    """Probes, every two seconds and all at once, the endpoints for which `due` says so, and tells what came out. Runs until cancelled."""
+    """Probes, every two seconds and all at once, the endpoints for which `due` says so, and tells what came out. Runs
+    until cancelled.
+    """
     while True:
         await asyncio.sleep(EVERY_S)
         asked = [

@@ -1,7 +1,7 @@
 """The same handlers behind plain ASGI (spec 3.0): for tests in process and for servers other than ours.
 
-Each call of the application is one `Exchange`. What a server of this kind does by itself (framing, header limits, slow senders) is its
-business; body limits, back-pressure and the end of a caller are kept here.
+Each call of the application is one `Exchange`. What a server of this kind does by itself (framing, header limits,
+slow senders) is its business; body limits, back-pressure and the end of a caller are kept here.
 """
 
 from __future__ import annotations

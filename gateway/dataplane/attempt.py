@@ -1,7 +1,8 @@
 """Getting an answer's first byte: which endpoint, again or elsewhere, until one begins to answer or none is left.
 
-Where to go is decided by `policy.balance`, what to do after a failure by `policy.attempts`, who is in service by `policy.health`;
-here it is carried out. All of it happens before the first byte reaches the caller; after that nothing is tried again.
+Where to go is decided by `policy.balance`, what to do after a failure by `policy.attempts`, who is in service by
+`policy.health`; here it is carried out. All of it happens before the first byte reaches the caller; after that
+nothing is tried again.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ from gateway.wire import body as wire_body
 from gateway.wire.call import Call, Codec, outgoing
 
 NOT_THE_CALLERS: Final = frozenset((401, 403, 404, 405, 407))
-"""Refusals of our key, our path or our model name: the operator must act, and what they say is not for callers (vLLM's 404 lists models)."""
+"""Refusals of our key, our path or our model name: the operator must act, and what they say is not for callers
+(vLLM's 404 lists models).
+"""
 
 MAX_SALT_CHARS: Final = 256
 NO_EXTRA: Final[Mapping[str, bytes]] = {}
@@ -95,7 +98,9 @@ class Attempts:
         raise last
 
     async def _on_route(self, route: ModelRoute, routes_left: int, *, fallback: bool) -> Upstream | UpstreamError:
-        """An answer from this route's backend, or the error that says to go on to the next one. Raises when nothing is left to try."""
+        """An answer from this route's backend, or the error that says to go on to the next one. Raises when nothing
+        is left to try.
+        """
         gw = self._gw
         backend = gw.backends[route.backend]
         self._record.routed(route)
@@ -148,7 +153,9 @@ class Attempts:
                 await asyncio.sleep(following.delay_s)
 
     async def _send(self, endpoint: Endpoint, body: bytes, row: Attempt, *, fresh: bool) -> Upstream:
-        """One request to one endpoint. Raises `_Failed`, `UpstreamRejected`, `StoreUnavailable`; cancels the endpoint when cancelled."""
+        """One request to one endpoint. Raises `_Failed`, `UpstreamRejected`, `StoreUnavailable`; cancels the endpoint
+        when cancelled.
+        """
         gw, limits, record = self._gw, self._snap.limits, self._record
         record.open()
         record.attempted(row)
@@ -236,7 +243,7 @@ def judge(reply: Reply, want_stream: bool) -> UpstreamError | UpstreamRejected |
     if status in (429, 503):
         headers = () if reply.retry_after is None else (("retry-after", reply.retry_after.decode("latin-1")),)
         return UpstreamBusy("the backend is full at the moment", headers=headers)
-    if status == 408 or status == 504:
+    if status in (408, 504):
         return UpstreamTimeout(f"the backend gave up waiting (status {status})")
     if status >= 500 or status in NOT_THE_CALLERS:
         return UpstreamFailed(f"the backend failed with status {status}")

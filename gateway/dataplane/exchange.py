@@ -1,8 +1,9 @@
 """One request and its answer, as a handler sees them, wherever they came from.
 
-`Exchange` is what the server's protocol class fills and empties (`server.py`); `asgi.py` offers the same over ASGI. A handler reads
-`method`, `path`, `headers` and `await body(limit)`, and answers once: with `answer`, or with `start`, `send`… and `end`. What it
-writes goes to the transport at once; when the caller does not keep up, `source` (the upstream's connection) is paused until it does.
+`Exchange` is what the server's protocol class fills and empties (`server.py`); `asgi.py` offers the same over ASGI. A
+handler reads `method`, `path`, `headers` and `await body(limit)`, and answers once: with `answer`, or with `start`,
+`send`… and `end`. What it writes goes to the transport at once; when the caller does not keep up, `source` (the
+upstream's connection) is paused until it does.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ class Exchange:
             path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
         return path
 
-    # -- the request --------------------------------------------------------------------------------------------------------------
+    # -- the request
 
     async def body(self) -> bytes:
         """The whole body. Raises `BodyTooLarge` over the limit and `SlowRequest` when it does not come in time."""
@@ -147,7 +148,7 @@ class Exchange:
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    # -- the answer ---------------------------------------------------------------------------------------------------------------
+    # -- the answer
 
     def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """The whole answer in one write. A HEAD request gets its head only."""

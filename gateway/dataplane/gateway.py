@@ -1,4 +1,5 @@
-"""What a worker serves with: the snapshot, the backends, the journal and the clock, held in one object for the handlers.
+"""What a worker serves with: the snapshot, the backends, the journal and the clock, held in one object for the
+handlers.
 
 Nothing here decides anything. `reload` swaps the snapshot by one assignment; a request keeps the one it began with.
 """
@@ -102,8 +103,8 @@ class Gateway:
     def salt(self, tenant: str, own: str) -> bytes:
         """The `cache_salt` (JSON) that keeps a tenant's prefix-cache entries apart from every other's.
 
-        HMAC-SHA256 over the tenant and the caller's `own` salt, each with its length, so that no pair of values collides with another
-        (vLLM issue 44701 shows what happens otherwise).
+        HMAC-SHA256 over the tenant and the caller's `own` salt, each with its length, so that no pair of values
+        collides with another (vLLM issue 44701 shows what happens otherwise).
         """
         salt = self._salts.get((tenant, own))
         if salt is None:

@@ -1,4 +1,6 @@
-"""Around every handler: find it, run it, turn what it raises into an answer, and leave exactly one record, whatever happens."""
+"""Around every handler: find it, run it, turn what it raises into an answer, and leave exactly one record, whatever
+happens.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ async def run(gw: Gateway, ex: Exchange) -> None:
         if not ex.gone and not ex.finished:  # not the caller: this process ends
             _fail(ex, record, Draining("this gateway process is stopping; another one will answer"))
         raise
-    except Exception as error:  # the one place: a bug of ours must cost one request, and be seen
+    except Exception as error:  # noqa: BLE001 - the one place: a bug of ours must cost one request, and be seen
         gw.bugs.bug(record.id, error)
         _fail(ex, record, Internal("the gateway failed; its operator finds the cause under this request's id"))
     finally:

@@ -1,4 +1,6 @@
-"""A request's record while it lives: filled step by step, opened before a backend is called, closed before the last byte leaves."""
+"""A request's record while it lives: filled step by step, opened before a backend is called, closed before the last
+byte leaves.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ class Recording:
         if b"traceparent" in headers:
             self.row.traceparent = trace.parent(headers[b"traceparent"])
 
-    # -- what each step learned; each returns its argument so that the path reads as a line -----------------------------------------
+    # -- what each step learned; each returns its argument so that the path reads as a line
 
     def begin(self, endpoint: str, snap: Snapshot) -> None:
         self.row.endpoint = endpoint
@@ -61,7 +63,9 @@ class Recording:
         self.row.served_model = route.served_model
 
     def open(self) -> None:
-        """Before a backend is called. Raises `StoreUnavailable` when the journal cannot take it: nothing is served unrecorded."""
+        """Before a backend is called. Raises `StoreUnavailable` when the journal cannot take it: nothing is served
+        unrecorded.
+        """
         if self._opened:
             return
         journal = self._gw.journal
@@ -110,7 +114,7 @@ class Recording:
             headers.append((b"x-client-request-id", self.row.caller_request_id.encode("ascii")))
         return headers
 
-    # -- the end: exactly once ------------------------------------------------------------------------------------------------------
+    # -- the end: exactly once
 
     def close(self, status: int, code: str, outcome: str, answer_bytes: int) -> None:
         """Writes the record."""

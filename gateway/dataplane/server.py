@@ -1,11 +1,12 @@
 """The server side of a connection: bytes to `Exchange`s and back, as a protocol class that uvicorn hosts.
 
-llhttp (httptools) frames; this class adds what it leaves to its user: limits while reading, deadlines against slow senders and slow
-readers, one request at a time with pipelined ones held and reading paused, `100 Continue`, HTTP/1.0, an orderly close. It replaces
-uvicorn's own protocol class, so the surface used of uvicorn is the constructor's arguments, `server_state.connections` and
-`shutdown()`: pinned, and tested in tests/integration/test_http_*.py.
+llhttp (httptools) frames; this class adds what it leaves to its user: limits while reading, deadlines against slow
+senders and slow readers, one request at a time with pipelined ones held and reading paused, `100 Continue`, HTTP/1.0,
+an orderly close. It replaces uvicorn's own protocol class, so the surface used of uvicorn is the constructor's
+arguments, `server_state.connections` and `shutdown()`: pinned, and tested in tests/integration/test_http_*.py.
 
-Deadlines are checked a few times a second by `tick` for all connections together: a timer per request would cost more than parsing it.
+Deadlines are checked a few times a second by `tick` for all connections together: a timer per request would cost more
+than parsing it.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class ServerConnection(asyncio.Protocol):
         self._stalled_since_s: float | None = None
         self._lingering_until_s: float | None = None
 
-    # -- asyncio.Protocol ---------------------------------------------------------------------------------------------------------
+    # -- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
@@ -123,7 +124,7 @@ class ServerConnection(asyncio.Protocol):
         if self.active is not None:
             self.active.unthrottle()
 
-    # -- uvicorn ------------------------------------------------------------------------------------------------------------------
+    # -- uvicorn
 
     def shutdown(self) -> None:
         """From uvicorn when it stops: idle connections close, running answers end first and say `connection: close`."""
@@ -133,7 +134,7 @@ class ServerConnection(asyncio.Protocol):
         elif self._arriving is None:
             self.transport.close()
 
-    # -- httptools callbacks ------------------------------------------------------------------------------------------------------
+    # -- httptools callbacks
 
     def on_message_begin(self) -> None:
         if len(self._queue) >= MAX_PIPELINED:
@@ -205,7 +206,7 @@ class ServerConnection(asyncio.Protocol):
         assert exchange is not None
         exchange.received()
 
-    # -- Channel ------------------------------------------------------------------------------------------------------------------
+    # -- Channel
 
     def write(self, data: bytes) -> None:
         self.transport.write(data)
@@ -228,7 +229,7 @@ class ServerConnection(asyncio.Protocol):
         elif self._queue:
             self.loop.call_soon(self._begin_next)
 
-    # -- deadlines ----------------------------------------------------------------------------------------------------------------
+    # -- deadlines
 
     def tick(self, now: float) -> None:
         """What is late ends: a slow sender with 408, a stalled reader and an idle connection by closing."""
@@ -250,7 +251,7 @@ class ServerConnection(asyncio.Protocol):
         elif self.active is None and now > self._idle_since_s + limits.keepalive_s:
             self.transport.close()
 
-    # -- inside -------------------------------------------------------------------------------------------------------------------
+    # -- inside
 
     def _begin_next(self) -> None:
         if self.active is None and self._queue and not self.transport.is_closing():
@@ -262,8 +263,9 @@ class ServerConnection(asyncio.Protocol):
             exchange.task = self.loop.create_task(lifecycle.run(self.gateway, exchange))
 
     def _ignore_upgrade(self, rest: bytes) -> None:
-        """An `Upgrade` we do not offer is ignored (RFC 9110 §7.8), with its body read as usual: llhttp would treat that as another
-        protocol's bytes, so the request is framed again without the headers that asked. JDK clients send `h2c` with every first call.
+        """An `Upgrade` we do not offer is ignored (RFC 9110 §7.8), with its body read as usual: llhttp would treat
+        that as another protocol's bytes, so the request is framed again without the headers that asked. JDK clients
+        send `h2c` with every first call.
         """
         exchange = self._arriving
         assert exchange is not None
@@ -303,7 +305,9 @@ class ServerConnection(asyncio.Protocol):
         exchange.answer(status, headers, body)
 
     def _close(self, *, linger: bool) -> None:
-        """Closes; when the caller still sends, first lets it read the answer: closing at once would reset the connection over it."""
+        """Closes; when the caller still sends, first lets it read the answer: closing at once would reset the
+        connection over it.
+        """
         self._queue.clear()
         if linger:
             self._lingering_until_s = self._now() + LINGER_S

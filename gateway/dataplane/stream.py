@@ -16,8 +16,8 @@ from gateway.wire.call import Call
 
 
 async def relay(ex: Exchange, record: Recording, call: Call, upstream: Upstream) -> None:
-    """Relays the stream to its end. A stream that breaks ends with an error frame, which official SDKs raise on; a caller that leaves
-    cancels this, and with it the upstream.
+    """Relays the stream to its end. A stream that breaks ends with an error frame, which official SDKs raise on; a
+    caller that leaves cancels this, and with it the upstream.
     """
     passing = Relay(hide_usage=not call.asks_usage)
     feed, send = passing.feed, ex.send
@@ -46,6 +46,7 @@ async def relay(ex: Exchange, record: Recording, call: Call, upstream: Upstream)
         return
     finally:
         record.used(passing.usage)
+        ex.source = None  # from here on the connection may be another request's
         upstream.release()
     rest = passing.finish()
     if rest:

@@ -1,8 +1,8 @@
 """A streamed reply: the backend's bytes in, the caller's bytes out.
 
-Frames (server-sent events) pass as they came and only whole, so that an error can always be told between two of them. A frame is
-decoded only when it names usage or an error: usage is kept for the record, and hidden where the gateway, not the caller, asked for it.
-Deciding is all this does; the data plane moves the bytes.
+Frames (server-sent events) pass as they came and only whole, so that an error can always be told between two of them.
+A frame is decoded only when it names usage or an error: usage is kept for the record, and hidden where the gateway,
+not the caller, asked for it. Deciding is all this does; the data plane moves the bytes.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ class Relay:
 
 
 def _is_only_usage(payload: bytes) -> bool:
-    """OpenAI's extra frame: no choices, only usage. Backends that put usage into their last choice say it unasked: that stays."""
+    """OpenAI's extra frame: no choices, only usage. Backends that put usage into their last choice say it unasked:
+    that stays.
+    """
     try:
         return not _decode(payload).choices
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -51,9 +51,11 @@ def test_a_request_is_answered_with_the_backends_bytes_and_our_request_id(tmp_pa
     assert b"connection: close" in head
 
 
+TO_CHAT = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
+
 MALFORMED = {
-    "both framings": b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-    "two lengths": b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello",
+    "both framings": TO_CHAT + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": TO_CHAT + b"content-length: 5\r\ncontent-length: 6\r\n\r\nhello",
     "a negative length": b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
     "a length that is no number": b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: five\r\n\r\nhello",
     "an obsolete folded header": b"GET /v1/models HTTP/1.1\r\nhost: x\r\nx-a: b\r\n c\r\n\r\n",
@@ -84,7 +86,7 @@ def test_a_malformed_head_is_a_400_and_the_connection_ends(tmp_path: Path, name:
     "chunk", [b"zz\r\nhello\r\n", b"-5\r\nhello\r\n", b"5\r\nhelloXX0\r\n\r\n", b"5 \r\nhello\r\n0\r\n\r\n"]
 )
 def test_a_bad_chunk_is_a_400(tmp_path: Path, chunk: bytes) -> None:
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = TO_CHAT + b"authorization: Bearer %b\r\ntransfer-encoding: chunked\r\n\r\n"
     answer = exchange(tmp_path, head % KEY.encode() + chunk)
     assert status(answer) == 400
     assert answers(answer) == 1
@@ -92,7 +94,7 @@ def test_a_bad_chunk_is_a_400(tmp_path: Path, chunk: bytes) -> None:
 
 def test_a_chunked_body_is_read_like_any_other_and_its_trailers_are_ignored(tmp_path: Path) -> None:
     body = json.dumps(CHAT).encode()
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = TO_CHAT + b"authorization: Bearer %b\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body)
     answer = exchange(tmp_path, head % KEY.encode() + chunks + b"0\r\nauthorization: Bearer other\r\n\r\n")
     assert status(answer) == 200
@@ -112,7 +114,7 @@ def test_a_body_over_the_limit_is_a_413_before_and_while_it_is_read(tmp_path: Pa
     if declared:
         request = post(data, close=False)
     else:
-        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\ntransfer-encoding: chunked\r\n\r\n"
+        head = TO_CHAT + b"authorization: Bearer %b\r\ntransfer-encoding: chunked\r\n\r\n"
         request = head % KEY.encode() + b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data)
     answer = exchange(tmp_path, request)
     assert (status(answer), code(answer)) == (413, "body_too_large")
@@ -213,8 +215,8 @@ def test_unknown_paths_are_typed_404s(tmp_path: Path) -> None:
 def test_the_absolute_form_of_a_target_reaches_the_same_endpoint_whatever_host_it_names(tmp_path: Path) -> None:
     answer = exchange(
         tmp_path,
-        b"GET http://elsewhere.example/v1/models?x=1 HTTP/1.1\r\nhost: other\r\nconnection: close\r\nauthorization: Bearer %b\r\n\r\n"
-        % KEY.encode(),
+        b"GET http://elsewhere.example/v1/models?x=1 HTTP/1.1\r\nhost: other\r\nconnection: close\r\n"
+        b"authorization: Bearer %b\r\n\r\n" % KEY.encode(),
     )
     assert status(answer) == 200
 

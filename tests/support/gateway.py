@@ -17,7 +17,7 @@ from gateway.backends import base
 from gateway.clock import SystemClock
 from gateway.config import snapshot as config_snapshot
 from gateway.config.archive import digest, encode
-from gateway.config.model import Config
+from gateway.config.model import Config, Vllm
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.server import protocol_class
 from gateway.store import journal_read
@@ -29,8 +29,9 @@ OTHER_KEY = "lg-test-key-of-globex"
 
 
 def config(urls: dict[str, list[str]], models: dict[str, dict[str, Any]] | None = None, **server: Any) -> Config:
-    """A configuration with backends by name, models (by default `m` on the first backend, called `served` there), and two tenants:
-    acme may use everything, globex only `other/*`."""
+    """A configuration with backends by name, models (by default `m` on the first backend, called `served` there), and
+    two tenants: acme may use everything, globex only `other/*`.
+    """
     first = next(iter(urls))
     limits = {name: float(value) if name.endswith("_s") else value for name, value in server.pop("limits", {}).items()}
     hashes = {key: hashlib.sha256(key.encode()).digest() for key in (KEY, OTHER_KEY)}
@@ -53,17 +54,12 @@ def config(urls: dict[str, list[str]], models: dict[str, dict[str, Any]] | None 
 
 def build(found: Config, state_dir: Path) -> Gateway:
     """A gateway over this configuration, with a journal in `state_dir`."""
-    backends = {
-        name: base.build(
-            name,
-            "vllm",
-            [end.url for end in backend.endpoints],
-            backend.api_key,
-            found.server.limits.connect_s,
-            found.server.retries.share,
-        )
-        for name, backend in found.backends.items()
-    }
+    backends = {}
+    for name, backend in found.backends.items():
+        assert isinstance(backend, Vllm)
+        urls = [endpoint.url for endpoint in backend.endpoints]
+        limits, retries = found.server.limits, found.server.retries
+        backends[name] = base.build(name, "vllm", urls, backend.api_key, limits.connect_s, retries.share)
     clock = SystemClock()
     return Gateway(
         snapshot=config_snapshot.compile(found, digest(encode(found))),
@@ -168,7 +164,8 @@ def post(
     """A request's bytes."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return (
-        b"POST %b HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\ncontent-type: application/json\r\n%b%bcontent-length: %d\r\n\r\n%b"
+        b"POST %b HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\ncontent-type: application/json\r\n"
+        b"%b%bcontent-length: %d\r\n\r\n%b"
         % (
             path.encode(),
             key.encode(),

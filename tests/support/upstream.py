@@ -1,4 +1,6 @@
-"""An upstream that does exactly what a test says, byte for byte, on a real socket: the faults no well-behaved server would show."""
+"""An upstream that does exactly what a test says, byte for byte, on a real socket: the faults no well-behaved server
+would show.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +9,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 ANSWER = (
-    b'{"id":"c1","object":"chat.completion","created":1,"model":"served","choices":[{"index":0,"message":{"role":"assistant",'
+    b'{"id":"c1","object":"chat.completion","model":"served","choices":[{"index":0,"message":{"role":"assistant",'
     b'"content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}'
 )
 FRAMES = [
-    b'data: {"id":"c1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n',
-    b'data: {"id":"c1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"hel"}}]}\n\n',
-    b'data: {"id":"c1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"lo"}}]}\n\n',
-    b'data: {"id":"c1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n',
+    b'data: {"id":"c1","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n',
+    b'data: {"id":"c1","choices":[{"index":0,"delta":{"content":"hel"}}]}\n\n',
+    b'data: {"id":"c1","choices":[{"index":0,"delta":{"content":"lo"}}]}\n\n',
+    b'data: {"id":"c1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n',
 ]
-USAGE_FRAME = (
-    b'data: {"id":"c1","object":"chat.completion.chunk","choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2,'
-    b'"total_tokens":7}}\n\n'
-)
+USAGE_FRAME = b'data: {"id":"c1","choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}\n\n'
 DONE_FRAME = b"data: [DONE]\n\n"
 
 
