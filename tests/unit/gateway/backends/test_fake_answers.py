@@ -29,7 +29,7 @@ def test_the_answer_is_an_echo_unless_a_rule_says_otherwise() -> None:
 
 @pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
 def test_an_answer_longer_than_the_limit_is_cut_and_says_length(field: str) -> None:
-    cut = answer(**{field: 2})
+    cut = decide({field: 2}, ECHO, "one two three four")
     assert (cut.text, cut.finish_reason, cut.count) == ("one two ", "length", 2)
 
 
@@ -116,6 +116,7 @@ def test_every_form_of_input_becomes_texts() -> None:
     assert texts(["x", "y"], "input") == ["x", "y"]
     assert texts(ids, "input") == ["abc"]
     assert texts([ids, ids[:1]], "input") == ["abc", "ab"]
+    bad: object
     for bad in (None, [], {}, [[]], ["x", 1], [[1, "x"]], 7):
         with pytest.raises(InvalidRequest):
             texts(bad, "input")

@@ -1,0 +1,78 @@
+"""`lockgate demo` as a user starts it: from nothing to answers, with real weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+
+from gateway.backends import embedded_models
+
+ROOT = Path(__file__).parents[2]
+LACKING = [model for model in embedded_models.MODELS if embedded_models.missing(model) is not None]
+
+pytestmark = [
+    pytest.mark.llama_cpp,
+    pytest.mark.embeddings,
+    pytest.mark.skipif(bool(LACKING), reason=f"not installed: {', '.join(LACKING)}"),
+]
+
+
+@contextmanager
+def demo(state_dir: Path) -> Iterator[tuple[str, list[str], subprocess.Popen[str]]]:
+    """Runs the demo until it serves: its URL, and what it said on stdout."""
+    command = [sys.executable, "-m", "gateway", "demo", "--port", "0", "--state-dir", str(state_dir)]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    log = (state_dir.parent / "log").open("ab")
+    with log, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environ) as process:
+        try:
+            assert process.stdout is not None
+            said: list[str] = []
+            for line in process.stdout:
+                said.append(line.rstrip("\n"))
+                if line.startswith("ready "):
+                    break
+            assert said, (state_dir.parent / "log").read_text()
+            yield said[-1].split()[1], said, process
+        finally:
+            process.kill()
+
+
+def test_two_tenants_use_real_models_with_keys_that_last(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with demo(state) as (url, said, process):
+        keys = json.loads((state / "demo-keys.json").read_text())
+        assert (state / "demo-keys.json").stat().st_mode & 0o777 == 0o600
+        assert sum(line.startswith("ready ") for line in said) == 1
+        assert all(any(secret in line for line in said) for secret in keys.values())
+        wide, narrow = (
+            openai.OpenAI(base_url=f"{url}/v1", api_key=keys[tenant], max_retries=0) for tenant in ("acme", "globex")
+        )
+        with wide, narrow:
+            answer = wide.chat.completions.create(
+                model="smollm2-135m",
+                messages=[{"role": "user", "content": "Name the capital of France."}],
+                temperature=0,
+                max_tokens=16,
+            )
+            assert "Paris" in (answer.choices[0].message.content or "")
+            assert len(narrow.embeddings.create(model="minilm", input="x").data[0].embedding) == 384
+            assert [model.id for model in narrow.models.list().data] == ["minilm"]
+            with pytest.raises(openai.NotFoundError):
+                narrow.chat.completions.create(model="smollm2-135m", messages=[{"role": "user", "content": "x"}])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+    with demo(state) as (url, _, _):
+        assert json.loads((state / "demo-keys.json").read_text()) == keys
+        headers = {"authorization": f"Bearer {keys['globex']}"}
+        assert httpx.get(f"{url}/v1/models", headers=headers).status_code == 200
