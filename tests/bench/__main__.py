@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.bench import report
@@ -51,6 +52,7 @@ def measure(parts: list[Part], effort: Effort) -> dict[str, Measured]:
                     found |= _measure_part(lab, part)
         except BenchError as problem:  # nothing at all can be measured
             found = {key: unmeasured(problem) for part in parts for key in part.keys}
+            _show(found)
     return found
 
 
@@ -64,12 +66,16 @@ def _measure_part(lab: Lab, part: Part) -> dict[str, Measured]:
         results = dict(part.measure(lab))
     except BenchError as problem:
         results = {key: unmeasured(problem) for key in part.keys}
+    _show(results)
+    return results
+
+
+def _show(results: Mapping[str, Measured]) -> None:
     for row in ROWS:
         if row.key in results:
             measured = results[row.key]
             value = "–" if measured.value is None else f"{rounded(measured.value):g}"
             print(f"{row.key:26} {value:>10}   {row.bar_text:12} {judge(row, measured)}  {measured.reason}", flush=True)
-    return results
 
 
 if __name__ == "__main__":

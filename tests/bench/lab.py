@@ -153,7 +153,7 @@ def pin_to_load_core() -> None:
 
 
 def compile_tools() -> dict[str, Path]:
-    """Compiles native/*.c into build/ where the source is newer. Raises Missing without a compiler."""
+    """Compiles native/*.c into build/. Raises Missing without a compiler."""
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if not compiler:
         raise Missing("no C compiler (cc, gcc or clang) for the load generator")
@@ -162,8 +162,6 @@ def compile_tools() -> dict[str, Path]:
     for source in sorted(NATIVE.glob("*.c")):
         binary = BUILD / source.stem
         tools[source.stem] = binary
-        if binary.exists() and binary.stat().st_mtime > source.stat().st_mtime:
-            continue
         done = subprocess.run([compiler, "-O2", "-o", binary, source], capture_output=True, text=True, check=False)
         if done.returncode:
             raise BenchError(f"{compiler} could not compile {source.name}: {done.stderr[:300]}")
