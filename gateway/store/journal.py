@@ -4,22 +4,7 @@ Entries go into memory-mapped, preallocated files ("segments") with plain stores
 in the kernel's page cache, so it survives the death of the process at any instruction (`kill -9`), though not a
 power cut (nothing is synced; a file half written back is found by its checksums). One process writes a directory,
 and holds a lock on it that the kernel releases when the process dies; that is how others know it is dead. Reading is
-`journal_read`, closing what a dead worker left open is `recovery`.
-
-    STATE/journal/<slot>-<incarnation>/lock            held by the writer while it lives
-                                       000001.seg …    entries, in order; the last file is the reserve, not yet
-                                       written to recovery.seg    written by recovery; its presence says: nothing is
-                                       left to do here
-
-A segment is a header of 32 bytes (`HEADER`) and entries, each aligned to 4 bytes:
-
-    u32  kind << 24 | length of the payload      0: no entry here (yet)
-    u32  crc32 of the payload, begun with the segment's salt + kind
-    …    payload: MessagePack
-
-The first word is stored last, in one aligned store: an entry is there whole or not at all. The salt is random, so
-bytes a caller chose can never pass for an entry. Words are in the machine's order; a journal does not move between
-machines of different order.
+`journal_read`, closing what a dead worker left open is `recovery`; `layout` says what the bytes mean.
 """
 
 from __future__ import annotations
@@ -28,7 +13,6 @@ import fcntl
 import itertools
 import mmap
 import os
-import struct
 import threading
 import zlib
 from collections.abc import Callable
@@ -39,30 +23,24 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.errors import StoreUnavailable
+from gateway.store.layout import (
+    CLOSED,
+    HEADER,
+    MAGIC,
+    MIN_SEGMENT_BYTES,
+    OPENED,
+    RECOVERED,
+    VERSION,
+    WHOLE,
+    crc_seed,
+    segment_path,
+)
 from gateway.store.records import Opened, Record, capped
 
-MAGIC: Final = b"lockgate"
-VERSION: Final = 1
-HEADER: Final = struct.Struct("=8sIIQII")
-"""Magic, version, worker slot, incarnation, sequence number of the segment, salt."""
-ENTRY_HEAD: Final = struct.Struct("=II")
-"""Kind and length in one word, checksum."""
 SEGMENT_BYTES: Final = 16 * 2**20
 """Also the room that is left for running requests to end in when the disk is full: a kilobyte for each of 16,000."""
-MAX_ENTRY_BYTES: Final = 64 * 2**10
-"""No payload is longer. Records are capped to fit (a property test proves it), so none is ever refused for its size."""
-MIN_SEGMENT_BYTES: Final = 2 * MAX_ENTRY_BYTES
 CAP_ABOVE_BYTES: Final = 8 * 2**10
 """Payloads longer than this are capped."""
-
-OPENED: Final = 1
-"""Kind: a backend is about to be called; the payload is an `Opened`."""
-CLOSED: Final = 2
-"""Kind: the `Record` of a request that was opened."""
-WHOLE: Final = 3
-"""Kind: the `Record` of a request that ended before anything was opened: a refusal."""
-RECOVERED: Final = 4
-"""Kind: the `Record` recovery made of a request whose worker died. Only in `recovery.seg`."""
 
 RETRY_S: Final = 1.0
 """How long the journal waits before it asks a full disk again."""
@@ -74,11 +52,6 @@ Allocate = Callable[[int, int], None]
 def allocate_blocks(fd: int, size_bytes: int) -> None:
     """Reserves the blocks now, so that a full disk is an OSError here and never a SIGBUS at a store into the map."""
     os.posix_fallocate(fd, 0, size_bytes)
-
-
-def crc_seed(salt: int, kind: int) -> int:
-    """What an entry's checksum begins with."""
-    return (salt + kind) & 0xFFFFFFFF
 
 
 class Segment:
@@ -343,11 +316,6 @@ class Journal:
             self._wake.clear()
             if not self._stopping:
                 self._wake.wait(None if self.refill() else RETRY_S)
-
-
-def segment_path(directory: Path, sequence: int) -> Path:
-    """Where a directory's segment of this number is."""
-    return directory / f"{sequence:06d}.seg"
 
 
 def _own_directory(journal: Path, slot: int, incarnation: int) -> tuple[Path, int, int]:

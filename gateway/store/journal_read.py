@@ -14,12 +14,11 @@ from typing import Final
 
 import msgspec
 
-from gateway.store.journal import CLOSED, HEADER, OPENED, RECOVERED, segment_path
+from gateway.store.layout import CLOSED, HEADER, OPENED, RECOVERED, RECOVERY, segment_path
 from gateway.store.records import Record
 from gateway.store.segment import Entry, SegmentReader
 
 BATCH: Final = 4096
-RECOVERY: Final = "recovery.seg"
 
 
 class Tail:

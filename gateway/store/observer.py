@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from gateway.store.derive import Counting, Line, line
-from gateway.store.journal_read import RECOVERY, Tail, directories, writer_lives
+from gateway.store.journal_read import Tail, directories, writer_lives
+from gateway.store.layout import RECOVERY
 from gateway.store.records import Record
 from gateway.store.retention import DEFAULT_BYTES, retain
 from gateway.telemetry.export import Exposition

@@ -18,8 +18,8 @@ from typing import Final
 
 import msgspec
 
-from gateway.store.journal import ENTRY_HEAD, HEADER, MAGIC, RECOVERED, VERSION, crc_seed
-from gateway.store.journal_read import RECOVERY, Tail
+from gateway.store.journal_read import Tail
+from gateway.store.layout import ENTRY_HEAD, HEADER, MAGIC, RECOVERED, RECOVERY, VERSION, crc_seed
 from gateway.store.records import Opened, Record, capped, crashed
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode

@@ -14,8 +14,8 @@ from typing import Final
 
 import msgspec
 
-from gateway.store.journal import segment_path
-from gateway.store.journal_read import RECOVERY, Tail, directories, segment_numbers
+from gateway.store.journal_read import Tail, directories, segment_numbers
+from gateway.store.layout import RECOVERY, segment_path
 
 DEFAULT_BYTES: Final = 2 * 2**30
 

@@ -13,16 +13,7 @@ from array import array
 from pathlib import Path
 from typing import Final
 
-from gateway.store.journal import (
-    ENTRY_HEAD,
-    HEADER,
-    MAGIC,
-    MAX_ENTRY_BYTES,
-    OPENED,
-    RECOVERED,
-    VERSION,
-    crc_seed,
-)
+from gateway.store.layout import ENTRY_HEAD, HEADER, MAGIC, MAX_ENTRY_BYTES, OPENED, RECOVERED, VERSION, crc_seed
 
 PIECE_BYTES: Final = 4 * MAX_ENTRY_BYTES
 """Read at a time: bounds the memory a reader takes."""

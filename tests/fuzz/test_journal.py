@@ -10,8 +10,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.store.journal import segment_path
-from gateway.store.journal_read import RECOVERY
+from gateway.store.layout import RECOVERY, segment_path
 from tests.support.journals import a_journal, a_record, dead_copy, opened, recovered
 
 REQUESTS = 40

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.store.journal_read import RECOVERY, Tail, directories, writer_lives
+from gateway.store.journal_read import Tail, directories, writer_lives
+from gateway.store.layout import RECOVERY
 from gateway.store.recovery import recover
 from tests.support.journals import recovered
 
@@ -96,7 +97,8 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from gateway.clock import SystemClock
-from gateway.store.journal import MIN_SEGMENT_BYTES, Journal
+from gateway.store.journal import Journal
+from gateway.store.layout import MIN_SEGMENT_BYTES
 from gateway.store.records import Opened, Record
 
 # A limit on the size of files refuses new segments as a full disk does, for an ordinary user.

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 from gateway.clock import SystemClock
-from gateway.store.journal import MIN_SEGMENT_BYTES, Journal
+from gateway.store.journal import Journal
+from gateway.store.layout import MIN_SEGMENT_BYTES
 from gateway.store.records import Opened, Record, RequestIds
 
 

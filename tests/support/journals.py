@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from gateway.clock import ManualClock
-from gateway.store.journal import MIN_SEGMENT_BYTES, Allocate, Journal, allocate_blocks
+from gateway.store.journal import Allocate, Journal, allocate_blocks
 from gateway.store.journal_read import Tail
+from gateway.store.layout import MIN_SEGMENT_BYTES
 from gateway.store.records import Attempt, Opened, Record
 from gateway.store.recovery import recover
 

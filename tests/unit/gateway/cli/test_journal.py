@@ -6,7 +6,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from gateway.cli.journal import journal
-from gateway.store.journal_read import RECOVERY
+from gateway.store.layout import RECOVERY
 from tests.support.journals import STARTED_NS, a_journal, a_record, dead_copy, fill, opened, recovered
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import StoreUnavailable
-from gateway.store.journal import MIN_SEGMENT_BYTES, Journal
+from gateway.store.journal import Journal
 from gateway.store.journal_read import segment_numbers, writer_lives
+from gateway.store.layout import MIN_SEGMENT_BYTES
 from tests.support.journals import a_journal, a_record, fill, opened, read_all
 
 
@@ -52,6 +53,16 @@ def test_entries_go_on_in_the_reserve_and_none_is_lost_at_the_border(tmp_path: P
     assert [record.id for record in records] == [f"req_{number}" for number in range(count)]
     assert tail.damaged == 0
     assert journal.sequence == 4
+    journal.stop()
+
+
+def test_a_segment_filled_before_the_next_was_made_waits_for_it(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path)
+    for number in range(500):  # several segments, and nobody refills
+        journal.add(a_record(f"req_{number}", conversation="c" * 2_000))
+    assert (journal.unrecorded, journal.accepts_new) == (0, True)
+    assert journal.sequence > 4
+    assert len(read_all(journal.directory)[1]) == 500
     journal.stop()
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.store.journal import CLOSED, OPENED, WHOLE, Journal, segment_path
+from gateway.store.journal import Journal
 from gateway.store.journal_read import Tail, directories, segment_numbers, writer_lives
+from gateway.store.layout import CLOSED, OPENED, WHOLE, segment_path
 from tests.support.journals import a_journal, a_record, dead_copy, fill, opened, read_all, recovered
 
 

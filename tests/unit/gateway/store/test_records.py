@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.store.journal import MAX_ENTRY_BYTES
+from gateway.store.layout import MAX_ENTRY_BYTES
 from gateway.store.records import MAX_ATTEMPTS, Attempt, Opened, Record, RequestIds, capped, crashed
 from tests.support.journals import a_record, opened
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.store.journal import HEADER, OPENED, segment_path
-from gateway.store.journal_read import RECOVERY, Tail, segment_numbers
+from gateway.store.journal_read import Tail, segment_numbers
+from gateway.store.layout import HEADER, OPENED, RECOVERY, segment_path
 from gateway.store.records import Record
 from gateway.store.recovery import recover
 from tests.support.journals import a_journal, a_record, dead_copy, fill, opened, read_all, recovered

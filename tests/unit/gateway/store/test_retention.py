@@ -3,8 +3,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from gateway.store.journal import MIN_SEGMENT_BYTES, Journal
+from gateway.store.journal import Journal
 from gateway.store.journal_read import Tail, directories, segment_numbers
+from gateway.store.layout import MIN_SEGMENT_BYTES
 from gateway.store.retention import retain
 from tests.support.journals import a_journal, a_record, fill, opened, recovered
 

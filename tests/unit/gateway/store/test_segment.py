@@ -5,7 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.store.journal import HEADER, WHOLE, Journal, segment_path
+from gateway.store.journal import Journal
+from gateway.store.layout import HEADER, WHOLE, segment_path
 from gateway.store.segment import SegmentReader
 from tests.support.journals import a_journal, a_record, dead_copy
 
