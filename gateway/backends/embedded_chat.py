@@ -17,7 +17,7 @@ from typing import Any
 from gateway.backends import embedded_models, serving
 from gateway.errors import ConfigError
 
-HTTP_THREADS = 64  # one per open connection, idle ones included
+HTTP_THREADS = 64  # one per open connection, idle ones included; it starts more when there are more connections
 KEPT_PROMPTS_MIB = 64
 SOCKET_SUFFIX = ".sock"  # by this llama.cpp's server knows a path from a host name
 
@@ -63,7 +63,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", default="smollm2-135m", help="smollm2-135m (default) or the path of a .gguf file")
     parser.add_argument("--served-name", help="the model's name in answers (default: its own)")
     # llama.cpp's threads wait for each other by spinning: with one for each CPU, anything else that runs on the machine
-    # (the gateway, a client) makes generation several times slower. Two busy CPUs: 39 tokens/s with one thread, 3 with two.
+    # (the gateway, a client) slows generation many times over. Two busy CPUs: 39 tokens/s with one thread, 3 with two.
     parser.add_argument(
         "--threads",
         type=int,

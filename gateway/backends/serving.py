@@ -83,6 +83,8 @@ def bind(args: argparse.Namespace) -> socket.socket:
         mask = os.umask(0o177)
         try:
             listener.bind(args.socket)
+        except OSError as exc:
+            sys.exit(f"cannot listen on {args.socket}: {exc}")
         finally:
             os.umask(mask)
         return listener

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,4 +112,25 @@ def test_weights_that_are_none_are_a_clear_end(tmp_path: Path) -> None:
 
 def test_weights_that_are_not_there_are_a_clear_end() -> None:
     with pytest.raises(AssertionError, match=r"nowhere\.gguf does not exist"), serving(CHAT, "--model", "nowhere.gguf"):
+        pass
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_caller_who_leaves_frees_the_slot(stream: bool) -> None:
+    long = {"messages": CAPITAL, "max_tokens": 2000, "ignore_eos": True, "stream": stream}
+    body = json.dumps(long).encode()
+    with serving(CHAT, "--slots", "1", "--output-tokens", "2000") as server, server.client() as client:
+        with socket.create_connection(("127.0.0.1", int(server.address.rsplit(":", 1)[1]))) as caller:
+            head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+            caller.sendall(head + body)
+            if stream:
+                assert caller.recv(4096).startswith(b"HTTP/1.1 200")
+        # Two thousand tokens would keep the only slot for longer than this waits.
+        answer = client.post("/v1/completions", json={"prompt": "a", "max_tokens": 1}, timeout=30)
+    assert answer.status_code == 200
+
+
+def test_a_port_in_use_is_a_clear_end(server: ServerProcess) -> None:
+    port = server.address.rsplit(":", 1)[1]
+    with pytest.raises(AssertionError, match="couldn't bind"), serving(CHAT, "--port", port):
         pass
