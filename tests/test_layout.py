@@ -29,8 +29,8 @@ AT_THE_ROOT = {
     ".pre-commit-config.yaml",
 }
 
-# Modules without a test of their own name: which test runs them, and why there. All do I/O; what they decide is in modules
-# that have their own.
+# Modules without a test of their own name: which test runs them, and why there. All do I/O; what they decide
+# is in modules that have their own.
 _EXEMPTIONS: list[tuple[str, str, list[str]]] = [
     (
         "tests/integration/test_http_server.py",
