@@ -21,6 +21,8 @@ from gateway.telemetry.logs import Timestamps
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.status import JournalStatus, Status
 
+BATCH: Final = 500
+"""Records in memory at once."""
 POLL_RECORDS: Final = 10_000
 """Records read in one poll, so that a supervisor that fell behind still does its other work."""
 
@@ -57,7 +59,7 @@ class Observer:
         self._discover(lines)
         left = limit
         for tail in list(self._tails.values()):
-            while left > 0 and (records := tail.read(left)):
+            while left > 0 and (records := tail.read(min(left, BATCH))):
                 left -= len(records)
                 self._report(records, lines)
             if tail.finished:
