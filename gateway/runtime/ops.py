@@ -16,7 +16,6 @@ import msgspec
 if TYPE_CHECKING:
     from gateway.runtime.hosting import App, Receive, Scope, Send
 
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 JSON_TYPE = "application/json"
 
 
@@ -35,7 +34,7 @@ class Readiness(msgspec.Struct, frozen=True):
 class Status(Protocol):
     """What the listener shows."""
 
-    def metrics(self) -> bytes: ...
+    def metrics(self, accept: str) -> tuple[str, bytes]: ...
     def readiness(self) -> Readiness: ...
     def loop_lag_ms(self) -> dict[str, float | None]: ...
 
@@ -43,20 +42,20 @@ class Status(Protocol):
 def app(status: Status) -> App:
     """The ASGI app."""
 
-    def metrics() -> tuple[int, str, bytes]:
-        return 200, METRICS_TYPE, status.metrics()
+    def metrics(scope: Scope) -> tuple[int, str, bytes]:
+        return 200, *status.metrics(_header(scope, b"accept"))
 
-    def healthz() -> tuple[int, str, bytes]:
+    def healthz(scope: Scope) -> tuple[int, str, bytes]:
         return 200, JSON_TYPE, b'{"status":"ok"}\n'
 
-    def readyz() -> tuple[int, str, bytes]:
+    def readyz(scope: Scope) -> tuple[int, str, bytes]:
         readiness = status.readiness()
         return 200 if readiness.ready else 503, JSON_TYPE, _json(readiness)
 
-    def debug_loop() -> tuple[int, str, bytes]:
+    def debug_loop(scope: Scope) -> tuple[int, str, bytes]:
         return 200, JSON_TYPE, _json({"loop_lag_ms": status.loop_lag_ms()})
 
-    routes: dict[str, Callable[[], tuple[int, str, bytes]]] = {
+    routes: dict[str, Callable[[Scope], tuple[int, str, bytes]]] = {
         "/metrics": metrics,
         "/healthz": healthz,
         "/readyz": readyz,
@@ -72,7 +71,7 @@ def app(status: Status) -> App:
             code, kind, body = 405, JSON_TYPE, _json({"error": "only GET and HEAD"})
             headers = [(b"allow", b"GET, HEAD")]
         else:
-            code, kind, body = route()
+            code, kind, body = route(scope)
         headers += [
             (b"content-type", kind.encode("ascii")),
             (b"content-length", str(len(body)).encode("ascii")),
@@ -82,6 +81,10 @@ def app(status: Status) -> App:
         await send({"type": "http.response.body", "body": body})
 
     return serve
+
+
+def _header(scope: Scope, wanted: bytes) -> str:
+    return ", ".join(value.decode("latin-1") for name, value in scope["headers"] if name == wanted)
 
 
 def _json(value: Any) -> bytes:

@@ -28,6 +28,7 @@ from gateway.runtime.failures import StartFailed
 from gateway.runtime.journals import Journals
 from gateway.runtime.loop_lag import LoopLag
 from gateway.runtime.processes import Processes
+from gateway.runtime.release import version
 from gateway.runtime.state_dir import Addresses, StateDir
 from gateway.runtime.workers import State, Workers
 from gateway.telemetry.logs import Log
@@ -57,7 +58,6 @@ class Supervisor:
         self._stop_asked = asyncio.Event()
         self._hurry = asyncio.Event()
         self._reload_asked = asyncio.Event()
-        self._reload_failed = False
         self._jobs: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -85,7 +85,7 @@ class Supervisor:
             self._loop.add_signal_handler(number, self._asked_to_stop)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
         processes = Processes()
-        self._journals = Journals(self._state.path, self._log)
+        self._journals = Journals(self._state.path, version(), self._log, access_log=config.telemetry.access_log)
         self._children = Children(processes, self._state, self._log)
         self._workers = Workers(
             processes,
@@ -94,6 +94,7 @@ class Supervisor:
             self._log,
             config.telemetry.log_level,
             on_beat=self._heard,
+            on_serves=self._worker_serves,
             on_end=self._worker_ended,
         )
         try:
@@ -101,6 +102,8 @@ class Supervisor:
             self._workers.start(self._loaded.digest)
             self._once("ops", lambda: self._serve_ops(ops_listener))
             self._once("recovery", self._journals.recover)  # of a run that did not end well
+            self._job("journals", self._journals.follow)
+            self._job("tidy", self._journals.tidy)
             starting = asyncio.ensure_future(self._started(config))
             stopping = asyncio.ensure_future(self._stop_asked.wait())
             await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -154,8 +157,19 @@ class Supervisor:
 
     def _heard(self, slot: int, beat: Beat) -> None:
         self._lag_ms = self._lag.worst_ms()
+        self._journals.heard(slot, beat)
+
+    def _worker_serves(self, slot: int, started: bool) -> None:
+        status = self._journals.status
+        if started:
+            status.worker(slot).started()
+        if self._workers.agree() and (status.digest != self._loaded.digest or not status.config_ok):
+            if status.digest:
+                self._log.info("config_in_force", snapshot=self._loaded.digest)
+            status.configured(self._loaded.digest)
 
     def _worker_ended(self, slot: int, pid: int) -> None:
+        self._journals.status.worker(slot).ended()
         self._once("recovery", self._journals.recover)
 
     def _job(self, name: str, work: Callable[[], Coroutine[Any, Any, None]], *, once: bool = False) -> None:
@@ -208,11 +222,11 @@ class Supervisor:
                 archive.write(self._state.path, new.blob)
                 await self._children.start(new.config.backends)
         except (ConfigError, StartFailed, OSError) as error:
-            self._set_reload_failed(True)
+            self._journals.status.refused()
             self._log.error("config_reload_failed", error=str(error), snapshot=old.digest)
             return
-        self._set_reload_failed(False)
         if new.digest == old.digest:
+            self._journals.status.configured(new.digest)
             self._log.info("config_unchanged", snapshot=new.digest)
             return
         fixed = configuration.fixed_at_start(old.config.server, new.config.server)
@@ -223,9 +237,6 @@ class Supervisor:
         self._workers.reload(new.digest)
         self._once("report", self._report_stale)
         self._once("retire", lambda: self._children.retire(new.config.backends, old.config.server.limits.drain_s))
-
-    def _set_reload_failed(self, failed: bool) -> None:
-        self._reload_failed = failed
 
     async def _report_stale(self) -> None:
         await asyncio.sleep(RELOAD_PATIENCE_S)
@@ -258,19 +269,14 @@ class Supervisor:
         with contextlib.suppress(asyncio.CancelledError):
             await ended
         await self._children.stop()
-        await self._journals.recover()
+        await self._journals.finish()
         self._log.info("ended")
 
     # -- ops.Status ----------------------------------------------------------------------------------------------------
 
-    def metrics(self) -> bytes:
+    def metrics(self, accept: str) -> tuple[str, bytes]:
         """See `ops.Status`."""
-        return b"".join(
-            (
-                _gauge("lockgate_config_reload_failed", self._reload_failed),
-                _gauge("lockgate_workers", len(self._workers.slots)),
-            )
-        )
+        return self._journals.scrape(accept)
 
     def readiness(self) -> ops.Readiness:
         """See `ops.Status`."""
@@ -285,7 +291,7 @@ class Supervisor:
                 for worker in workers.slots
             },
             stale=workers.stale(),
-            config_reload_failed=self._reload_failed,
+            config_reload_failed=not self._journals.status.config_ok,
         )
 
     def loop_lag_ms(self) -> dict[str, float | None]:
@@ -294,10 +300,6 @@ class Supervisor:
         for worker in self._workers.slots:
             lags[f"worker-{worker.slot}"] = None if worker.beat is None else worker.beat.loop_lag_ms
         return lags
-
-
-def _gauge(name: str, value: float) -> bytes:
-    return f"# TYPE {name} gauge\n{name} {value:g}\n".encode()
 
 
 def run(folder: Path, overrides: Overrides, on_ready: Callable[[str], None]) -> None:

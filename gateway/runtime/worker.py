@@ -135,7 +135,7 @@ class Worker:
         gc.collect()
         gc.freeze()
         self._channel.send(Ready(self._gateway.snapshot.digest))
-        self._loop.call_later(BEAT_S, self._beat)
+        self._beat()
 
     def _told(self, message: FromSupervisor) -> None:
         match message:

@@ -94,7 +94,8 @@ class Worker:
 
 
 class Workers:
-    """All slots. `on_end(slot, pid)` is called when a process has ended, before it is replaced: its journal can be
+    """All slots. `on_serves(slot, started)` is called when a worker serves a configuration it did not serve before;
+    `on_end(slot, pid)` is called when a process has ended, before it is replaced: its journal can be
     recovered."""
 
     def __init__(
@@ -105,6 +106,7 @@ class Workers:
         log: Log,
         log_level: Level,
         on_beat: Callable[[int, Beat], None],
+        on_serves: Callable[[int, bool], None],
         on_end: Callable[[int, int], None],
     ) -> None:
         self.slots = [Worker(slot, sock) for slot, sock in enumerate(sockets)]
@@ -113,6 +115,7 @@ class Workers:
         self._log = log
         self._log_level = log_level
         self._on_beat = on_beat
+        self._on_serves = on_serves
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._all_ready: asyncio.Future[None] = self._loop.create_future()
@@ -146,6 +149,10 @@ class Workers:
     def stale(self) -> list[int]:
         """The slots that serve another configuration than the one told last."""
         return [worker.slot for worker in self.slots if worker.state is State.READY and worker.digest != self._digest]
+
+    def agree(self) -> bool:
+        """Every worker serves, and the configuration told last."""
+        return all(worker.state is State.READY and worker.digest == self._digest for worker in self.slots)
 
     def close_sockets(self) -> None:
         """Gives up our copies of the listening sockets: once the workers close theirs, the port is free."""
@@ -225,9 +232,11 @@ class Workers:
                     worker.send(Reload(self._digest))
                 if not self._all_ready.done() and all(each.state is State.READY for each in self.slots):
                     self._all_ready.set_result(None)
+                self._on_serves(worker.slot, True)
             case Reloaded(digest):
                 worker.digest = digest
                 self._log.info("worker_reloaded", slot=worker.slot, snapshot=digest)
+                self._on_serves(worker.slot, False)
             case ReloadFailed(digest, reason):
                 self._log.error("worker_reload_failed", slot=worker.slot, snapshot=digest, reason=reason)
             case Beat():

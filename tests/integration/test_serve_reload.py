@@ -58,10 +58,10 @@ def test_a_bad_change_leaves_everything_as_it_was_and_is_told(tmp_path: Path) ->
         assert "scripted" in failed["error"]  # the nearest known name
         ready = gateway.request("GET", "/readyz", ops=True)
         assert (ready.status, ready.json["snapshot"], ready.json["config_reload_failed"]) == (200, before, True)
-        assert b"lockgate_config_reload_failed 1" in gateway.request("GET", "/metrics", ops=True).body
+        assert b"lockgate_config_last_reload_ok 0.0" in gateway.request("GET", "/metrics", ops=True).body
         assert gateway.chat().status == 200
         reload(gateway, with_model("large"))
-        assert b"lockgate_config_reload_failed 0" in gateway.request("GET", "/metrics", ops=True).body
+        assert b"lockgate_config_last_reload_ok 1.0" in gateway.request("GET", "/metrics", ops=True).body
 
 
 def test_a_worker_started_after_a_reload_begins_with_the_new_configuration(tmp_path: Path) -> None:

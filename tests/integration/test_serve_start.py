@@ -41,8 +41,8 @@ def test_the_ops_listener_answers_health_readiness_metrics_and_loop_lag(tmp_path
         ready = gateway.request("GET", "/readyz", ops=True)
         assert (ready.status, ready.json["ready"], ready.json["stale"]) == (200, True, [])
         metrics = gateway.request("GET", "/metrics", ops=True)
-        assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
-        assert b"lockgate_config_reload_failed 0" in metrics.body
+        assert metrics.headers["content-type"].startswith("text/plain")
+        assert b"lockgate_config_last_reload_ok 1.0" in metrics.body
         assert set(gateway.request("GET", "/debug/loop", ops=True).json["loop_lag_ms"]) == {"supervisor", "worker-0"}
         assert gateway.request("GET", "/nothing", ops=True).status == 404
         assert gateway.request("POST", "/metrics", b"", ops=True).status == 405

@@ -17,8 +17,8 @@ class Standing:
     def __init__(self, ready: bool = True) -> None:
         self.ready = ready
 
-    def metrics(self) -> bytes:
-        return b"lockgate_worker_up 1\n"
+    def metrics(self, accept: str) -> tuple[str, bytes]:
+        return f"text/plain; for={accept}", b"lockgate_worker_up 1\n"
 
     def readiness(self) -> ops.Readiness:
         return ops.Readiness(self.ready, False, "d", {"0": "ready"}, [], False)
@@ -38,17 +38,19 @@ def ask(status: ops.Status, method: str, path: str) -> tuple[int, dict[bytes, by
         sent.append(message)
 
     async def asked() -> None:
-        await ops.app(status)({"type": "http", "method": method, "path": path}, receive, send)
+        await ops.app(status)(
+            {"type": "http", "method": method, "path": path, "headers": [(b"accept", b"a/b")]}, receive, send
+        )
 
     asyncio.run(asked())
     start, body = sent
     return start["status"], dict(start["headers"]), body["body"]
 
 
-def test_metrics_are_prometheus_text() -> None:
+def test_metrics_are_in_the_format_the_scraper_asks_for() -> None:
     status, headers, body = ask(Standing(), "GET", "/metrics")
     assert (status, body) == (200, b"lockgate_worker_up 1\n")
-    assert headers[b"content-type"].startswith(b"text/plain; version=0.0.4")
+    assert headers[b"content-type"] == b"text/plain; for=a/b"
 
 
 @pytest.mark.parametrize(("ready", "status"), [(True, 200), (False, 503)])
