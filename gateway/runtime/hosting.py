@@ -67,6 +67,7 @@ def server(
         server_header=False,
         date_header=False,
         backlog=backlog,
+        workers=1,  # or uvicorn would look for WEB_CONCURRENCY
         timeout_graceful_shutdown=math.ceil(graceful_s),
     )
     return HostedServer(config, on_started)

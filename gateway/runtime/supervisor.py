@@ -12,9 +12,8 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from gateway.clock import SystemClock
 from gateway.config import archive
@@ -25,6 +24,7 @@ from gateway.runtime import configuration, library_logs, ops, resources, sockets
 from gateway.runtime.children import Children
 from gateway.runtime.control_channel import Beat
 from gateway.runtime.failures import StartFailed
+from gateway.runtime.jobs import Jobs
 from gateway.runtime.journals import Journals
 from gateway.runtime.loop_lag import LoopLag
 from gateway.runtime.processes import Processes
@@ -42,8 +42,6 @@ CUT_PATIENCE_S = 3.0
 RELOAD_PATIENCE_S = 30.0
 """After this long a worker that still serves the old configuration is reported."""
 
-JOB_RETRY_S = 1.0
-
 
 class Supervisor:
     """One gateway from start to end: `run` it once."""
@@ -58,7 +56,6 @@ class Supervisor:
         self._stop_asked = asyncio.Event()
         self._hurry = asyncio.Event()
         self._reload_asked = asyncio.Event()
-        self._jobs: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT. Raises ConfigError or StartFailed when it cannot start, with nothing left
@@ -68,6 +65,7 @@ class Supervisor:
         config = self._loaded.config
         self._log = Log(SystemClock(), config.telemetry.log_level, process="supervisor")
         library_logs.forward(self._log)
+        self._jobs = Jobs(self._log)
         resources.raise_open_files_limit()
         self._state = StateDir.take(Path(config.server.state_dir))
         try:
@@ -100,10 +98,10 @@ class Supervisor:
         try:
             self._lag.start()
             self._workers.start(self._loaded.digest)
-            self._once("ops", lambda: self._serve_ops(ops_listener))
-            self._once("recovery", self._journals.recover)  # of a run that did not end well
-            self._job("journals", self._journals.follow)
-            self._job("tidy", self._journals.tidy)
+            self._jobs.once("ops", lambda: self._serve_ops(ops_listener))
+            self._jobs.once("recovery", self._journals.recover)  # of a run that did not end well
+            self._jobs.keep("journals", self._journals.follow)
+            self._jobs.keep("tidy", self._journals.tidy)
             starting = asyncio.ensure_future(self._started(config))
             stopping = asyncio.ensure_future(self._stop_asked.wait())
             await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -115,7 +113,7 @@ class Supervisor:
             stopping.cancel()
         finally:
             await self._end(config)
-            await self._stop_jobs()
+            await self._jobs.stop()
             ops_listener.close()
 
     # -- start ---------------------------------------------------------------------------------------------------------
@@ -139,8 +137,8 @@ class Supervisor:
             drain_s=config.server.limits.drain_s,
         )
         self._on_ready(self._data_url)
-        self._job("reload", self._reload_when_asked)
-        self._job("watch", self._watch_files)
+        self._jobs.keep("reload", self._reload_when_asked)
+        self._jobs.keep("watch", self._watch_files)
 
     async def _serve_ops(self, listener: socket.socket) -> None:
         # uvicorn takes a while to import: done here, while the workers start, it delays nobody.
@@ -170,31 +168,7 @@ class Supervisor:
 
     def _worker_ended(self, slot: int, pid: int) -> None:
         self._journals.status.worker(slot).ended()
-        self._once("recovery", self._journals.recover)
-
-    def _job(self, name: str, work: Callable[[], Coroutine[Any, Any, None]], *, once: bool = False) -> None:
-        async def keep_going() -> None:
-            while True:
-                try:
-                    await work()
-                except Exception as error:  # noqa: BLE001 (one job's bug must not end the others)
-                    self._log.bug("job_bug", error, job=name)
-                if once:
-                    return
-                await asyncio.sleep(JOB_RETRY_S)
-
-        task = self._loop.create_task(keep_going(), name=name)
-        self._jobs.add(task)
-        task.add_done_callback(self._jobs.discard)
-
-    def _once(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._job(name, work, once=True)
-
-    async def _stop_jobs(self) -> None:
-        jobs = list(self._jobs)
-        for job in jobs:
-            job.cancel()
-        await asyncio.gather(*jobs, return_exceptions=True)
+        self._jobs.once("recovery", self._journals.recover)
 
     # -- reload --------------------------------------------------------------------------------------------------------
 
@@ -235,8 +209,8 @@ class Supervisor:
         self._loaded = new
         self._log.info("config_reloaded", snapshot=new.digest, before=old.digest)
         self._workers.reload(new.digest)
-        self._once("report", self._report_stale)
-        self._once("retire", lambda: self._children.retire(new.config.backends, old.config.server.limits.drain_s))
+        self._jobs.once("report", self._report_stale)
+        self._jobs.once("retire", lambda: self._children.retire(new.config.backends, old.config.server.limits.drain_s))
 
     async def _report_stale(self) -> None:
         await asyncio.sleep(RELOAD_PATIENCE_S)

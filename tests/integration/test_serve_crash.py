@@ -11,7 +11,7 @@ from pathlib import Path
 from gateway.store.journal_read import Tail, directories
 from gateway.store.records import Record
 from tests.integration.test_serve_drain import Stream, over
-from tests.support.gateway_process import descendants, minimal, serving, until
+from tests.support.gateway_process import GatewayProcess, descendants, minimal, serving, until
 from tests.support.running import run
 from tests.support.upstream import FRAMES, STREAM_HEAD, Upstream, chunk, hangs
 
@@ -19,6 +19,14 @@ from tests.support.upstream import FRAMES, STREAM_HEAD, Upstream, chunk, hangs
 def records(state_dir: Path) -> list[Record]:
     """All records in the journals, the oldest worker first."""
     return [record for directory in directories(state_dir) for record in Tail(directory).drain()]
+
+
+def metric(gateway: GatewayProcess, name: str) -> float:
+    """A sample of the metrics page."""
+    for line in gateway.request("GET", "/metrics", ops=True).body.decode().splitlines():
+        if line.startswith(name + " "):
+            return float(line.rpartition(" ")[2])
+    raise AssertionError(f"no {name} among the metrics")
 
 
 def test_a_killed_worker_is_replaced_and_its_request_has_a_record(tmp_path: Path) -> None:
@@ -35,6 +43,12 @@ def test_a_killed_worker_is_replaced_and_its_request_has_a_record(tmp_path: Path
                 await asyncio.to_thread(gateway.until_event, "journal_recovered")
                 crashed = [record for record in records(gateway.state_dir) if record.outcome == "crashed"]
                 assert [(record.tenant, record.alias) for record in crashed] == [("acme", "small")]
+                await asyncio.to_thread(
+                    until, lambda: metric(gateway, "lockgate_records_recovered_total") == 1, "the recovery is counted"
+                )
+                assert metric(gateway, "lockgate_records_opened_total") == 1
+                assert metric(gateway, "lockgate_records_gap") == 0
+                assert metric(gateway, 'lockgate_worker_restarts_total{worker="0"}') == 1
 
     run(scenario())
 

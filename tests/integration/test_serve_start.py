@@ -58,6 +58,26 @@ def test_it_says_what_it_runs_with(tmp_path: Path) -> None:
         assert KEY not in gateway.logged()
 
 
+def test_every_request_has_a_line_and_a_count_without_its_content(tmp_path: Path) -> None:
+    with serving(tmp_path) as gateway:
+        request_id = gateway.chat("the moon is a balloon").headers["x-request-id"]
+        assert gateway.chat("hi", key="wrong").status == 401
+        first, second = gateway.until_event("request_ended", 2)
+        assert (first["id"], first["tenant"], first["model"], first["code"]) == (request_id, "acme", "small", "ok")
+        assert second["code"] == "invalid_api_key"
+        assert "balloon" not in gateway.logged()
+        page = gateway.request("GET", "/metrics", ops=True).body.decode()
+        assert 'code="ok",endpoint="chat",model="small",outcome="answered",tenant="acme"} 1.0' in page
+        assert "balloon" not in page
+
+
+def test_the_access_log_can_be_off(tmp_path: Path) -> None:
+    with serving(tmp_path, minimal(telemetry={"access_log": False})) as gateway:
+        assert gateway.chat().status == 200
+        assert gateway.stop() == 0
+        assert not gateway.events("request_ended")
+
+
 def test_flags_beat_the_environment_which_beats_the_files(tmp_path: Path) -> None:
     configuration = minimal(server={"workers": 3, "ops": "127.0.0.1:0"})
     environment = {"LOCKGATE_WORKERS": "2", "LOCKGATE_LOG_LEVEL": "debug"}

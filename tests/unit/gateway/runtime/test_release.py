@@ -1,0 +1,11 @@
+"""gateway.runtime.release"""
+
+from __future__ import annotations
+
+import re
+
+from gateway.runtime.release import version
+
+
+def test_it_is_the_installed_version_or_says_that_there_is_none() -> None:
+    assert version() == "source" or re.match(r"\d+\.\d+", version())
