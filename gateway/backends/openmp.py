@@ -1,8 +1,8 @@
 """GCC's OpenMP library for llama.cpp, where the machine has none.
 
 The wheel `xllamacpp` asks the system for libgomp.so.1, which a machine without a compiler often lacks. The wheel
-`pykdtree` carries one under a name of its own; nothing else of it is used. The dynamic loader reads its search path only
-when a process starts, so the process is started again, with one in which that file bears the name that is asked for.
+`pykdtree` carries one under another name; nothing else of it is used. The dynamic loader reads its search path only
+when a process starts, so it is started again, with one in which that file bears the name that is asked for.
 """
 
 from __future__ import annotations

@@ -11,9 +11,11 @@ from gateway.errors import CallerError, ConfigError, GatewayError, UpstreamError
 
 
 def _all(base: type[GatewayError]) -> Iterator[type[GatewayError]]:
+    """`base` and what is below it in the module of errors; other tests may have loaded more of them."""
     yield base
     for below in base.__subclasses__():
-        yield from _all(below)
+        if below.__module__ == errors.__name__:
+            yield from _all(below)
 
 
 ALL = sorted(set(_all(GatewayError)), key=lambda kind: kind.__name__)
@@ -22,7 +24,6 @@ ALL = sorted(set(_all(GatewayError)), key=lambda kind: kind.__name__)
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
 def test_every_error_says_what_it_is_for(kind: type[GatewayError]) -> None:
     assert kind.__doc__
-    assert kind.__module__ == errors.__name__
     assert 400 <= kind.status <= 599
     assert kind.code == kind.code.lower().replace("-", "_")
 
