@@ -195,6 +195,20 @@ def test_the_pure_packages_name_no_builtin_that_reads_writes_or_runs() -> None:
     assert not found, "\n".join(found)
 
 
+def test_the_path_of_a_call_uses_nothing_that_needs_a_current_task() -> None:
+    """Handlers are stepped by hand, without an asyncio task (`gateway/dataplane/stepping.py`)."""
+    banned = {"timeout", "timeout_at", "shield", "wait_for", "current_task", "TaskGroup"}
+    found = [
+        f"{path}:{node.lineno}: asyncio.{node.attr}"
+        for path in FILES
+        if path.suffix == ".py" and path.parts[:2] == ("gateway", "dataplane")
+        for node in ast.walk(ast.parse((ROOT / path).read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        if node.value.id == "asyncio" and node.attr in banned
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_nothing_is_left_for_later() -> None:
     # Put together here, so that this file does not hold what it looks for.
     marks = ("TO" + "DO", "FIX" + "ME", "XX" + "X ", "raise Not" + "ImplementedError\n")
