@@ -174,7 +174,7 @@ class Children:
             if result is None:
                 continue
             for key in new:
-                del self._running[key]
+                self._running.pop(key, None)
             await asyncio.gather(*(each.stop() for each in new.values()))
             if isinstance(result, TimeoutError):
                 raise StartFailed(f"backend {child.name!r}: its server did not listen within {START_PATIENCE_S:.0f} s")

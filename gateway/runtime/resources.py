@@ -16,8 +16,12 @@ def raise_open_files_limit() -> int:
     Two descriptors per running request (caller and backend) pass the usual soft limit of 1,024 early.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
+    if soft == hard:
+        return hard
+    try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (ValueError, OSError):  # not granted after all: serve with what there is
+        return soft
     return hard
 
 

@@ -11,7 +11,6 @@ STATE/run/NAME.log           what that child printed (.1: before that)
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
 import os
@@ -69,11 +68,17 @@ class StateDir:
                 f"the state directory {path} is in use by another gateway (process {holder or 'unknown'} or its "
                 "workers); stop it, or give this one its own with --state-dir"
             ) from None
-        os.ftruncate(lock_fd, 0)
-        os.write(lock_fd, f"{os.getpid()}\n".encode("ascii"))
-        if not (path / "secret").exists():
-            _write_whole(path / "secret", secrets.token_bytes(32))
-        return cls(path, lock_fd)
+        state = cls(path, lock_fd)
+        try:
+            os.ftruncate(lock_fd, 0)
+            os.write(lock_fd, f"{os.getpid()}\n".encode("ascii"))
+            state._forget_addresses()  # of a gateway that was killed
+            if not (path / "secret").exists():
+                _write_whole(path / "secret", secrets.token_bytes(32))
+        except OSError as error:
+            os.close(lock_fd)
+            raise StartFailed(f"cannot write the state directory {path}: {error.strerror}") from error
+        return state
 
     def publish(self, addresses: Addresses) -> None:
         """Writes `run/gateway.json`."""
@@ -81,9 +86,11 @@ class StateDir:
 
     def release(self) -> None:
         """Forgets the published addresses and gives up the lock."""
-        with contextlib.suppress(FileNotFoundError):
-            self._addresses.unlink()
+        self._forget_addresses()
         os.close(self.lock_fd)
+
+    def _forget_addresses(self) -> None:
+        self._addresses.unlink(missing_ok=True)
 
 
 def published(path: Path) -> Addresses | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from gateway.clock import SystemClock
 from gateway.config import archive
-from gateway.config.model import Config, Overrides
+from gateway.config.model import Config, Limits, Overrides, Retries
 from gateway.config.units import split_address
 from gateway.errors import ConfigError
 from gateway.runtime import configuration, library_logs, ops, resources, sockets, watch
@@ -66,7 +66,7 @@ class Supervisor:
         self._log = Log(SystemClock(), config.telemetry.log_level, process="supervisor")
         library_logs.forward(self._log)
         self._jobs = Jobs(self._log)
-        resources.raise_open_files_limit()
+        self._open_files = resources.raise_open_files_limit()
         self._state = StateDir.take(Path(config.server.state_dir))
         try:
             await self._serve(config)
@@ -74,7 +74,10 @@ class Supervisor:
             self._state.release()
 
     async def _serve(self, config: Config) -> None:
-        archive.write(self._state.path, self._loaded.blob)
+        try:
+            archive.write(self._state.path, self._loaded.blob)
+        except OSError as error:
+            raise StartFailed(f"cannot write the state directory {self._state.path}: {error.strerror}") from error
         count = resources.usable_cpus() if config.server.workers == "auto" else config.server.workers
         listeners = sockets.listen_shared(*split_address(config.server.bind), count)
         ops_listener = sockets.listen_alone(*split_address(config.server.ops))
@@ -134,7 +137,9 @@ class Supervisor:
             models=len(config.models),
             tenants=len(config.tenants),
             keys=sum(len(tenant.keys) for tenant in config.tenants.values()),
-            drain_s=config.server.limits.drain_s,
+            limits=_in_words(config.server.limits),
+            retries=_in_words(config.server.retries),
+            open_files=self._open_files,
         )
         self._on_ready(self._data_url)
         self._jobs.keep("reload", self._reload_when_asked)
@@ -274,6 +279,11 @@ class Supervisor:
         for worker in self._workers.slots:
             lags[f"worker-{worker.slot}"] = None if worker.beat is None else worker.beat.loop_lag_ms
         return lags
+
+
+def _in_words(section: Limits | Retries) -> str:
+    """`body=20000000 header=32000 …`."""
+    return " ".join(f"{name}={getattr(section, name):.15g}" for name in section.__struct_fields__)
 
 
 def run(folder: Path, overrides: Overrides, on_ready: Callable[[str], None]) -> None:

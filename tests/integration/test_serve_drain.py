@@ -176,6 +176,14 @@ def test_children_and_workers_end_when_the_supervisor_is_killed(tmp_path: Path) 
         until(lambda: not any(map(lives, below)), "two workers and the fake server end")
 
 
+def test_ctrl_c_in_a_terminal_reaches_the_supervisor_alone(tmp_path: Path) -> None:
+    with serving(tmp_path) as gateway:
+        ours = os.getpgid(gateway.pid)
+        groups = [os.getpgid(pid) for pid in descendants(gateway.pid)]
+        assert len(groups) == 2
+        assert ours not in groups
+
+
 def test_nothing_is_left_after_an_orderly_end(tmp_path: Path) -> None:
     with serving(tmp_path) as gateway:
         below = descendants(gateway.pid)

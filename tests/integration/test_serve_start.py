@@ -54,6 +54,8 @@ def test_it_says_what_it_runs_with(tmp_path: Path) -> None:
         (ready,) = gateway.events("ready")
         assert ready["data"] == gateway.data
         assert ready["workers"] == 1
+        assert "body=20000000 " in ready["limits"]
+        assert ready["retries"].startswith("attempts=2 ")
         assert ready["backends"] == {"scripted": "fake"}
         assert KEY not in gateway.logged()
 
