@@ -17,7 +17,7 @@ import msgspec
 BEAT_S = 1.0
 """How often a worker says how it is."""
 
-LONGEST_LINE = 1 << 20
+LONGEST_LINE = 1 << 24
 
 
 class Message(msgspec.Struct, frozen=True, tag_field="is", tag=str.lower):

@@ -14,16 +14,21 @@ from pathlib import Path
 LOOK_EVERY_S = 1.0
 SETTLE_S = 0.3
 
+SUFFIXES = (".yaml", ".yml", ".jsonl")
+"""Of the files that are read (`config.load`); an editor's others are nothing to reload for."""
+
 Fingerprint = frozenset[tuple[str, int, int, int]]
 """Per file: name, modification time (ns), size, inode."""
 
 
 def fingerprint(folder: Path) -> Fingerprint:
-    """What distinguishes the folder's present files from other contents; empty when it cannot be read."""
+    """What distinguishes the folder's present configuration files from others; empty when it cannot be read."""
     seen = set()
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
+                if entry.name.startswith(".") or not entry.name.endswith(SUFFIXES):
+                    continue
                 try:
                     status = entry.stat()
                 except OSError:  # a link to nothing, or gone since it was listed

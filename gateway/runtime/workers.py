@@ -268,7 +268,9 @@ class Workers:
             # At the start of the gateway this is a fault of the installation or the configuration: say so instead of
             # trying on.
             self._all_ready.set_exception(
-                StartFailed(f"worker {worker.slot} ended with {describe_end(code)} before it was ready")
+                StartFailed(
+                    f"worker {worker.slot} ended with {describe_end(code)} before it was ready; its own lines say why"
+                )
             )
             return
         delay_s = worker.backoff.ended(process.lived_s)

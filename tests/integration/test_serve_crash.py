@@ -58,6 +58,7 @@ def test_a_connection_made_while_no_worker_lives_is_served_by_the_next(tmp_path:
         (pid,) = gateway.worker_pids()
         os.kill(pid, signal.SIGKILL)
         assert gateway.chat("still here").status == 200
+        gateway.until_event("worker_ready", 2)
         assert gateway.worker_pids() != [pid]
 
 

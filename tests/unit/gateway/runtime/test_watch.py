@@ -30,6 +30,12 @@ def test_a_file_that_changes_appears_goes_or_is_replaced_changes_it(tmp_path: Pa
     assert fingerprint(tmp_path) in seen
 
 
+def test_files_that_are_no_configuration_do_not_count(tmp_path: Path) -> None:
+    for name in (".a.yaml.swp", ".hidden.yaml", "a.yaml~", "README.md"):
+        (tmp_path / name).write_text("x")
+    assert fingerprint(tmp_path) == frozenset()
+
+
 def test_a_link_is_what_it_points_to_as_kubernetes_swaps_it(tmp_path: Path) -> None:
     folder = tmp_path / "config"
     folder.mkdir()
