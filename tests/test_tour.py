@@ -1,0 +1,110 @@
+"""The tour of the README, run as it stands there against the demo: what it prints is what a reader will see."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.backends import embedded_models
+from tests.support.gateway_process import until
+
+ROOT = Path(__file__).resolve().parent.parent
+LACKING = [model for model in embedded_models.MODELS if embedded_models.missing(model) is not None]
+WRITTEN_URL = "http://127.0.0.1:8080"
+BLOCK_S = 60.0
+
+pytestmark = [
+    pytest.mark.llama_cpp,
+    pytest.mark.embeddings,
+    pytest.mark.skipif(bool(LACKING), reason=f"the tour needs the demo's models; not installed: {', '.join(LACKING)}"),
+]
+
+
+class Tour:
+    """The tour's blocks, and the folder and demo that they are run beside."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self._folder = folder
+        text = (ROOT / "README.md").read_text()
+        section = text.partition("\n## A tour\n")[2].partition("\n## ")[0].replace(WRITTEN_URL, url)
+        blocks = re.findall(r"^```(\w+)\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+        self.python = [block for language, block in blocks if language == "python"]
+        self.preparation, *self.shell = [block for language, block in blocks if language == "sh"]
+        assert len(self.python) + len(self.shell) + 1 == len(blocks), "a block that is neither sh nor python is not run"
+
+    def run(self, *command: str) -> str:
+        """What a command prints, with the environment of the project before all others; it must end well."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            command, cwd=self._folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=BLOCK_S
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert not done.stderr, done.stderr
+        return done.stdout
+
+    def run_shell(self, number: int) -> str:
+        """A block of shell after the one that prepares it, in one shell."""
+        return self.run("bash", "-euo", "pipefail", "-c", self.preparation + self.shell[number])
+
+
+@pytest.fixture(scope="module")
+def tour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
+    """The demo in a folder of its own, where it keeps its state as `make serve` does in a checkout."""
+    folder = tmp_path_factory.mktemp("tour")
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "gateway", "demo", "--port", "0", "--workers", "1"]
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            ready = next((line for line in process.stdout if line.startswith("ready ")), "")
+            assert ready, (folder / "log").read_text()
+            yield Tour(folder, ready.split()[1])
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0, (folder / "log").read_text()
+        finally:
+            process.kill()
+
+
+def test_models_chat_stream_and_embedding_come_as_the_tour_says(tour: Tour) -> None:
+    models, answer, *stream, embedding = [line for line in tour.run_shell(0).splitlines() if line]
+    assert [model["id"] for model in json.loads(models)["data"]] == ["minilm", "smollm2-135m"]
+    assert json.loads(answer)["choices"][0]["message"]["content"]
+    assert all(line.startswith("data: ") for line in stream)
+    assert len(stream) > 3
+    assert stream[-1] == "data: [DONE]"
+    assert len(json.loads(embedding)["data"][0]["embedding"]) == 384
+
+
+def test_a_model_the_key_may_not_use_does_not_exist(tour: Tour) -> None:
+    assert json.loads(tour.run_shell(1))["error"]["code"] == "model_not_found"
+
+
+def test_the_openai_sdk_streams_and_embeds(tour: Tour) -> None:
+    (block,) = tour.python
+    said, dimensions = tour.run(sys.executable, "-c", block).rsplit("\n", 2)[:2]
+    assert said.strip()
+    assert dimensions.strip() == "384 dimensions"
+
+
+def test_the_metrics_count_what_the_tour_asked(tour: Tour) -> None:
+    tour.run_shell(1)
+    line = re.compile(r'^lockgate_requests_total\{.*code="model_not_found".*tenant="globex"\} \d', re.MULTILINE)
+
+    def counted() -> bool:
+        try:
+            return line.search(tour.run_shell(2)) is not None
+        except AssertionError:  # the block's grep finds nothing yet
+            return False
+
+    until(counted, "the refusal is counted; metrics follow the journal, a moment after the answer")
