@@ -1,8 +1,9 @@
 """Every error a caller or an operator can see.
 
-One class per different action by the caller or by us. Each class fixes `status` (HTTP), `type` (OpenAI's word), `code` (a closed
-set: also the metric label) and `retryable` (would the same request, sent again, have a chance?). `gateway.wire.errors` alone turns
-one into bytes. Messages are written for the person who must act and never hold a prompt, an answer or a secret.
+One class per different action by the caller or by us. Each class fixes `status` (HTTP), `type` (OpenAI's word),
+`code` (a closed set: also the metric label) and `retryable` (would the same request, sent again, have a chance?).
+`gateway.wire.errors` alone turns one into bytes. Messages are written for the person who must act and never hold a
+prompt, an answer or a secret.
 """
 
 from __future__ import annotations
@@ -143,7 +144,9 @@ class StreamBroken(UpstreamError):
 
 
 class UpstreamRejected(GatewayError):
-    """The endpoint refused the request for a reason that is the caller's: its own status and body are passed on as sent."""
+    """The endpoint refused the request for a reason that is the caller's: its own status and body are passed on as
+    sent.
+    """
 
     status = 400
     type = "invalid_request_error"
@@ -177,4 +180,6 @@ class Internal(GatewayError):
 
 
 class ConfigError(Exception):
-    """The configuration cannot run: at start or reload only. The message names file, path, what is allowed, nearest known key."""
+    """The configuration cannot run: at start or reload only. The message names file, path, what is allowed, nearest
+    known key.
+    """

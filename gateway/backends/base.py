@@ -44,13 +44,16 @@ DIALECTS: Mapping[str, Dialect] = {
 class Endpoint:
     """One replica: its connections, how many requests it runs for this worker, and its circuit breaker."""
 
-    __slots__ = ("_head_start", "health", "name", "pool", "view")
+    __slots__ = ("_calm", "_calm_since_s", "_head_start", "health", "name", "pool", "view")
 
     def __init__(self, index: int, name: str, pool: Pool, api_key: str | None) -> None:
         self.name = name
         self.pool = pool
         self.view = EndpointView(index, name, 0, True, weight_hash(name))
         self.health = health.HEALTHY
+        self._calm = 0
+        self._calm_since_s = 0.0
+        self._calm_since_s = 0.0
         authorization = b"authorization: Bearer %b\r\n" % api_key.encode() if api_key else b""
         self._head_start = (
             b" HTTP/1.1\r\nhost: %b\r\nuser-agent: lockgate\r\naccept: */*\r\ncontent-type: application/json\r\n%b"
@@ -70,8 +73,13 @@ class Endpoint:
 
     def tell(self, error: GatewayError | None, now: float) -> None:
         """How a request ended; None is well."""
+        if error is None and self.health is health.HEALTHY:
+            self._calm += 1  # the same count as `health.after` keeps, without an object per request
+            return
         event = health.event_of(error)
         if event is not None:
+            if self.health is health.HEALTHY:
+                self.health = health.calm(self._calm, now)
             self.health = health.after(self.health, event, now, RULES)
 
     def tell_end(self, error: BaseException, now: float, *, reused: bool) -> None:
@@ -82,6 +90,13 @@ class Endpoint:
             self.tell(error, now)
         else:
             self.health = health.after(self.health, "abandoned", now, RULES)
+
+    def tick(self, now: float) -> None:
+        """Deadlines and idle connections; a window without a failure is forgotten."""
+        self.pool.tick(now)
+        if now - self._calm_since_s >= RULES.window_s:
+            self._calm, self._calm_since_s = 0, now
+            self.health = health.settled(self.health, now, RULES)
 
     def probed(self, healthy: bool, now: float) -> None:
         """What a probe found."""
@@ -107,13 +122,13 @@ class Backend:
         """What a choice looks at, as of now."""
         for endpoint in self.endpoints:
             state = endpoint.health
-            endpoint.view.available = state.state == "closed" or health.available(state, now)
+            endpoint.view.available = state is health.HEALTHY or health.available(state, now)
         return self.seen
 
     def tick(self, now: float) -> None:
         """Deadlines and idle connections; called a few times a second."""
         for endpoint in self.endpoints:
-            endpoint.pool.tick(now)
+            endpoint.tick(now)
 
     def close(self) -> None:
         """Lets running requests end and closes the rest."""

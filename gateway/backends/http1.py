@@ -15,11 +15,12 @@ from typing import Protocol
 
 import httptools
 
+from gateway.backends.waiter import Waiter
 from gateway.errors import ConnectFailed, StreamBroken, UpstreamError, UpstreamProtocol, UpstreamTimeout
 
 EVENT_STREAM = b"text/event-stream"
 MAX_HEAD_BYTES = 64 * 1024
-NEVER = float("inf")
+BROKEN_OFF = "the backend broke off in the middle of its answer"
 
 
 class Reply:
@@ -70,11 +71,12 @@ class Connection(asyncio.Protocol):
         "_keep_alive",
         "_max_body",
         "_paused",
+        "_pump_waiter",
         "_pumping",
+        "_ready",
         "_retry_after",
         "_sink",
         "_status",
-        "_timeout_reason",
         "_want_stream",
         "_waiter",
         "busy",
@@ -102,7 +104,8 @@ class Connection(asyncio.Protocol):
         self.closed = False
         self.busy = False
         self.idle_since_s = 0.0
-        self._waiter: asyncio.Future[Reply | None] | None = None
+        self._waiter: Waiter[Reply] | None = None
+        self._pump_waiter: Waiter[None] | None = None
         self._sink: Callable[[bytes], None] | None = None
         self._paused = False
 
@@ -118,14 +121,14 @@ class Connection(asyncio.Protocol):
         first_byte_s: float,
         idle_s: float,
         total_deadline_s: float,
-    ) -> asyncio.Future[Reply | None]:
-        """Sends a request; the future gives its `Reply` (never None here) or raises an `UpstreamError`.
+        now: float,
+    ) -> Waiter[Reply]:
+        """Sends a request; waiting for it gives its `Reply` or raises an `UpstreamError`. `now` is the monotonic time.
 
         With `want_stream`, a 200 with an event stream resolves at its head and the body follows through `pump`.
-        Otherwise the body is gathered, up to `max_body` bytes (more is an `UpstreamProtocol` error). Cancelling the
-        future's waiter must be followed by `abort`.
+        Otherwise the body is gathered, up to `max_body` bytes (more is an `UpstreamProtocol` error). Whoever stops
+        waiting calls `abort`.
         """
-        now = self.now()
         self.busy = True
         self.requests_sent += 1
         self._want_stream = want_stream
@@ -134,6 +137,7 @@ class Connection(asyncio.Protocol):
         self._content_type = b""
         self._retry_after: bytes | None = None
         self._framed = False
+        self._ready: Reply | None = None
         self._head_done = False
         self._head_bytes = 0
         self._chunks: list[bytes] = []
@@ -145,9 +149,8 @@ class Connection(asyncio.Protocol):
         self.last_byte_s = now
         self._idle_limit_s = idle_s
         self._deadline_s = now + first_byte_s
-        self._timeout_reason = "first_byte_s"
         self.total_deadline_s = total_deadline_s
-        waiter: asyncio.Future[Reply | None] = self.loop.create_future()
+        waiter: Waiter[Reply] = Waiter()
         self._waiter = waiter
         if len(body) < 65536:
             self.transport.write(head + body)
@@ -156,13 +159,13 @@ class Connection(asyncio.Protocol):
             self.transport.write(body)
         return waiter
 
-    def pump(self, sink: Callable[[bytes], None]) -> asyncio.Future[Reply | None]:
-        """Hands what is left of a streamed body to `sink`, in order; the future resolves (None) at its clean end.
+    def pump(self, sink: Callable[[bytes], None]) -> Waiter[None]:
+        """Hands what is left of a streamed body to `sink`, in order; waiting for it ends with the stream's clean end.
 
         Raises `StreamBroken` when the upstream breaks off and `UpstreamTimeout` when it stalls.
         """
-        waiter: asyncio.Future[Reply | None] = self.loop.create_future()
-        self._waiter = waiter
+        waiter: Waiter[None] = Waiter()
+        self._pump_waiter = waiter
         early = b"".join(self._chunks)
         self._chunks = []
         if early:
@@ -170,7 +173,7 @@ class Connection(asyncio.Protocol):
         if not self.busy:  # the whole stream came with its head
             self._end_pump()
         elif self.closed:
-            self._fail(StreamBroken("the backend closed the connection in the middle of its answer"))
+            self._fail(StreamBroken(BROKEN_OFF))
         else:
             self._sink = sink
         return waiter
@@ -190,7 +193,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Closes at once, whatever runs: the way to cancel, which frees the upstream's GPU."""
-        self._waiter = None
+        self._waiter = self._pump_waiter = None
         self._sink = None
         if not self.closed:
             self.closed = True
@@ -230,23 +233,26 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._broken(UpstreamProtocol(f"the backend's answer is not valid HTTP/1.1 ({type(error).__name__})"))
             return
-        if not self._head_done and self._head_bytes > MAX_HEAD_BYTES:
-            self._broken(UpstreamProtocol("the backend's answer has more than 64 KiB of headers"))
-        elif self._sink is not None and self._chunks:
-            chunks, self._chunks = self._chunks, []
-            self._sink(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+        if self._ready is not None:
+            self._deliver(self._ready)
+        elif self._sink is not None:
+            chunks = self._chunks
+            if chunks:
+                self._chunks = []
+                self._sink(chunks[0] if len(chunks) == 1 else b"".join(chunks))
             if self._ended:
                 self._end_pump()
-        elif self._ended and self._sink is not None:
-            self._end_pump()
+        elif not self._head_done and self._head_bytes > MAX_HEAD_BYTES:
+            self._broken(UpstreamProtocol("the backend's answer has more than 64 KiB of headers"))
 
     def eof_received(self) -> None:
-        if (
-            self.busy and self._head_done and not self._framed
-        ):  # an answer without a length ends with the connection (RFC 9112 §6.3)
+        # An answer without a length ends with the connection (RFC 9112 §6.3).
+        if self.busy and self._head_done and not self._framed:
             self._keep_alive = False
             self.on_message_complete()
-            if self._sink is not None:  # else `pump` finds it ended
+            if self._ready is not None:
+                self._deliver(self._ready)
+            elif self._sink is not None:  # else `pump` finds it ended
                 self._end_pump()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -280,7 +286,7 @@ class Connection(asyncio.Protocol):
         self.first_byte_s = self.last_byte_s
         if self._want_stream and status == 200 and self._content_type.startswith(EVENT_STREAM):
             self._pumping = True
-            self._resolve(Reply(status, self._content_type, self._retry_after, b"", True))
+            self._ready = Reply(status, self._content_type, self._retry_after, b"", True)
 
     def on_body(self, data: bytes) -> None:
         self._chunks.append(data)
@@ -301,15 +307,25 @@ class Connection(asyncio.Protocol):
             chunks = self._chunks
             body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
             self._chunks = []
-            self._resolve(Reply(self._status, self._content_type, self._retry_after, body, False))
-            self._done()
+            self._ready = Reply(self._status, self._content_type, self._retry_after, body, False)
 
     # -- inside
 
+    def _deliver(self, reply: Reply) -> None:
+        """Wakes who waits for the reply; never from within the parser, for the woken may use this connection again."""
+        self._ready = None
+        waiter, self._waiter = self._waiter, None
+        if not reply.streaming:
+            self._done()
+        if waiter is not None:
+            waiter.set(reply)
+
     def _end_pump(self) -> None:
         self._sink = None
-        self._resolve(None)
+        waiter, self._pump_waiter = self._pump_waiter, None
         self._done()
+        if waiter is not None:
+            waiter.set(None)
 
     def _done(self) -> None:
         if self._keep_alive and not self.closed:
@@ -321,28 +337,27 @@ class Connection(asyncio.Protocol):
             self.closed = True
             self.transport.close()
 
-    def _resolve(self, reply: Reply | None) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(reply)
-
     def _fail(self, error: UpstreamError) -> None:
-        waiter, self._waiter = self._waiter, None
+        waiter = self._waiter or self._pump_waiter
+        self._waiter = self._pump_waiter = None
         self._sink = None
-        if waiter is not None and not waiter.done():
-            waiter.set_exception(error)
+        if waiter is not None:
+            waiter.fail(error)
 
     def _broken(self, error: UpstreamError) -> None:
-        """The connection cannot go on. Once a head was seen, it is the answer that broke, not the connection
-        attempt.
-        """
-        if self._head_done and isinstance(error, ConnectFailed):
-            error = UpstreamProtocol("the backend closed the connection in the middle of its answer")
+        """The connection cannot go on. Once a head was seen, it is the answer that broke, not the connecting."""
+        if not self.closed:
+            self.closed = True
+            self.transport.abort()
+        ready = self._ready
+        if ready is not None and ready.streaming:  # it began well: `pump` gives what came, and then the break
+            self._deliver(ready)
+            return
         if self._pumping:
-            error = StreamBroken("the backend broke off in the middle of its answer")
             if self._sink is not None and self._chunks:  # what came before the break is the caller's
                 chunks, self._chunks = self._chunks, []
                 self._sink(b"".join(chunks))
+            error = StreamBroken(BROKEN_OFF)
+        elif self._head_done and isinstance(error, ConnectFailed):
+            error = UpstreamProtocol(BROKEN_OFF)
         self._fail(error)
-        if not self.closed:
-            self.abort()

@@ -64,16 +64,18 @@ class Pool:
         self._live: set[Connection] = set()
         self._shut = False
 
-    async def acquire(self, *, fresh: bool = False) -> Connection:
-        """A connection ready for one request; `fresh` asks for a new one. Raises `ConnectFailed` or
-        `UpstreamTimeout`.
-        """
+    def take(self) -> Connection | None:
+        """An idle connection, ready for one request; None when there is none."""
         idle = self._idle
-        while idle and not fresh:
+        while idle:
             connection = idle.pop()
             if not connection.closed:
                 return connection
-        return await self._connect()
+        return None
+
+    def connect(self) -> asyncio.Task[Connection]:
+        """A new connection, being opened. Waiting for it raises `ConnectFailed` or `UpstreamTimeout`."""
+        return asyncio.get_running_loop().create_task(self._connect())
 
     def released(self, connection: Connection) -> None:
         if self._shut or len(self._idle) >= MAX_IDLE:

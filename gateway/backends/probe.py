@@ -20,7 +20,7 @@ MAX_ANSWER_BYTES = 64 * 1024
 async def probe(endpoint: Endpoint, path: bytes) -> bool:
     """Whether the endpoint answers its health path with 200 within two seconds, on a connection of its own."""
     try:
-        connection = await asyncio.wait_for(endpoint.pool.acquire(fresh=True), TIMEOUT_S)
+        connection = await asyncio.wait_for(endpoint.pool.connect(), TIMEOUT_S)
     except (UpstreamError, TimeoutError):
         return False
     now = connection.now()
@@ -39,12 +39,13 @@ async def probe(endpoint: Endpoint, path: bytes) -> bool:
             first_byte_s=TIMEOUT_S,
             idle_s=TIMEOUT_S,
             total_deadline_s=now + TIMEOUT_S,
-        )
+            now=now,
+        ).in_task()
     except UpstreamError:
         return False
     finally:
         connection.abort()
-    return reply is not None and reply.status == 200
+    return reply.status == 200
 
 
 async def watch(

@@ -14,6 +14,7 @@ from typing import Any
 from gateway.dataplane import lifecycle
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
+from gateway.dataplane.stepping import Stepper
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -24,8 +25,6 @@ HIGH_BYTES = 256 * 1024
 
 class AsgiExchange(Exchange):
     """An exchange whose answer is a queue of ASGI messages."""
-
-    __slots__ = ("_queue", "_queued_bytes", "_ready")
 
     def __init__(self, scope: Message, gw: Gateway, received_s: float) -> None:
         super().__init__(_Channel(), received_s)
@@ -44,7 +43,7 @@ class AsgiExchange(Exchange):
         self.answer_bytes = len(body)
         self._put(_start(status, [*headers, (b"content-length", b"%d" % len(body))]))
         self._put(_part(b"" if self.method == b"HEAD" else body, last=True))
-        self._finish()
+        self.finished = True
 
     def start(self, status: int, headers: Any) -> None:
         self.started = True
@@ -59,16 +58,21 @@ class AsgiExchange(Exchange):
 
     def end(self) -> None:
         self._put(_part(b"", last=True))
-        self._finish()
+        self.finished = True
+        self.source = None
 
     def _put(self, message: Message) -> None:
         self._queue.append(message)
         self._ready.set()
 
-    async def deliver(self, send: Send) -> None:
-        """Sends messages in order until the answer is complete."""
+    def wake(self) -> None:
+        """There is something to deliver, or the handler ended."""
+        self._ready.set()
+
+    async def deliver(self, send: Send, handling: Stepper) -> None:
+        """Sends messages in order until the answer is complete, or the handler ended without one."""
         more = True
-        while more:
+        while more and (self._queue or not handling.ended):
             await self._ready.wait()
             self._ready.clear()
             while self._queue:
@@ -80,11 +84,14 @@ class AsgiExchange(Exchange):
                 self.unthrottle()
 
 
+def _no_bytes(data: bytes) -> None:
+    raise AssertionError("an ASGI exchange writes messages, not bytes")
+
+
 class _Channel:
     """ASGI has no connection to speak of."""
 
-    def write(self, data: bytes) -> None:
-        raise AssertionError("an ASGI exchange writes messages, not bytes")
+    write = staticmethod(_no_bytes)
 
     def answered(self, exchange: Exchange) -> None:
         """Nothing follows on this exchange."""
@@ -92,8 +99,7 @@ class _Channel:
     def wants_body(self, exchange: Exchange) -> None:
         """The server sends `100 Continue` when the body is received."""
 
-    def date_line(self) -> bytes:
-        return b""
+    date_line = b""
 
 
 def app(gw: Gateway) -> Callable[[Message, Receive, Send], Awaitable[None]]:
@@ -103,21 +109,22 @@ def app(gw: Gateway) -> Callable[[Message, Receive, Send], Awaitable[None]]:
         if scope["type"] != "http":
             raise NotImplementedError(f"only http is served, not {scope['type']}")
         exchange = AsgiExchange(scope, gw, gw.clock.monotonic_s())
-        handling = asyncio.create_task(lifecycle.run(gw, exchange))
+        handling = Stepper(lifecycle.run(gw, exchange), asyncio.get_running_loop())
+        handling.on_end = exchange.wake
         receiving = asyncio.create_task(_receive(exchange, receive, handling))
+        handling.start()
         try:
-            await exchange.deliver(send)
-            await handling
+            await exchange.deliver(send, handling)
         finally:
             exchange.gone = not exchange.finished
             handling.cancel()
             receiving.cancel()
-            await asyncio.gather(handling, receiving, return_exceptions=True)
+            await asyncio.gather(receiving, return_exceptions=True)
 
     return application
 
 
-async def _receive(exchange: Exchange, receive: Receive, handling: asyncio.Task[None]) -> None:
+async def _receive(exchange: Exchange, receive: Receive, handling: Stepper) -> None:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":

@@ -27,6 +27,7 @@ from gateway.errors import (
     UpstreamTimeout,
 )
 from gateway.policy import attempts, balance
+from gateway.policy.balance import Choice
 from gateway.policy.conversation import HEADER as CONVERSATION_HEADER
 from gateway.policy.conversation import conversation_key
 from gateway.policy.resolve import Plan
@@ -41,27 +42,34 @@ NOT_THE_CALLERS: Final = frozenset((401, 403, 404, 405, 407))
 
 MAX_SALT_CHARS: Final = 256
 NO_EXTRA: Final[Mapping[str, bytes]] = {}
+NOTHING: Final[frozenset[int]] = frozenset()
 
 
 class Upstream:
-    """An endpoint that began to answer, or answered whole. `release` is called once, when the answer is over."""
+    """An endpoint that began to answer, or answered whole. A stream is given back with `release`, once."""
 
-    __slots__ = ("_gw", "connection", "endpoint", "reply")
+    __slots__ = ("_gw", "_serial", "attempt", "connection", "endpoint", "reply")
 
-    def __init__(self, gw: Gateway, endpoint: Endpoint, connection: Connection, reply: Reply) -> None:
+    def __init__(self, gw: Gateway, endpoint: Endpoint, connection: Connection, reply: Reply, attempt: Attempt) -> None:
         self._gw = gw
+        self._serial = connection.requests_sent
         self.endpoint = endpoint
         self.connection = connection
         self.reply = reply
+        self.attempt = attempt
 
     def broke(self, error: UpstreamError) -> None:
-        """The answer broke off: told to the endpoint's circuit breaker."""
+        """The answer broke off: told to the endpoint's circuit breaker and to the record."""
+        self.attempt.code = error.code
         self.endpoint.tell(error, self._gw.clock.monotonic_s())
 
     def release(self) -> None:
-        """The stream is over, however it ended: one that has not come to its end is cancelled, which frees the GPU."""
+        """The stream is over, however it ended: one that has not come to its end is cancelled, which frees the GPU.
+
+        One that has may be another request's by now, and is left alone.
+        """
         self.endpoint.view.outstanding -= 1
-        if self.connection.busy:
+        if self.connection.busy and self.connection.requests_sent == self._serial:
             self.connection.abort()
 
 
@@ -88,87 +96,74 @@ class Attempts:
 
         Raises the last `UpstreamError`, or `UpstreamRejected` with the backend's own words.
         """
-        last: UpstreamError | None = None
-        for left, route in zip(range(len(plan.routes) - 1, -1, -1), plan.routes, strict=True):
-            found = await self._on_route(route, left, fallback=last is not None)
-            if isinstance(found, Upstream):
-                return found
-            last = found
-        assert last is not None
-        raise last
+        reason = "first"
+        left = len(plan.routes) - 1
+        for route in plan.routes:
+            try:
+                return await self._on_route(route, left, reason)
+            except _NextRoute:  # policy says so only while routes are left
+                reason, left = "fallback", left - 1
+        raise AssertionError("the last route either answers or raises")
 
-    async def _on_route(self, route: ModelRoute, routes_left: int, *, fallback: bool) -> Upstream | UpstreamError:
-        """An answer from this route's backend, or the error that says to go on to the next one. Raises when nothing
-        is left to try.
+    async def _on_route(self, route: ModelRoute, routes_left: int, reason: str) -> Upstream:
+        """An answer from this route's backend. Raises `_NextRoute` to go on to the next one, else what ends the
+        request.
         """
-        gw = self._gw
-        backend = gw.backends[route.backend]
+        backend = self._gw.backends[route.backend]
         self._record.routed(route)
         body = self._body(route, backend)
         backend.retries.earn()
-        tried: set[int] = set()
-        number, reason, fresh = 1, "fallback" if fallback else "first", False
+        tried: frozenset[int] = NOTHING
+        number, fresh = 1, False
         while True:
-            now = gw.clock.monotonic_s()
-            choice = balance.choose(backend.views(now), self._key(backend), frozenset(tried), gw.random.random())
-            error: UpstreamError = NoEndpoint("no endpoint of this model is in service")
-            reused = False
-            if choice is not None:
-                endpoint = backend.endpoints[choice.index]
-                row = Attempt(
-                    backend.name, endpoint.name, reason, choice.reason, [view.outstanding for view in backend.seen]
-                )
+            now = self._gw.clock.monotonic_s()
+            choice = self._choose(backend, tried, now)
+            if choice is None:
+                failed = _Failed(NoEndpoint("no endpoint of this model is in service"), reused=False)
+            else:
                 try:
-                    return await self._send(endpoint, body, row, fresh=fresh)
-                except _Failed as failed:
-                    error, reused = failed.error, failed.reused
-                tried.add(choice.index)
-            now = gw.clock.monotonic_s()
-            following = attempts.decide(
-                error,
-                attempt_no=number,
-                attempts_most=self._snap.retries.attempts,
-                first_byte_sent=False,
-                reused_connection=reused,
-                endpoints_left=sum(view.available and view.index not in tried for view in backend.views(now)),
-                routes_left=routes_left,
-                budget=backend.retries,
-                now_s=now,
-                left_s=self._deadline_s - now,
-                draw=gw.random.random(),
-            )
+                    return await self._send(backend, choice, reason, body, now, fresh=fresh)
+                except _Failed as error:
+                    failed = error
+                    tried |= {choice.index}
+            following = self._after(failed, backend, number, tried, routes_left)
             if following.action == "give_up":
-                raise error
+                raise failed.error
             if following.action == "fallback":
-                return error
+                raise _NextRoute
             if following.action == "again_fresh_connection":
-                fresh, reason = True, "fresh_connection"
-                tried.clear()
+                fresh, reason, tried = True, "fresh_connection", NOTHING
                 continue
             fresh, reason = False, "retry"
             number += 1
             if following.reason == "same_endpoint":
-                tried.clear()
+                tried = NOTHING
             if following.delay_s:
                 await asyncio.sleep(following.delay_s)
 
-    async def _send(self, endpoint: Endpoint, body: bytes, row: Attempt, *, fresh: bool) -> Upstream:
-        """One request to one endpoint. Raises `_Failed`, `UpstreamRejected`, `StoreUnavailable`; cancels the endpoint
-        when cancelled.
+    async def _send(
+        self, backend: Backend, choice: Choice, reason: str, body: bytes, now: float, *, fresh: bool
+    ) -> Upstream:
+        """One request to one endpoint. Raises `_Failed`, `UpstreamRejected`, `StoreUnavailable`; cancels it when
+        cancelled.
         """
-        gw, limits, record = self._gw, self._snap.limits, self._record
-        record.open()
-        record.attempted(row)
+        limits, record, endpoint = self._snap.limits, self._record, backend.endpoints[choice.index]
         view = endpoint.view
-        endpoint.admitted(gw.clock.monotonic_s())
+        row = Attempt(backend.name, endpoint.name, reason, choice.reason, [seen.outstanding for seen in backend.seen])
+        record.open()
+        record.row.attempts.append(row)
+        endpoint.admitted(now)
         view.outstanding += 1
         connection: Connection | None = None
-        reused = False
-        verdict = False
+        reused = verdict = False
         try:
-            connection = await endpoint.pool.acquire(fresh=fresh)
-            reused = connection.requests_sent > 0
-            row.sent_ms = record.elapsed_ms()
+            connection = None if fresh else endpoint.pool.take()
+            if connection is None:
+                connection = await endpoint.pool.connect()
+                now = self._gw.clock.monotonic_s()
+            else:
+                reused = True
+            row.sent_ms = record.at_ms(now)
             reply = await connection.request(
                 endpoint.head(self._codec.path, record.id, record.row.traceparent, len(body)),
                 body,
@@ -177,30 +172,60 @@ class Attempts:
                 first_byte_s=limits.first_byte_s,
                 idle_s=limits.idle_s,
                 total_deadline_s=self._deadline_s,
+                now=now,
             )
-            assert reply is not None
             row.status = reply.status
             row.first_byte_ms = record.at_ms(connection.first_byte_s)
             error = judge(reply, self.call.stream)
-            endpoint.tell(error, gw.clock.monotonic_s())
+            endpoint.tell(error, connection.last_byte_s)
             verdict = True
             if error is not None:
                 raise error
             row.code = "ok"
             if not reply.streaming:
                 view.outstanding -= 1
-            return Upstream(gw, endpoint, connection, reply)
+            record.row.first_byte_ms = row.first_byte_ms
+            return Upstream(self._gw, endpoint, connection, reply, row)
         except BaseException as error:
             view.outstanding -= 1
             if connection is not None and connection.busy:
                 connection.abort()
             if not verdict:
-                endpoint.tell_end(error, gw.clock.monotonic_s(), reused=reused)
+                endpoint.tell_end(error, self._gw.clock.monotonic_s(), reused=reused)
             row.code = error.code if isinstance(error, UpstreamError | UpstreamRejected) else "cancelled"
             row.ended_ms = record.elapsed_ms()
             if isinstance(error, UpstreamError):
                 raise _Failed(error, reused=reused and row.status == 0) from None
             raise
+
+    def _choose(self, backend: Backend, tried: frozenset[int], now: float) -> Choice | None:
+        """Where to; the conversation's key is worked out once, and only when there is a choice to make."""
+        if len(backend.endpoints) == 1:
+            return balance.choose(backend.views(now), None, tried, 0.0)
+        if self._sticky is None:
+            header = self._ex.headers.get(CONVERSATION_HEADER)
+            self._sticky = conversation_key(self.caller.tenant.name, header, self.call, self._codec.opening) or b""
+            self._record.row.conversation = self._sticky.hex()
+        return balance.choose(backend.views(now), self._sticky or None, tried, self._gw.random.random())
+
+    def _after(
+        self, failed: _Failed, backend: Backend, number: int, tried: frozenset[int], routes_left: int
+    ) -> attempts.Next:
+        """What policy says to a failed attempt."""
+        now = self._gw.clock.monotonic_s()
+        return attempts.decide(
+            failed.error,
+            attempt_no=number,
+            attempts_most=self._snap.retries.attempts,
+            first_byte_sent=False,
+            reused_connection=failed.reused,
+            endpoints_left=sum(view.available and view.index not in tried for view in backend.views(now)),
+            routes_left=routes_left,
+            left_s=self._deadline_s - now,
+            budget=backend.retries,
+            now_s=now,
+            draw=self._gw.random.random(),
+        )
 
     def _body(self, route: ModelRoute, backend: Backend) -> bytes:
         """The bytes for this backend. Raises InvalidRequest for a field that it must not be sent."""
@@ -213,16 +238,6 @@ class Attempts:
             extra = {"cache_salt": self._gw.salt(self.caller.tenant.name, own or "")}
         return outgoing(call, route.served_model, route.served_model_json, call.stream, extra)
 
-    def _key(self, backend: Backend) -> bytes | None:
-        """The conversation's key, worked out once and only when there is a choice to make."""
-        if len(backend.endpoints) == 1:
-            return None
-        if self._sticky is None:
-            header = self._ex.headers.get(CONVERSATION_HEADER)
-            self._sticky = conversation_key(self.caller.tenant.name, header, self.call, self._codec.opening) or b""
-            self._record.row.conversation = self._sticky.hex()
-        return self._sticky or None
-
 
 class _Failed(Exception):
     """An attempt ended with an error that another attempt may cure."""
@@ -231,6 +246,10 @@ class _Failed(Exception):
         super().__init__(error.code)
         self.error = error
         self.reused = reused
+
+
+class _NextRoute(Exception):
+    """This route cannot answer; the next one may."""
 
 
 def judge(reply: Reply, want_stream: bool) -> UpstreamError | UpstreamRejected | None:

@@ -18,7 +18,7 @@ async def generate(gw: Gateway, ex: Exchange, record: Recording, codec: Codec) -
     """Serves one call; whatever it raises is answered and recorded by `lifecycle.run`."""
     snap = gw.snapshot  # one configuration for the whole request
     record.begin(codec.endpoint, snap)
-    caller = record.identified(identity.identify(snap.keys, ex.headers, gw.clock.wall_ns()))  # 401
+    caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))  # 401
     call = record.parsed(codec.parse(await ex.body()))  # 400, 408, 413
     plan = resolve.plan(snap, caller, call)  # 404
     attempts = Attempts(gw, ex, record, snap, caller, call, codec)

@@ -8,11 +8,12 @@ upstream's connection) is paused until it does.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Protocol
 
+from gateway.backends.waiter import Waiter
+from gateway.dataplane.stepping import Stepper
 from gateway.errors import BodyTooLarge, GatewayError
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -31,7 +32,11 @@ class Source(Protocol):
 class Channel(Protocol):
     """The connection below an exchange: what `Exchange` needs from the server."""
 
-    def write(self, data: bytes) -> None: ...
+    @property
+    def write(self) -> Callable[[bytes], None]: ...
+
+    @property
+    def date_line(self) -> bytes: ...
 
     def answered(self, exchange: Exchange) -> None:
         """The last byte of the answer was written."""
@@ -41,66 +46,37 @@ class Channel(Protocol):
         """The handler waits for the body: a caller that expects `100 Continue` is told to go on."""
         ...
 
-    def date_line(self) -> bytes: ...
-
 
 class Exchange:
     """See the module. `gone` is True once the caller left; everything written then is dropped."""
 
-    __slots__ = (
-        "_body",
-        "_chunked",
-        "_head_only",
-        "_waiter",
-        "answer_bytes",
-        "body_bytes",
-        "channel",
-        "close_after",
-        "complete",
-        "expects_continue",
-        "failure",
-        "finished",
-        "gone",
-        "headers",
-        "http_1_0",
-        "keep_alive",
-        "max_body",
-        "method",
-        "received_s",
-        "request_id",
-        "source",
-        "started",
-        "target",
-        "task",
-        "throttled",
-    )
+    # Most exchanges never touch most of these, so they live on the class until they are set.
+    method = b""
+    target = b""
+    request_id = ""
+    keep_alive = True
+    close_after = False
+    http_1_0 = False
+    expects_continue = False
+    complete = False
+    max_body = 0
+    body_bytes = 0
+    answer_bytes = 0
+    started = False
+    finished = False
+    gone = False
+    throttled = False
+    failure: GatewayError | None = None
+    source: Source | None = None
+    stepper: Stepper | None = None
+    _waiter: Waiter[None] | None = None
+    _chunked = False
 
     def __init__(self, channel: Channel, received_s: float) -> None:
         self.channel = channel
         self.received_s = received_s
-        self.method = b""
-        self.target = b""
         self.headers: dict[bytes, bytes] = {}
-        self.request_id = ""
-        self.keep_alive = True
-        self.close_after = False
-        self.http_1_0 = False
-        self.expects_continue = False
-        self.complete = False
-        self.max_body = 0
-        self.body_bytes = 0
-        self.answer_bytes = 0
-        self.started = False
-        self.finished = False
-        self.gone = False
-        self.throttled = False
-        self.failure: GatewayError | None = None
-        self.source: Source | None = None
-        self.task: asyncio.Task[None] | None = None
         self._body: list[bytes] = []
-        self._waiter: asyncio.Future[None] | None = None
-        self._chunked = False
-        self._head_only = False
 
     @property
     def path(self) -> bytes:
@@ -116,8 +92,8 @@ class Exchange:
         """The whole body. Raises `BodyTooLarge` over the limit and `SlowRequest` when it does not come in time."""
         if not self.complete and self.failure is None:
             self.channel.wants_body(self)
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+            waiter = self._waiter = Waiter()
+            await waiter
         if self.failure is not None:
             raise self.failure
         body = self._body
@@ -145,21 +121,23 @@ class Exchange:
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        if waiter is not None:
+            waiter.set(None)
 
     # -- the answer
 
     def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """The whole answer in one write. A HEAD request gets its head only."""
+        length = len(body)
         head = self._head(status, headers)
-        head.append(b"content-length: %d\r\n\r\n" % len(body))
+        head.append(b"content-length: %d\r\n\r\n" % length)
         if self.method != b"HEAD":
             head.append(body)
-        self.started = True
-        self.answer_bytes = len(body)
-        self._write(b"".join(head))
-        self._finish()
+        self.started = self.finished = True
+        self.answer_bytes = length
+        if not self.gone:
+            self.channel.write(b"".join(head))
+        self.channel.answered(self)
 
     def start(self, status: int, headers: Headers) -> None:
         """The head of a streamed answer: chunked, or ended by closing for HTTP/1.0 (RFC 9112 §6.3)."""
@@ -176,17 +154,18 @@ class Exchange:
 
     def send(self, data: bytes) -> None:
         """A part of a streamed answer; never empty."""
-        self.answer_bytes += len(data)
-        if self._chunked:
-            self._write(b"%x\r\n%b\r\n" % (len(data), data))
-        else:
-            self._write(data)
+        length = len(data)
+        self.answer_bytes += length
+        if not self.gone:
+            self.channel.write(b"%x\r\n%b\r\n" % (length, data) if self._chunked else data)
 
     def end(self) -> None:
         """The end of a streamed answer."""
         if self._chunked:
             self._write(b"0\r\n\r\n")
-        self._finish()
+        self.finished = True
+        self.source = None
+        self.channel.answered(self)
 
     def throttle(self) -> None:
         """From the server: the caller does not keep up."""
@@ -201,7 +180,7 @@ class Exchange:
             self.source.resume_reading()
 
     def _head(self, status: int, headers: Headers) -> list[bytes]:
-        head = [STATUS_LINES[status], self.channel.date_line()]
+        head = [STATUS_LINES[status], self.channel.date_line]
         for name, value in headers:
             head += (name, b": ", value, b"\r\n")
         if self.close_after or not self.keep_alive or not self.complete:
@@ -214,9 +193,3 @@ class Exchange:
     def _write(self, data: bytes) -> None:
         if not self.gone:
             self.channel.write(data)
-
-    def _finish(self) -> None:
-        self.finished = True
-        self.source = None
-        self._body.clear()
-        self.channel.answered(self)

@@ -12,7 +12,7 @@ import hmac
 from collections.abc import Mapping
 from email.utils import formatdate
 from random import Random
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from gateway.backends.base import Backend
 from gateway.clock import Clock
@@ -20,8 +20,17 @@ from gateway.config.snapshot import Snapshot
 from gateway.store.journal import Journal
 from gateway.store.records import RequestIds
 
-if TYPE_CHECKING:
-    from gateway.dataplane.server import ServerConnection
+
+class Served(Protocol):
+    """A caller's connection, as the gateway looks after it."""
+
+    def tick(self, now: float) -> None:
+        """Ends what is late."""
+        ...
+
+    def cut(self) -> None:
+        """Cancels the request being answered: the process ends."""
+        ...
 
 
 class BugLog(Protocol):
@@ -71,7 +80,7 @@ class Gateway:
         self.clock = clock
         self.random = random
         self.bugs = bugs
-        self.connections: set[ServerConnection] = set()
+        self.connections: set[Served] = set()
         self.draining = False
         self.in_flight = 0
         self.streams = 0
@@ -91,6 +100,11 @@ class Gateway:
         for name, backend in old.items():
             if backends.get(name) is not backend:
                 backend.close()
+
+    def cut(self) -> None:
+        """Cancels every request that still runs: each answers that the process ends, and closes its record."""
+        for connection in list(self.connections):
+            connection.cut()
 
     def tick(self, now: float) -> None:
         """Called about four times a second with the loop's time: every deadline, the date header."""

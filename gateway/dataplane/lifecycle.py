@@ -16,14 +16,12 @@ from gateway.wire import errors as wire_errors
 
 async def run(gw: Gateway, ex: Exchange) -> None:
     """Serves one exchange to its end. Never raises, except to say that it was cancelled."""
-    handler = routes.unrecorded(ex.method, ex.path)
-    if handler is not None:  # health: costs nothing and leaves nothing
-        handler(gw, ex)
+    if routes.probe(gw, ex):  # health: costs nothing and leaves nothing
         return
     gw.in_flight += 1
     record = Recording(gw, ex)
     try:
-        await routes.find(ex.method, ex.path)(gw, ex, record)
+        await routes.find(ex)(gw, ex, record)
     except GatewayError as error:
         _fail(ex, record, error)
     except asyncio.CancelledError:

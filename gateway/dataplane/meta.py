@@ -16,7 +16,7 @@ async def models(gw: Gateway, ex: Exchange, record: Recording) -> None:
     """GET /v1/models: the models this caller may use, and no others."""
     snap = gw.snapshot
     record.begin("models", snap)
-    caller = record.identified(identity.identify(snap.keys, ex.headers, gw.clock.wall_ns()))
+    caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))
     _answer(ex, record, wire_models.render_list(snap.models_of(caller.tenant), gw.loaded_s))
 
 
@@ -24,7 +24,7 @@ async def model(gw: Gateway, ex: Exchange, record: Recording) -> None:
     """GET /v1/models/{id}: one of them; an id may hold slashes, plain or percent-encoded."""
     snap = gw.snapshot
     record.begin("models", snap)
-    caller = record.identified(identity.identify(snap.keys, ex.headers, gw.clock.wall_ns()))
+    caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))
     alias = wire_models.id_of(ex.path.removeprefix(PREFIX))
     route = resolve.route_of(snap, caller, alias or "")  # 404
     _answer(ex, record, wire_models.render_one(route.alias, gw.loaded_s))

@@ -8,13 +8,10 @@ from gateway.config.snapshot import Caller, ModelRoute, Snapshot
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.errors import CallerError, Draining, GatewayError, StoreUnavailable, UpstreamRejected
-from gateway.store.records import Attempt, Opened, Record
+from gateway.store.records import Opened, Record
 from gateway.wire import trace
 from gateway.wire.call import Call
 from gateway.wire.usage import Usage
-
-CALLER_ID_HEADERS = (b"x-request-id", b"x-client-request-id")
-MAX_CALLER_ID_CHARS = 128
 
 
 class Recording:
@@ -31,10 +28,10 @@ class Recording:
         self._opened = False
         self._closed = False
         headers = ex.headers
-        for name in CALLER_ID_HEADERS:
-            if name in headers:
-                self.row.caller_request_id = trace.caller_id(headers[name])
-                break
+        if b"x-request-id" in headers:
+            self.row.caller_request_id = trace.caller_id(headers[b"x-request-id"])
+        elif b"x-client-request-id" in headers:
+            self.row.caller_request_id = trace.caller_id(headers[b"x-client-request-id"])
         if b"traceparent" in headers:
             self.row.traceparent = trace.parent(headers[b"traceparent"])
 
@@ -86,9 +83,6 @@ class Recording:
             )
         )
         self._opened = True
-
-    def attempted(self, attempt: Attempt) -> None:
-        self.row.attempts.append(attempt)
 
     def used(self, usage: Usage | None) -> None:
         """Usage as last known; None leaves what is known."""

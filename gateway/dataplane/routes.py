@@ -23,24 +23,31 @@ HANDLERS: Mapping[bytes, tuple[bytes, Handler]] = {
     b"/v1/embeddings": (b"POST", partial(chat.generate, codec=wire_embeddings.CODEC)),
     b"/v1/models": (b"GET", meta.models),
 }
+PROBE_METHODS = (b"GET", b"HEAD")
 PROBES: Mapping[bytes, Probe] = {b"/healthz": meta.healthz, b"/readyz": meta.readyz}
 
 
-def find(method: bytes, path: bytes) -> Handler:
-    """The handler of a path. Raises `UnknownPath`, or `MethodNotAllowed` with an `allow` header."""
-    found = HANDLERS.get(path)
+def find(ex: Exchange) -> Handler:
+    """The handler of a request. Raises `UnknownPath`, or `MethodNotAllowed` with an `allow` header."""
+    found = HANDLERS.get(ex.target) or HANDLERS.get(ex.path)
     if found is None:
+        path = ex.path
         if not path.startswith(meta.PREFIX) or len(path) == len(meta.PREFIX):
             raise UnknownPath("there is no endpoint at this path")
         found = (b"GET", meta.model)
     allowed, handler = found
-    if method != allowed:
-        raise MethodNotAllowed(f"this endpoint takes {allowed.decode()} only", headers=(("allow", allowed.decode()),))
+    if ex.method != allowed:
+        word = allowed.decode()
+        raise MethodNotAllowed(f"this endpoint takes {word} only", headers=(("allow", word),))
     return handler
 
 
-def unrecorded(method: bytes, path: bytes) -> Probe | None:
-    """The handler of a health path, which leaves no record; None for every other path."""
-    if method in (b"GET", b"HEAD"):
-        return PROBES.get(path)
-    return None
+def probe(gw: Gateway, ex: Exchange) -> bool:
+    """Answers a health path, which leaves no record; False for every other request."""
+    if ex.method not in PROBE_METHODS:
+        return False
+    answer = PROBES.get(ex.path)
+    if answer is None:
+        return False
+    answer(gw, ex)
+    return True

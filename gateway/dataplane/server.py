@@ -19,6 +19,7 @@ import httptools
 
 from gateway.dataplane import lifecycle
 from gateway.dataplane.exchange import Exchange
+from gateway.dataplane.stepping import Stepper
 from gateway.errors import BodyTooLarge, CallerError, GatewayError, HeadersTooLarge, InvalidRequest, SlowRequest
 from gateway.wire import errors as wire_errors
 
@@ -40,6 +41,7 @@ class ServerConnection(asyncio.Protocol):
     __slots__ = (
         "_arriving",
         "_head_done",
+        "_headers",
         "_head_read",
         "_holding",
         "_idle_since_s",
@@ -54,6 +56,7 @@ class ServerConnection(asyncio.Protocol):
         "active",
         "loop",
         "transport",
+        "write",
     )
 
     transport: asyncio.Transport
@@ -67,13 +70,14 @@ class ServerConnection(asyncio.Protocol):
         self.active: Exchange | None = None  # being answered
         self._arriving: Exchange | None = None  # being received
         self._queue: deque[Exchange] = deque()  # received (wholly or in part) while another is being answered
+        self._headers: dict[bytes, bytes] = {}
         self._head_done = False
         self._head_read = 0
         self._upgrading = False
         self._holding = False
         self._stopping = False
         self._now = self.gateway.clock.monotonic_s
-        self._idle_since_s = self._now()
+        self._idle_since_s: float | None = None
         self._stalled_since_s: float | None = None
         self._lingering_until_s: float | None = None
 
@@ -81,6 +85,7 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
+        self.write = self.transport.write
         self.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         self._server_state.connections.add(self)
         self.gateway.connections.add(self)
@@ -93,8 +98,8 @@ class ServerConnection(asyncio.Protocol):
         self._queue.clear()
         if active is not None and not active.finished:
             active.gone = True
-            if active.task is not None:
-                active.task.cancel()
+            if active.stepper is not None:
+                active.stepper.cancel()
 
     def data_received(self, data: bytes) -> None:
         if self._lingering_until_s is not None:
@@ -134,14 +139,19 @@ class ServerConnection(asyncio.Protocol):
         elif self._arriving is None:
             self.transport.close()
 
+    def cut(self) -> None:
+        """From the gateway, when the time to drain is over."""
+        if self.active is not None and self.active.stepper is not None:
+            self.active.stepper.cancel()
+
     # -- httptools callbacks
 
     def on_message_begin(self) -> None:
         if len(self._queue) >= MAX_PIPELINED:
             raise InvalidRequest("too many pipelined requests")
-        self._arriving = Exchange(self, self._now())
-        self._head_done = False
-        self._upgrading = False
+        exchange = self._arriving = Exchange(self, self._now())
+        self._headers = exchange.headers
+        self._head_done = self._upgrading = False
 
     def on_url(self, url: bytes) -> None:
         assert self._arriving is not None
@@ -150,8 +160,7 @@ class ServerConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head_done:  # a trailer: nobody asked for any
             return
-        assert self._arriving is not None
-        headers = self._arriving.headers
+        headers = self._headers
         name = name.lower()
         if name not in headers:
             headers[name] = value
@@ -176,10 +185,13 @@ class ServerConnection(asyncio.Protocol):
             self._upgrading = True
             return
         headers = exchange.headers
-        exchange.keep_alive = parser.should_keep_alive()
-        exchange.close_after = self._stopping
-        exchange.http_1_0 = parser.get_http_version() == "1.0"
         exchange.max_body = limits.body
+        keep_alive = parser.should_keep_alive()
+        if not keep_alive or b"connection" in headers:  # what HTTP/1.1 alone would keep needs no second look
+            exchange.keep_alive = keep_alive
+            exchange.http_1_0 = parser.get_http_version() == "1.0"
+        if self._stopping:
+            exchange.close_after = True
         if b"expect" in headers:
             exchange.expects_continue = headers[b"expect"].lower() == b"100-continue" and not exchange.http_1_0
         if b"content-length" in headers and int(headers[b"content-length"]) > limits.body:
@@ -208,9 +220,7 @@ class ServerConnection(asyncio.Protocol):
 
     # -- Channel
 
-    def write(self, data: bytes) -> None:
-        self.transport.write(data)
-
+    @property
     def date_line(self) -> bytes:
         return self.gateway.date_line
 
@@ -221,7 +231,7 @@ class ServerConnection(asyncio.Protocol):
 
     def answered(self, exchange: Exchange) -> None:
         self.active = None
-        self._idle_since_s = self._now()
+        self._idle_since_s = None  # `tick` looks at the clock, not every request
         if exchange.gone:
             return
         if exchange.close_after or self._stopping:
@@ -248,8 +258,11 @@ class ServerConnection(asyncio.Protocol):
                     self.active.fail(slow)
                 elif self.active is None:
                     self._refuse(slow)
-        elif self.active is None and now > self._idle_since_s + limits.keepalive_s:
-            self.transport.close()
+        elif self.active is None:
+            if self._idle_since_s is None:
+                self._idle_since_s = now
+            elif now > self._idle_since_s + limits.keepalive_s:
+                self.transport.close()
 
     # -- inside
 
@@ -260,7 +273,8 @@ class ServerConnection(asyncio.Protocol):
             if self._holding and not self._queue:
                 self._holding = False
                 self.transport.resume_reading()
-            exchange.task = self.loop.create_task(lifecycle.run(self.gateway, exchange))
+            exchange.stepper = Stepper(lifecycle.run(self.gateway, exchange), self.loop)
+            exchange.stepper.start()
 
     def _ignore_upgrade(self, rest: bytes) -> None:
         """An `Upgrade` we do not offer is ignored (RFC 9110 §7.8), with its body read as usual: llhttp would treat

@@ -61,6 +61,9 @@ def choose(
 
     O(n), deterministic in its arguments: the same loads and draw give the same choice again.
     """
+    if len(endpoints) == 1:
+        only = endpoints[0]
+        return Choice(only.index, "only") if only.available and only.index not in tried else None
     free = [endpoint for endpoint in endpoints if endpoint.available and endpoint.index not in tried]
     if not free:
         return None

@@ -80,6 +80,18 @@ def available(health: Health, now_s: float) -> bool:
     return now_s >= health.until_s or health.state == "closed"
 
 
+def calm(succeeded: int, now_s: float) -> Health:
+    """The state of an endpoint that answered so many requests since its window began, and failed none."""
+    return Health(window_from_s=now_s, window_total=succeeded)
+
+
+def settled(health: Health, now_s: float, rules: Rules) -> Health:
+    """`HEALTHY` for a closed circuit whose window is over and whose last request went well; else as it was."""
+    if health.state == "closed" and not health.in_a_row and now_s - health.window_from_s >= rules.window_s:
+        return HEALTHY
+    return health
+
+
 def after(health: Health, event: Event, now_s: float, rules: Rules) -> Health:
     """The state after an event; the very same object where the table has no row."""
     row = _TABLE.get((health.state, event))

@@ -109,7 +109,7 @@ class Worker:
         probing = self._loop.create_task(self._probe())
         try:
             await self._server.serve([socket.socket(fileno=self._start.listen_fd)])
-            await _cut_running()
+            await _cut_running(self._gateway)
         finally:
             probing.cancel()
             self._journal.stop()
@@ -188,8 +188,9 @@ def _read(state_dir: Path, digest: str) -> snapshot.Snapshot:
     return snapshot.compile(archive.read(state_dir, digest), digest)
 
 
-async def _cut_running() -> None:
+async def _cut_running(gateway: Gateway) -> None:
     """Cancels what still runs, which closes its records, and waits a little for that."""
+    gateway.cut()
     running = asyncio.all_tasks() - {asyncio.current_task()}
     for task in running:
         task.cancel()

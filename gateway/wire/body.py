@@ -173,18 +173,13 @@ _NULL: Final = msgspec.Raw(b"null")
 def _has_all(body: bytes, found: Fields) -> bool:
     """Whether a body is visibly nothing but these fields; False says nothing.
 
-    The parser keeps the last value of a repeated field. If writing what it kept gives the body again, nothing was
-    dropped; tried for the two ways nearly every client writes JSON: without spaces, and as Python's `json.dumps` does
-    by default. Copying a large body would cost more than adding up lengths: n fields take at least their names and
-    values and 4n + 1 bytes of quotes, colons, commas and braces, and a dropped field takes five more, so that a body of
-    exactly that length has no room for one.
+    The parser keeps the last value of a repeated field. n fields take at least their names and values and 4n + 1 bytes
+    of quotes, colons, commas and braces; a dropped field takes five more, so a body of exactly that length (JSON
+    without spaces) has no room for one. A body longer by the spaces of Python's `json.dumps` might: there, writing
+    what was kept must give the body again.
     """
-    if len(body) >= _LARGE_BYTES:
-        return sum(map(len, found)) + sum(map(len, found.values())) + 4 * len(found) + 1 == len(body)
-    compact = _encode(found)
-    if compact == body:
-        return True
-    return len(body) - len(compact) == 2 * len(found) - 1 and _spaced(found) == body
+    room = len(body) - sum(map(len, found)) - sum(map(len, found.values())) - 4 * len(found) - 1
+    return room == 0 or (room == 2 * len(found) - 1 and _spaced(found) == body)
 
 
 def _spaced(found: Fields) -> bytes:
