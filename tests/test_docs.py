@@ -117,6 +117,13 @@ def test_every_variable_named_is_read_somewhere(path: Path) -> None:
     assert set(re.findall(r"\bLOCKGATE_\w+", path.read_text())) <= known
 
 
+@EVERY_FILE
+def test_every_package_named_with_its_version_is_the_locked_one(path: Path) -> None:
+    locks = "\n".join(lock.read_text() for lock in (ROOT / "deploy" / "locks").glob("*.txt"))
+    pinned = set(re.findall(r"^([a-z0-9-]+==\S+)", locks, re.MULTILINE))
+    assert set(re.findall(r"\b([a-z0-9-]+==[\w.]+)", path.read_text())) <= pinned
+
+
 def test_the_changelog_has_an_unreleased_section_of_the_known_form() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
     assert re.findall(r"^## (.+)$", text, re.MULTILINE)[0] == "[Unreleased]"
