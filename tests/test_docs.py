@@ -26,6 +26,7 @@ from gateway.config.load import VARIABLES
 from gateway.dataplane import meta, routes
 from gateway.policy import health
 from gateway.runtime import ops
+from gateway.store.derive import Line
 from gateway.store.retention import DEFAULT_BYTES
 from gateway.telemetry import names
 from gateway.wire import denied, trace
@@ -304,6 +305,12 @@ def test_the_outcomes_told_are_ones_that_are_written() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     assert _quoted(told[1]) <= written
+
+
+def test_every_field_of_the_access_log_is_told() -> None:
+    listed = re.search(r"as far as they are known:\n(.*?)\.\n", _section(REFERENCE, "Logs"), re.DOTALL)
+    assert listed is not None
+    assert _quoted(listed[1]) == set(Line.__struct_fields__)
 
 
 def test_every_failure_names_tests_that_exist() -> None:
