@@ -110,6 +110,12 @@ def chat_stream_two_choices(client: openai.OpenAI, target: Target) -> Any:
 
 
 @case(CHAT)
+def chat_stream_two_choices_without_usage(client: openai.OpenAI, target: Target) -> Any:
+    """llama.cpp sends usage once a choice, the first in the middle: whoever hides it must hide both."""
+    return joined(chat(client, target, n=2, temperature=0.8, max_tokens=4, stream=True))
+
+
+@case(CHAT)
 def chat_logprobs(client: openai.OpenAI, target: Target) -> Any:
     return plain(chat(client, target, logprobs=True, top_logprobs=2, max_tokens=4))
 
@@ -154,12 +160,12 @@ def chat_json_schema(client: openai.OpenAI, target: Target) -> Any:
 @case(CHAT)
 def chat_tool_named(client: openai.OpenAI, target: Target) -> Any:
     choice = {"type": "function", "function": {"name": "weather"}}
-    return plain(chat(client, target, tools=[WEATHER], tool_choice=choice, max_tokens=48))
+    return plain(chat(client, target, tools=[WEATHER], tool_choice=choice, max_tokens=128))
 
 
 @case(CHAT)
 def chat_tool_required(client: openai.OpenAI, target: Target) -> Any:
-    return plain(chat(client, target, tools=[WEATHER], tool_choice="required", max_tokens=48))
+    return plain(chat(client, target, tools=[WEATHER], tool_choice="required", max_tokens=128))
 
 
 @case(CHAT)
@@ -175,7 +181,7 @@ def chat_tool_none(client: openai.OpenAI, target: Target) -> Any:
 @case(CHAT)
 def chat_stream_tool(client: openai.OpenAI, target: Target) -> Any:
     choice = {"type": "function", "function": {"name": "weather"}}
-    return joined(chat(client, target, tools=[WEATHER], tool_choice=choice, max_tokens=48, stream=True))
+    return joined(chat(client, target, tools=[WEATHER], tool_choice=choice, max_tokens=128, stream=True))
 
 
 @case(CHAT)

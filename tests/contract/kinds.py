@@ -17,6 +17,7 @@ _MARKS: dict[str, list[pytest.MarkDecorator]] = {
     "llama_cpp": [pytest.mark.llama_cpp],
     "minilm": [pytest.mark.embeddings],
     "vllm": [pytest.mark.vllm, pytest.mark.timeout(BUILD_S)],
+    "vllm_embeddings": [pytest.mark.vllm, pytest.mark.timeout(BUILD_S)],
 }
 _MODULES = {"llama_cpp": "xllamacpp", "minilm": "onnxruntime"}
 
@@ -36,7 +37,7 @@ def require(kind: str) -> None:
     module = _MODULES.get(kind)
     if module is not None and importlib.util.find_spec(module) is None:
         pytest.skip("the extra `embedded` is not installed")
-    if kind == "vllm":
+    if kind.startswith("vllm"):
         try:
             vllm.require()
         except vllm.VllmUnavailable as reason:

@@ -47,7 +47,7 @@ def test_every_answer_of_the_gateways_own_is_stated() -> None:
 def test_what_the_gateway_answers_itself_is_what_openais_clients_expect(servers: Servers, case: str) -> None:
     result = servers.result("fake", case, through=True)
     if "raised" in result:
-        body = result.pop("body")
+        body = result["body"]
         assert sorted(body) == ["code", "message", "param", "type"]
-        result["code"] = body["code"]
+        result = {"raised": result["raised"], "status": result["status"], "code": body["code"]}
     assert result == OWN_ANSWERS[case]

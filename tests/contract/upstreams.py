@@ -32,10 +32,11 @@ class Upstream:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of server: what it offers, and how it is started with its files under a folder."""
+    """One kind of server: what it offers, and how it is started with its files under a folder. What `start` returns
+    waits until the server is ready."""
 
     offers: frozenset[str]
-    start: Callable[[ExitStack, Path], Upstream]
+    start: Callable[[ExitStack, Path], Callable[[], Upstream]]
 
     def cases(self) -> list[str]:
         """The cases it takes part in, but for the gateway's own."""
@@ -43,16 +44,21 @@ class Kind:
 
 
 @contextmanager
-def _command(*arguments: str) -> Iterator[str]:
-    """A server that prints `listening ADDRESS` when it is ready; yields the address."""
+def _command(*arguments: str) -> Iterator[Callable[[], str]]:
+    """A server that prints `listening ADDRESS` when it is ready; yields what waits for it and returns the address."""
     command = [sys.executable, "-m", *arguments]
     child = subprocess.Popen(command, cwd=gateway_process.ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-    try:
-        assert child.stdout is not None
-        word, _, address = child.stdout.readline().decode().strip().partition(" ")
+    assert child.stdout is not None
+    said = child.stdout
+
+    def ready() -> str:
+        word, _, address = said.readline().decode().strip().partition(" ")
         if word != "listening":
             raise RuntimeError(f"{' '.join(command)} ended with {child.wait(10)} and did not listen")
-        yield address
+        return address
+
+    try:
+        yield ready
     finally:
         child.terminate()
         try:
@@ -62,41 +68,63 @@ def _command(*arguments: str) -> Iterator[str]:
             child.communicate()
 
 
-def _fake(stack: ExitStack, folder: Path) -> Upstream:
-    address = stack.enter_context(_command("gateway.backends.fake", "--port", "0"))
-    return Upstream(Target(f"{address}/v1", "any", "m", "m", "openai/m"), {"kind": "fake"}, {})
+def _beside_the_gateway(module: str, name: str, backend: dict[str, Any], slash_name: str) -> Callable[..., Any]:
+    """A server the gateway also starts by itself: the same command, on a port."""
+
+    def start(stack: ExitStack, folder: Path) -> Callable[[], Upstream]:
+        ready = stack.enter_context(_command(module, "--port", "0"))
+        return lambda: Upstream(Target(f"{ready()}/v1", "any", name, name, slash_name), backend, {})
+
+    return start
 
 
-def _llama_cpp(stack: ExitStack, folder: Path) -> Upstream:
-    address = stack.enter_context(_command("gateway.backends.embedded_chat", "--port", "0"))
-    name = "smollm2-135m"
-    return Upstream(Target(f"{address}/v1", "any", name, name, name), {"kind": "embedded", "model": name}, {})
+def _vllm(*flags: str) -> Callable[[ExitStack, Path], Callable[[], Upstream]]:
+    def start(stack: ExitStack, folder: Path) -> Callable[[], Upstream]:
+        ready = stack.enter_context(vllm.starting(folder / "vllm.log", *flags))
+
+        def upstream() -> Upstream:
+            address = ready()
+            backend = {"kind": "vllm", "endpoints": [{"url": address}], "api_key": "${CONTRACT_UPSTREAM_KEY}"}
+            target = Target(f"{address}/v1", vllm.API_KEY, vllm.MODEL, vllm.MODEL, vllm.ALIAS_WITH_SLASH)
+            return Upstream(target, backend, {"CONTRACT_UPSTREAM_KEY": vllm.API_KEY})
+
+        return upstream
+
+    return start
 
 
-def _minilm(stack: ExitStack, folder: Path) -> Upstream:
-    address = stack.enter_context(_command("gateway.backends.embedded_embeddings", "--port", "0"))
-    return Upstream(
-        Target(f"{address}/v1", "any", "minilm", "minilm", "minilm"), {"kind": "embedded", "model": "minilm"}, {}
-    )
-
-
-def _vllm(stack: ExitStack, folder: Path) -> Upstream:
-    address = stack.enter_context(vllm.serving(folder / "vllm.log"))
-    backend = {"kind": "vllm", "endpoints": [{"url": address}], "api_key": "${CONTRACT_UPSTREAM_KEY}"}
-    target = Target(f"{address}/v1", vllm.API_KEY, vllm.MODEL, vllm.MODEL, vllm.ALIAS_WITH_SLASH)
-    return Upstream(target, backend, {"CONTRACT_UPSTREAM_KEY": vllm.API_KEY})
-
-
+SMOLLM, MINILM = "smollm2-135m", "minilm"
 KINDS = {
-    "fake": Kind(frozenset({CHAT, TEXT, EMBED}), _fake),
-    "llama_cpp": Kind(frozenset({CHAT, TEXT}), _llama_cpp),
-    "minilm": Kind(frozenset({EMBED}), _minilm),
-    "vllm": Kind(frozenset({CHAT, TEXT}), _vllm),
+    "fake": Kind(
+        frozenset({CHAT, TEXT, EMBED}),
+        _beside_the_gateway("gateway.backends.fake", "m", {"kind": "fake"}, "openai/m"),
+    ),
+    "llama_cpp": Kind(
+        frozenset({CHAT, TEXT}),
+        _beside_the_gateway("gateway.backends.embedded_chat", SMOLLM, {"kind": "embedded", "model": SMOLLM}, SMOLLM),
+    ),
+    "minilm": Kind(
+        frozenset({EMBED}),
+        _beside_the_gateway(
+            "gateway.backends.embedded_embeddings", MINILM, {"kind": "embedded", "model": MINILM}, MINILM
+        ),
+    ),
+    "vllm": Kind(frozenset({CHAT, TEXT}), _vllm(*vllm.CHAT)),
+    "vllm_embeddings": Kind(frozenset({EMBED}), _vllm(*vllm.EMBEDDINGS)),
 }
 
 
-def _through_gateway(stack: ExitStack, folder: Path, upstream: Upstream) -> Target:
-    """A gateway with three names for the upstream's model, and the way to ask it."""
+@dataclass(frozen=True)
+class Pair:
+    """One server, asked both ways, and the gateway in front of it."""
+
+    direct: Target
+    through: Target
+    gateway: gateway_process.GatewayProcess
+
+
+def _with_gateway(stack: ExitStack, folder: Path, upstream: Upstream) -> Pair:
+    """The upstream with a gateway that has three names for its model."""
     direct, digest = upstream.direct, hashlib.sha256(KEY.encode()).hexdigest()
     through = Target("", KEY, direct.model, "renamed", "openai/contract")
     configuration = {
@@ -112,7 +140,7 @@ def _through_gateway(stack: ExitStack, folder: Path, upstream: Upstream) -> Targ
     gateway = stack.enter_context(
         gateway_process.serving(folder / "gateway", configuration, environment=upstream.environment)
     )
-    return replace(through, base_url=f"{gateway.data}/v1")
+    return Pair(direct, replace(through, base_url=f"{gateway.data}/v1"), gateway)
 
 
 class Servers:
@@ -121,23 +149,35 @@ class Servers:
     def __init__(self, stack: ExitStack, folder: Path) -> None:
         self._stack = stack
         self._folder = folder
-        self._running: dict[str, tuple[Target, Target]] = {}
+        self._starting: dict[str, Callable[[], Upstream]] = {}
+        self._running: dict[str, Pair | Exception] = {}
         self._results: dict[tuple[str, bool, str], Any] = {}
 
-    def targets(self, kind: str) -> tuple[Target, Target]:
-        """How to ask this kind of server directly, and through its gateway."""
+    def begin(self, kind: str) -> None:
+        """Starts a server that will be needed, without waiting for it."""
+        if kind not in self._starting:
+            (self._folder / kind).mkdir(parents=True)
+            self._starting[kind] = KINDS[kind].start(self._stack, self._folder / kind)
+
+    def pair(self, kind: str) -> Pair:
+        """This kind of server, ready, with its gateway. A failed start is not tried again."""
         if kind not in self._running:
-            folder = self._folder / kind
-            folder.mkdir(parents=True)
-            upstream = KINDS[kind].start(self._stack, folder)
-            self._running[kind] = upstream.direct, _through_gateway(self._stack, folder, upstream)
-        return self._running[kind]
+            try:
+                self.begin(kind)
+                self._running[kind] = _with_gateway(self._stack, self._folder / kind, self._starting[kind]())
+            except Exception as failed:  # noqa: BLE001 - kept, and raised for every test that needs this server
+                self._running[kind] = failed
+        found = self._running[kind]
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     def result(self, kind: str, case: str, *, through: bool) -> Any:
         """A case's result, asked for once."""
         at = kind, through, case
         if at not in self._results:
-            self._results[at] = run(case, self.targets(kind)[through])
+            pair = self.pair(kind)
+            self._results[at] = run(case, pair.through if through else pair.direct)
         return self._results[at]
 
 

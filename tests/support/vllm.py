@@ -20,7 +20,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,11 +42,13 @@ OFFLINE = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "TORCHDYNAMO_DISABLE": "1",
 }
-FLAGS = [
-    *("--max-model-len", "2048", "--max-num-seqs", "16", "--dtype", "float32", "--enforce-eager"),
+FLAGS = ("--max-model-len", "2048", "--max-num-seqs", "16", "--dtype", "float32", "--enforce-eager")
+CHAT = (
     *("--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--enable-prompt-tokens-details"),
     *("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}'),
-]
+)
+EMBEDDINGS = ("--runner", "pooling", "--convert", "embed")
+"""One server answers chat and completions, or embeddings: the flags of each."""
 
 
 class VllmUnavailable(Exception):
@@ -113,9 +115,25 @@ def _run(*command: str, required: bool = True) -> bool:
     return done.returncode == 0
 
 
+def is_built() -> bool:
+    """Would `ensure_built` return at once?"""
+    return cache_root().is_dir()
+
+
+def is_wanted() -> bool:
+    """Would `require` let a test go on?"""
+    try:
+        require()
+    except VllmUnavailable:
+        return False
+    return True
+
+
 @contextmanager
-def serving(log: Path, *flags: str) -> Iterator[str]:
-    """A running vLLM; yields its address (`http://127.0.0.1:PORT`). Its output goes to `log`, which errors point to."""
+def starting(log: Path, *flags: str) -> Iterator[Callable[[], str]]:
+    """A vLLM that is starting, which takes half a minute; yields a function that waits until it is ready and returns
+    its address (`http://127.0.0.1:PORT`). `flags` are CHAT or EMBEDDINGS, and more; output goes to `log`, which errors
+    quote."""
     root, port = ensure_built(), free_port()
     address = f"http://127.0.0.1:{port}"
     command = [str(root / "venv/bin/python"), "-m", "vllm.entrypoints.openai.api_server"]
@@ -135,18 +153,17 @@ def serving(log: Path, *flags: str) -> Iterator[str]:
             start_new_session=True,
         )
         try:
-            _await_ready(address, child, log)
-            yield address
+            yield lambda: _await_ready(address, child, log)
         finally:
             _stop(child)
 
 
-def _await_ready(address: str, child: subprocess.Popen[bytes], log: Path) -> None:
+def _await_ready(address: str, child: subprocess.Popen[bytes], log: Path) -> str:
     deadline = time.monotonic() + READY_S
     while True:
         try:
             with urllib.request.urlopen(f"{address}/health", timeout=5):
-                return
+                return address
         except (urllib.error.URLError, OSError):
             pass
         ended = child.poll()
