@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from tests.contract.upstreams import Servers
 from tests.support import vllm
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts what needs vLLM last among the contract's tests: it starts while the others run."""
+    ours = [index for index, item in enumerate(items) if HERE in item.path.parents]
+    ordered = sorted((items[index] for index in ours), key=lambda item: item.get_closest_marker("vllm") is not None)
+    for index, item in zip(ours, ordered, strict=True):
+        items[index] = item
 
 
 @pytest.fixture(scope="session")
@@ -16,9 +27,7 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """Every kind of server with a gateway in front, each started when a test first asks for it."""
     with ExitStack() as stack:
         started = Servers(stack, tmp_path_factory.mktemp("contract"))
-        if vllm.is_wanted() and vllm.is_built():
-            # vLLM takes half a minute to start: let it, while the light servers are tested. Building it would take
-            # minutes, for which only its own tests have the time.
+        if vllm.is_wanted() and vllm.is_built():  # building takes minutes, for which only its own tests have the time
             for kind in sorted(_kinds(request.session.items) & {"vllm", "vllm_embeddings"}):
                 started.begin(kind)
         yield started
