@@ -14,35 +14,37 @@ from gateway.telemetry.logs import Timestamps, redacted
 from gateway.telemetry.metrics import Cell, Metrics
 
 
-class Line(msgspec.Struct, gc=False, omit_defaults=True, tag_field="event", tag="request_ended"):
+class Line(msgspec.Struct, gc=False, omit_defaults=True):
     """One request in the access log, as it is encoded; what is empty or not known is left out.
 
     Not in it, though recorded: the end user, the conversation, the trace, the snapshot.
     """
 
+    # A default is left out only if the value is that very object, which a computed 0.0 is not: so None.
     time: str
     """Its end."""
     level: str
+    event: str
     id: str
-    tenant: str
-    endpoint: str
-    model: str
-    stream: bool
-    status: int
     code: str
     outcome: str
-    total_ms: float
+    stream: bool
+    attempts: int
     body_bytes: int
     answer_bytes: int
-    attempts: int
-    key: str = ""
-    backend: str = ""
-    served_model: str = ""
-    upstream: str = ""
-    first_byte_ms: float = 0.0
+    status: int | None = None
+    total_ms: float | None = None
+    first_byte_ms: float | None = None
+    tenant: str | None = None
+    key: str | None = None
+    endpoint: str | None = None
+    model: str | None = None
+    backend: str | None = None
+    served_model: str | None = None
+    upstream: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
-    caller_request_id: str = ""
+    caller_request_id: str | None = None
 
 
 _MOST_CACHED: Final = 50_000
@@ -118,24 +120,25 @@ def line(record: Record, times: Timestamps) -> Line:
     return Line(  # by position: twice as fast, and there is one for every request
         times.format(record.started_ns + int(total_ms * 1e6)),
         "info",
+        "request_ended",
         record.id,
-        record.tenant,
-        record.endpoint,
-        record.alias if backend else redacted(record.alias),
-        record.stream,
-        record.status,
         record.code,
         record.outcome,
-        total_ms,
+        record.stream,
+        len(attempts),
         record.body_bytes,
         record.answer_bytes,
-        len(attempts),
-        record.key,
-        backend,
-        record.served_model,
-        attempts[-1].endpoint if attempts else "",
-        record.first_byte_ms,
+        record.status or None,
+        total_ms or None,
+        record.first_byte_ms or None,
+        record.tenant or None,
+        record.key or None,
+        record.endpoint or None,
+        (record.alias if backend else redacted(record.alias)) or None,
+        backend or None,
+        record.served_model or None,
+        attempts[-1].endpoint if attempts else None,
         record.input_tokens,
         record.output_tokens,
-        redacted(caller_id) if caller_id else "",
+        redacted(caller_id) if caller_id else None,
     )

@@ -120,6 +120,30 @@ def test_a_line_says_what_happened_and_leaves_out_what_is_not_known() -> None:
     }
 
 
+def test_a_line_begins_with_its_time_as_all_lines_do() -> None:
+    assert msgspec.json.encode(line(a_record(), Timestamps())).startswith(
+        b'{"time":"2027-01-15T08:00:00.203Z","level":"info","event":"request_ended","id":"req_1",'
+    )
+
+
+def test_a_line_of_a_request_of_which_little_is_known_says_little() -> None:
+    record = Record("req_1", started_ns=1_800_000_000_000_000_000, code="invalid_api_key", outcome="refused")
+    # As decoded, where 0.0 and "" are new objects.
+    read = msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=Record)
+    assert msgspec.to_builtins(line(read, Timestamps())) == {
+        "time": "2027-01-15T08:00:00.000Z",
+        "level": "info",
+        "event": "request_ended",
+        "id": "req_1",
+        "code": "invalid_api_key",
+        "outcome": "refused",
+        "stream": False,
+        "attempts": 0,
+        "body_bytes": 0,
+        "answer_bytes": 0,
+    }
+
+
 def test_a_key_sent_where_it_does_not_belong_is_not_in_the_line() -> None:
     secret = "lg-Abcdefgh0123456789abcdef"
     shown = line(a_record(caller_request_id=secret, alias=secret, backend=""), Timestamps())
