@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.gateway import CHAT, STREAM, Running, config, post, serving
+from tests.support.gateway import CHAT, STREAM, config, post, serving
 from tests.support.running import run, until
 from tests.support.upstream import (
     ANSWER,
@@ -22,7 +22,6 @@ from tests.support.upstream import (
     Talk,
     Upstream,
     chunk,
-    hangs,
     says,
     says_and_closes,
     stream,
