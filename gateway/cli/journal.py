@@ -12,14 +12,14 @@ import click
 import msgspec
 
 from gateway.store.journal_read import Tail, directories, writer_lives
-from gateway.store.records import Record
+from gateway.store.records import Attempt, Record
 
 STATE_DIR = click.option(
     "--state-dir",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False),
     default=Path("state"),
     show_default=True,
-    help="The gateway's state directory.",
+    help="The gateway's state directory; the demo's is state/demo.",
 )
 
 
@@ -28,19 +28,19 @@ def journal() -> None:
     """Show or verify the records of served requests."""
 
 
-@journal.command()
+@journal.command(short_help="Print records as JSON lines, the newest last.")
 @STATE_DIR
 @click.option("--tenant", help="Only this tenant's.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="The newest so many.")
 def show(state_dir: Path, tenant: str | None, limit: int) -> None:
-    """Print records as JSON lines, the newest last."""
+    """Print records as JSON lines, the newest last; what is not known of a request is left out."""
     chosen = (record for record in _records(state_dir) if tenant is None or record.tenant == tenant)
     newest = heapq.nlargest(limit, chosen, key=lambda record: (record.started_ns, record.id))
     for record in reversed(newest):
         click.echo(msgspec.json.encode(_named(record)))
 
 
-@journal.command()
+@journal.command(short_help="Count opened and closed requests; exit with 1 on a gap or damage.")
 @STATE_DIR
 def verify(state_dir: Path) -> None:
     """Count what was opened, closed and recovered; exit with 1 on a gap or on damage.
@@ -49,7 +49,7 @@ def verify(state_dir: Path) -> None:
     starts and whenever a worker dies.
     """
     opened = closed = recovered = running = gap = damaged = unreadable = unopened = torn = 0
-    paths = directories(state_dir)
+    paths = _journals(state_dir)
     for directory in paths:
         # Asked first: what a worker that then was dead had written is all there is.
         alive = writer_lives(directory)
@@ -85,8 +85,19 @@ def verify(state_dir: Path) -> None:
         sys.exit(1)
 
 
+def _journals(state_dir: Path) -> list[Path]:
+    """The workers' directories; a message and exit code 1 when there are none."""
+    paths = directories(state_dir)
+    if not paths:
+        raise click.ClickException(
+            f"no journals in {state_dir}: name the state directory of the gateway with --state-dir "
+            "(that of the demo is state/demo)"
+        )
+    return paths
+
+
 def _records(state_dir: Path) -> Iterator[Record]:
-    for directory in directories(state_dir):
+    for directory in _journals(state_dir):
         tail = Tail(directory)
         yield from tail.drain()
         tail.close()
@@ -94,8 +105,14 @@ def _records(state_dir: Path) -> Iterator[Record]:
 
 def _named(record: Record) -> dict[str, object]:
     """A record with its columns' names, attempts too: stored, they are arrays."""
-    columns: dict[str, object] = {name: getattr(record, name) for name in record.__struct_fields__}
-    columns["attempts"] = [
-        {name: getattr(attempt, name) for name in attempt.__struct_fields__} for attempt in record.attempts
-    ]
-    return columns
+    return _known(record) | {"attempts": [_known(attempt) for attempt in record.attempts]}
+
+
+def _known(row: Record | Attempt) -> dict[str, object]:
+    """The columns that say something: empty texts, None, no status and times of 0.0 mean that it is not known."""
+    columns = ((name, getattr(row, name)) for name in row.__struct_fields__)
+    return {
+        name: value
+        for name, value in columns
+        if not (value in (None, "", []) or (value == 0 and (isinstance(value, float) or name == "status")))
+    }

@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli.journal import journal
 from gateway.store.layout import RECOVERY
+from gateway.store.records import Attempt, Record
 from tests.support.journals import STARTED_NS, a_journal, a_record, dead_copy, fill, opened, recovered
 
 
@@ -81,12 +83,38 @@ def test_segments_that_retention_dropped_are_no_fault(tmp_path: Path) -> None:
     assert run("verify", "--state-dir", tmp_path).exit_code == 0
 
 
-def test_a_state_directory_without_journals_is_complete(tmp_path: Path) -> None:
-    assert run("verify", "--state-dir", tmp_path).exit_code == 0
-    assert run("show", "--state-dir", tmp_path).stdout == ""
+def test_what_is_not_known_of_a_request_is_not_shown(tmp_path: Path) -> None:
+    writer = a_journal(tmp_path)
+    writer.add(Record("req_1", STARTED_NS, code="invalid_api_key", outcome="refused", status=401, output_tokens=0))
+    writer.add(Record("req_2", STARTED_NS + 1, outcome="cancelled", attempts=[Attempt("gpu-a", "http://h:1")]))
+    writer.stop()
+    first, second = (json.loads(line) for line in run("show", "--state-dir", tmp_path).stdout.splitlines())
+    assert first == {
+        "id": "req_1",
+        "started_ns": STARTED_NS,
+        "stream": False,
+        "attempts": [],
+        "output_tokens": 0,
+        "status": 401,
+        "code": "invalid_api_key",
+        "outcome": "refused",
+        "body_bytes": 0,
+        "answer_bytes": 0,
+    }
+    assert second["attempts"] == [{"backend": "gpu-a", "endpoint": "http://h:1"}]
+    assert "status" not in second
 
 
-def test_a_state_directory_that_is_not_there_is_said_so(tmp_path: Path) -> None:
-    result = run("verify", "--state-dir", tmp_path / "nowhere")
-    assert result.exit_code == 2
-    assert "does not exist" in result.stderr
+@pytest.mark.parametrize("command", ["show", "verify"])
+@pytest.mark.parametrize("folder", [".", "nowhere"])
+def test_a_place_without_journals_is_said_so_with_where_the_demo_has_them(
+    tmp_path: Path, command: str, folder: str
+) -> None:
+    result = run(command, "--state-dir", tmp_path / folder)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"no journals in {tmp_path / folder}" in result.stderr
+    assert "state/demo" in result.stderr
+
+
+def test_the_list_of_its_commands_cuts_no_line() -> None:
+    assert "..." not in run("--help").output.partition("Commands:")[2]
