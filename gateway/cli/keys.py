@@ -53,9 +53,11 @@ def new(tenant: str, name: str, expires: str | None) -> None:
             raise click.BadParameter(str(error), param_hint="--expires") from error
     made = new_key()
     entry = {"hash": made.hash} | ({} if expires is None else {"expires": expires})
+    placeholders = [given for given in (tenant, name) if given in ("TENANT", "KEY")]
     click.echo("The secret, for the caller. It is shown this once and kept nowhere:\n")
     click.echo(f"  {made.secret}\n")
-    click.echo("Its hash, for a YAML file of the configuration:\n")
+    replace = f" (replace {' and '.join(placeholders)})" if placeholders else ""
+    click.echo(f"Its hash, for a YAML file of the configuration{replace}:\n")
     click.echo(f"tenants:\n  {tenant}:\n    keys:\n      {name}: {_flow(entry)}\n")
     click.echo("or, where there are thousands, as a line of keys.jsonl:\n")
     click.echo(f"{json.dumps({'tenant': tenant, 'key': name, **entry})}")

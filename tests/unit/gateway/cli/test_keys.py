@@ -50,6 +50,18 @@ def test_the_hash_line_does_not_hold_the_secret() -> None:
     assert json.loads(printed.strip().splitlines()[-1]).keys() == {"tenant", "key", "hash"}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "configuration (replace TENANT and KEY):"),
+        (["--tenant", "acme"], "configuration (replace KEY):"),
+        (["--tenant", "acme", "--key", "app"], "configuration:"),
+    ],
+)
+def test_names_that_were_not_given_are_said_to_be_placeholders(arguments: list[str], said: str) -> None:
+    assert said in new(*arguments)[0]
+
+
 @pytest.mark.parametrize("arguments", [["--tenant", "a b"], ["--key", ""], ["--expires", "soon"], ["--tenant", "x\n"]])
 def test_what_the_configuration_would_refuse_is_refused_before_a_secret_is_made(arguments: list[str]) -> None:
     said = CliRunner().invoke(main, ["keys", "new", *arguments])
