@@ -33,7 +33,7 @@ def find(ex: Exchange) -> Handler:
     if found is None:
         path = ex.path
         if not path.startswith(meta.PREFIX) or len(path) == len(meta.PREFIX):
-            raise UnknownPath("there is no endpoint at this path")
+            raise UnknownPath("there is no endpoint at this path; with OpenAI's SDK the base URL ends in /v1")
         found = (b"GET", meta.model)
     allowed, handler = found
     if ex.method != allowed:

@@ -212,6 +212,12 @@ def test_unknown_paths_are_typed_404s(tmp_path: Path) -> None:
         assert (status(answer), code(answer)) == (404, "unknown_path"), path
 
 
+def test_a_base_url_without_its_version_is_told_what_it_lacks(tmp_path: Path) -> None:
+    answer = exchange(tmp_path, b"POST /chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    assert (status(answer), code(answer)) == (404, "unknown_path")
+    assert b"the base URL ends in /v1" in answer
+
+
 def test_the_absolute_form_of_a_target_reaches_the_same_endpoint_whatever_host_it_names(tmp_path: Path) -> None:
     answer = exchange(
         tmp_path,
