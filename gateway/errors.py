@@ -143,6 +143,12 @@ class StreamBroken(UpstreamError):
     code = "stream_broken"
 
 
+class NotServed(CallerError):
+    """The model's backend has no such endpoint, or does not know the model: 404, 405, 501."""
+
+    code = "not_served"
+
+
 class UpstreamRejected(GatewayError):
     """The endpoint refused the request for a reason that is the caller's: its own status and body are passed on as
     sent.

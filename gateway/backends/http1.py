@@ -20,6 +20,8 @@ from gateway.errors import ConnectFailed, StreamBroken, UpstreamError, UpstreamP
 
 EVENT_STREAM = b"text/event-stream"
 MAX_HEAD_BYTES = 64 * 1024
+JOIN_BELOW_BYTES = 64 * 1024
+"""Below this, copying a body behind its head costs less than a second write."""
 BROKEN_OFF = "the backend broke off in the middle of its answer"
 
 
@@ -42,6 +44,19 @@ class Reply:
         self.streaming = streaming
 
 
+class Limits(Protocol):
+    """How long and how large an answer may be; see the configuration's limits of these names."""
+
+    @property
+    def answer(self) -> int: ...
+
+    @property
+    def first_byte_s(self) -> float: ...
+
+    @property
+    def idle_s(self) -> float: ...
+
+
 class Owner(Protocol):
     """Who gets a connection back: the pool of its endpoint."""
 
@@ -59,22 +74,20 @@ class Connection(asyncio.Protocol):
 
     # Per connection: loop, now, owner, transport, parser, requests_sent, closed. Per request: all others.
     __slots__ = (
-        "_body_size",
         "_chunks",
         "_content_type",
-        "_deadline_s",
         "_ended",
         "_framed",
-        "_head_bytes",
         "_head_done",
-        "_idle_limit_s",
         "_keep_alive",
-        "_max_body",
+        "_limits",
         "_paused",
         "_pump_waiter",
         "_pumping",
         "_ready",
+        "_received",
         "_retry_after",
+        "_sent_s",
         "_sink",
         "_status",
         "_want_stream",
@@ -108,51 +121,33 @@ class Connection(asyncio.Protocol):
         self._pump_waiter: Waiter[None] | None = None
         self._sink: Callable[[bytes], None] | None = None
         self._paused = False
+        self._retry_after: bytes | None = None
+        self._ready: Reply | None = None
+        self._chunks: list[bytes] = []
 
     # -- what the data plane calls
 
     def request(
-        self,
-        head: bytes,
-        body: bytes,
-        *,
-        want_stream: bool,
-        max_body: int,
-        first_byte_s: float,
-        idle_s: float,
-        total_deadline_s: float,
-        now: float,
+        self, head: bytes, body: bytes, *, want_stream: bool, limits: Limits, total_deadline_s: float, now: float
     ) -> Waiter[Reply]:
         """Sends a request; waiting for it gives its `Reply` or raises an `UpstreamError`. `now` is the monotonic time.
 
         With `want_stream`, a 200 with an event stream resolves at its head and the body follows through `pump`.
-        Otherwise the body is gathered, up to `max_body` bytes (more is an `UpstreamProtocol` error). Whoever stops
-        waiting calls `abort`.
+        Otherwise the body is gathered, up to `limits.answer` bytes (more is an `UpstreamProtocol` error). Whoever
+        stops waiting calls `abort`.
         """
         self.busy = True
         self.requests_sent += 1
         self._want_stream = want_stream
-        self._max_body = max_body
-        self._status = 0
-        self._content_type = b""
-        self._retry_after: bytes | None = None
-        self._framed = False
-        self._ready: Reply | None = None
-        self._head_done = False
-        self._head_bytes = 0
-        self._chunks: list[bytes] = []
-        self._body_size = 0
-        self._keep_alive = False
-        self._ended = False
-        self._pumping = False
-        self.first_byte_s = 0.0
-        self.last_byte_s = now
-        self._idle_limit_s = idle_s
-        self._deadline_s = now + first_byte_s
+        self._limits = limits
         self.total_deadline_s = total_deadline_s
-        waiter: Waiter[Reply] = Waiter()
-        self._waiter = waiter
-        if len(body) < 65536:
+        self._sent_s = self.last_byte_s = now
+        self._content_type = b""
+        self._retry_after = None
+        self._framed = self._head_done = self._keep_alive = self._ended = self._pumping = False
+        self._received = 0
+        waiter = self._waiter = Waiter()
+        if len(body) < JOIN_BELOW_BYTES:
             self.transport.write(head + body)
         else:
             self.transport.write(head)
@@ -203,9 +198,9 @@ class Connection(asyncio.Protocol):
         """Called a few times a second for busy connections: turns a missed deadline into an `UpstreamTimeout`."""
         if now > self.total_deadline_s:
             reason = "total_s"
-        elif self._head_done and not self._paused and now > self.last_byte_s + self._idle_limit_s:
+        elif self._head_done and not self._paused and now > self.last_byte_s + self._limits.idle_s:
             reason = "idle_s"
-        elif not self._head_done and now > self._deadline_s:
+        elif not self._head_done and now > self._sent_s + self._limits.first_byte_s:
             reason = "first_byte_s"
         else:
             return
@@ -223,17 +218,20 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         self.last_byte_s = self.now()
-        if not self._head_done:
-            self._head_bytes += len(data)
+        self._received += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._broken(UpstreamProtocol("the backend switched protocols without being asked"))
             return
         except httptools.HttpParserError as error:
-            self._broken(UpstreamProtocol(f"the backend's answer is not valid HTTP/1.1 ({type(error).__name__})"))
-            return
-        if self._ready is not None:
+            if not self._ended:
+                self._broken(UpstreamProtocol(f"the backend's answer is not valid HTTP/1.1 ({type(error).__name__})"))
+                return
+            self._keep_alive = False  # the answer is whole; what follows it belongs to no request
+        if self._received > self._limits.answer and not self._pumping:
+            self._broken(UpstreamProtocol("the backend's answer is larger than limits.answer"))
+        elif self._ready is not None:
             self._deliver(self._ready)
         elif self._sink is not None:
             chunks = self._chunks
@@ -242,7 +240,7 @@ class Connection(asyncio.Protocol):
                 self._sink(chunks[0] if len(chunks) == 1 else b"".join(chunks))
             if self._ended:
                 self._end_pump()
-        elif not self._head_done and self._head_bytes > MAX_HEAD_BYTES:
+        elif not self._head_done and self._received > MAX_HEAD_BYTES:
             self._broken(UpstreamProtocol("the backend's answer has more than 64 KiB of headers"))
 
     def eof_received(self) -> None:
@@ -263,6 +261,10 @@ class Connection(asyncio.Protocol):
         self.owner.lost(self)
 
     # -- httptools callbacks
+
+    def on_message_begin(self) -> None:
+        if self._ended:
+            raise ValueError("an answer to which no request belongs")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head_done:  # a trailer
@@ -290,10 +292,6 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         self._chunks.append(data)
-        if not self._pumping:
-            self._body_size += len(data)
-            if self._body_size > self._max_body:
-                raise ValueError("answer too large")  # stops the parser; reported as an UpstreamProtocol error
 
     def on_message_complete(self) -> None:
         if not self._head_done:  # the end of an interim answer

@@ -14,7 +14,14 @@ from gateway.errors import UpstreamError
 
 EVERY_S = 2.0
 TIMEOUT_S = 2.0
-MAX_ANSWER_BYTES = 64 * 1024
+
+
+class ProbeLimits:
+    """A health answer is short and soon, or none."""
+
+    answer = 64 * 1024
+    first_byte_s = TIMEOUT_S
+    idle_s = TIMEOUT_S
 
 
 async def probe(endpoint: Endpoint, path: bytes) -> bool:
@@ -35,9 +42,7 @@ async def probe(endpoint: Endpoint, path: bytes) -> bool:
             head,
             b"",
             want_stream=False,
-            max_body=MAX_ANSWER_BYTES,
-            first_byte_s=TIMEOUT_S,
-            idle_s=TIMEOUT_S,
+            limits=ProbeLimits(),
             total_deadline_s=now + TIMEOUT_S,
             now=now,
         ).in_task()

@@ -38,16 +38,16 @@ class AsgiExchange(Exchange):
         self._queued_bytes = 0
         self._ready = asyncio.Event()
 
-    def answer(self, status: int, headers: Any, body: bytes) -> None:
+    def answer(self, status: int, headers: bytes, body: bytes) -> None:
         self.started = True
         self.answer_bytes = len(body)
-        self._put(_start(status, [*headers, (b"content-length", b"%d" % len(body))]))
+        self._put(_start(status, headers + b"content-length: %d\r\n" % len(body)))
         self._put(_part(b"" if self.method == b"HEAD" else body, last=True))
         self.finished = True
 
-    def start(self, status: int, headers: Any) -> None:
+    def start(self, status: int, headers: bytes) -> None:
         self.started = True
-        self._put(_start(status, list(headers)))
+        self._put(_start(status, headers))
 
     def send(self, data: bytes) -> None:
         self.answer_bytes += len(data)
@@ -138,7 +138,8 @@ async def _receive(exchange: Exchange, receive: Receive, handling: Stepper) -> N
             exchange.received()
 
 
-def _start(status: int, headers: list[tuple[bytes, bytes]]) -> Message:
+def _start(status: int, lines: bytes) -> Message:
+    headers = [tuple(line.split(b": ", 1)) for line in lines.splitlines()]
     return {"type": "http.response.start", "status": status, "headers": headers}
 
 

@@ -18,7 +18,9 @@ from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.recording import Recording
 from gateway.errors import (
+    GatewayError,
     NoEndpoint,
+    NotServed,
     UpstreamBusy,
     UpstreamError,
     UpstreamFailed,
@@ -35,9 +37,12 @@ from gateway.store.records import Attempt
 from gateway.wire import body as wire_body
 from gateway.wire.call import Call, Codec, outgoing
 
-NOT_THE_CALLERS: Final = frozenset((401, 403, 404, 405, 407))
-"""Refusals of our key, our path or our model name: the operator must act, and what they say is not for callers
-(vLLM's 404 lists models).
+NOT_OUR_KEY: Final = frozenset((401, 403, 407))
+"""Refusals of the gateway's own credentials: the operator must act."""
+
+NO_SUCH_THING: Final = frozenset((404, 405, 501))
+"""The endpoint does not exist there, or the model. What the backend says of it is not for callers (vLLM lists models),
+and says nothing of its health: any caller can ask an embedding model to chat.
 """
 
 MAX_SALT_CHARS: Final = 256
@@ -147,7 +152,7 @@ class Attempts:
         """One request to one endpoint. Raises `_Failed`, `UpstreamRejected`, `StoreUnavailable`; cancels it when
         cancelled.
         """
-        limits, record, endpoint = self._snap.limits, self._record, backend.endpoints[choice.index]
+        record, endpoint = self._record, backend.endpoints[choice.index]
         view = endpoint.view
         row = Attempt(backend.name, endpoint.name, reason, choice.reason, [seen.outstanding for seen in backend.seen])
         record.open()
@@ -168,9 +173,7 @@ class Attempts:
                 endpoint.head(self._codec.path, record.id, record.row.traceparent, len(body)),
                 body,
                 want_stream=self.call.stream,
-                max_body=limits.answer,
-                first_byte_s=limits.first_byte_s,
-                idle_s=limits.idle_s,
+                limits=self._snap.limits,
                 total_deadline_s=self._deadline_s,
                 now=now,
             )
@@ -192,7 +195,7 @@ class Attempts:
                 connection.abort()
             if not verdict:
                 endpoint.tell_end(error, self._gw.clock.monotonic_s(), reused=reused)
-            row.code = error.code if isinstance(error, UpstreamError | UpstreamRejected) else "cancelled"
+            row.code = error.code if isinstance(error, GatewayError) else "cancelled"
             row.ended_ms = record.elapsed_ms()
             if isinstance(error, UpstreamError):
                 raise _Failed(error, reused=reused and row.status == 0) from None
@@ -252,7 +255,7 @@ class _NextRoute(Exception):
     """This route cannot answer; the next one may."""
 
 
-def judge(reply: Reply, want_stream: bool) -> UpstreamError | UpstreamRejected | None:
+def judge(reply: Reply, want_stream: bool) -> UpstreamError | UpstreamRejected | NotServed | None:
     """What a reply's head means; None when it is the answer. Redirects are never followed."""
     status = reply.status
     if status == 200:
@@ -264,7 +267,9 @@ def judge(reply: Reply, want_stream: bool) -> UpstreamError | UpstreamRejected |
         return UpstreamBusy("the backend is full at the moment", headers=headers)
     if status in (408, 504):
         return UpstreamTimeout(f"the backend gave up waiting (status {status})")
-    if status >= 500 or status in NOT_THE_CALLERS:
+    if status in NO_SUCH_THING:
+        return NotServed("this model does not serve this endpoint: chat takes a chat model, embeddings another kind")
+    if status >= 500 or status in NOT_OUR_KEY:
         return UpstreamFailed(f"the backend failed with status {status}")
     if 400 <= status < 500:
         return UpstreamRejected(status, reply.content_type or b"application/json", reply.body)

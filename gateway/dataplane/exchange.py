@@ -8,15 +8,13 @@ upstream's connection) is paused until it does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Protocol
 
 from gateway.backends.waiter import Waiter
 from gateway.dataplane.stepping import Stepper
 from gateway.errors import BodyTooLarge, GatewayError
-
-Headers = Iterable[tuple[bytes, bytes]]
 
 STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 
@@ -126,31 +124,25 @@ class Exchange:
 
     # -- the answer
 
-    def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """The whole answer in one write. A HEAD request gets its head only."""
+    def answer(self, status: int, headers: bytes, body: bytes) -> None:
+        """The whole answer in one write; `headers` are whole lines. A HEAD request gets its head only."""
         length = len(body)
-        head = self._head(status, headers)
-        head.append(b"content-length: %d\r\n\r\n" % length)
-        if self.method != b"HEAD":
-            head.append(body)
-        self.started = self.finished = True
         self.answer_bytes = length
+        self.started = self.finished = True
+        if self.method == b"HEAD":
+            body = b""
         if not self.gone:
-            self.channel.write(b"".join(head))
+            self.channel.write(self._head(status, headers) + b"content-length: %d\r\n\r\n%b" % (length, body))
         self.channel.answered(self)
 
-    def start(self, status: int, headers: Headers) -> None:
+    def start(self, status: int, headers: bytes) -> None:
         """The head of a streamed answer: chunked, or ended by closing for HTTP/1.0 (RFC 9112 §6.3)."""
         self.started = True
         if self.http_1_0:
             self.close_after = True
         else:
             self._chunked = True
-        head = self._head(status, headers)
-        if self._chunked:
-            head.append(b"transfer-encoding: chunked\r\n")
-        head.append(b"\r\n")
-        self._write(b"".join(head))
+        self._write(self._head(status, headers) + (b"transfer-encoding: chunked\r\n\r\n" if self._chunked else b"\r\n"))
 
     def send(self, data: bytes) -> None:
         """A part of a streamed answer; never empty."""
@@ -179,16 +171,15 @@ class Exchange:
         if self.source is not None:
             self.source.resume_reading()
 
-    def _head(self, status: int, headers: Headers) -> list[bytes]:
-        head = [STATUS_LINES[status], self.channel.date_line]
-        for name, value in headers:
-            head += (name, b": ", value, b"\r\n")
-        if self.close_after or not self.keep_alive or not self.complete:
+    def _head(self, status: int, headers: bytes) -> bytes:
+        if not self.close_after and self.keep_alive and self.complete:
+            if not self.http_1_0:
+                return STATUS_LINES[status] + self.channel.date_line + headers
+            connection = b"connection: keep-alive\r\n"
+        else:
             self.close_after = True
-            head.append(b"connection: close\r\n")
-        elif self.http_1_0:
-            head.append(b"connection: keep-alive\r\n")
-        return head
+            connection = b"connection: close\r\n"
+        return STATUS_LINES[status] + self.channel.date_line + headers + connection
 
     def _write(self, data: bytes) -> None:
         if not self.gone:

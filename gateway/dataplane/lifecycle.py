@@ -47,4 +47,4 @@ def _fail(ex: Exchange, record: Recording, error: GatewayError) -> None:
         return
     status, headers, body = wire_errors.render(error, record.id)
     record.failed(error, status, len(body))
-    ex.answer(status, headers, body)
+    ex.answer(status, headers + record.caller_header, body)

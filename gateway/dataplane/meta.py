@@ -9,6 +9,7 @@ from gateway.policy import identity, resolve
 from gateway.wire import models as wire_models
 
 JSON = b"application/json"
+TEXT = b"content-type: text/plain\r\n"
 PREFIX = b"/v1/models/"
 
 
@@ -32,13 +33,13 @@ async def model(gw: Gateway, ex: Exchange, record: Recording) -> None:
 
 def healthz(gw: Gateway, ex: Exchange) -> None:
     """The process runs and its loop turns."""
-    ex.answer(200, ((b"content-type", b"text/plain"),), b"ok\n")
+    ex.answer(200, TEXT, b"ok\n")
 
 
 def readyz(gw: Gateway, ex: Exchange) -> None:
     """Whether new requests are taken: not while draining, nor while the journal cannot take more."""
     ready = not gw.draining and gw.journal.accepts_new
-    ex.answer(200 if ready else 503, ((b"content-type", b"text/plain"),), b"ready\n" if ready else b"not ready\n")
+    ex.answer(200 if ready else 503, TEXT, b"ready\n" if ready else b"not ready\n")
 
 
 def _answer(ex: Exchange, record: Recording, body: bytes) -> None:

@@ -101,12 +101,16 @@ class Recording:
         """The same for a moment of the monotonic clock."""
         return (monotonic_s - self._ex.received_s) * 1e3
 
-    def answer_headers(self, content_type: bytes) -> list[tuple[bytes, bytes]]:
+    def answer_headers(self, content_type: bytes) -> bytes:
         """The headers of every answer: content type, our id, and beside it the caller's own."""
-        headers = [(b"content-type", content_type), (b"x-request-id", self.id.encode("ascii"))]
-        if self.row.caller_request_id:
-            headers.append((b"x-client-request-id", self.row.caller_request_id.encode("ascii")))
-        return headers
+        headers = b"content-type: %b\r\nx-request-id: %b\r\n" % (content_type, self.id.encode())
+        return headers + self.caller_header if self.row.caller_request_id else headers
+
+    @property
+    def caller_header(self) -> bytes:
+        """The caller's own request id, as a header line; b"" when it sent none."""
+        own = self.row.caller_request_id
+        return b"x-client-request-id: %b\r\n" % own.encode() if own else b""
 
     # -- the end: exactly once
 

@@ -158,48 +158,45 @@ class ServerConnection(asyncio.Protocol):
         self._arriving.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._head_done:  # a trailer: nobody asked for any
-            return
-        headers = self._headers
         name = name.lower()
-        if name not in headers:
-            headers[name] = value
-        elif name in SINGLE:
-            raise InvalidRequest(f"the header {name.decode('ascii')} must not be sent twice")
-        else:
-            headers[name] += b", " + value
+        headers = self._headers
+        if name in headers:
+            if name in SINGLE:
+                raise InvalidRequest(f"the header {name.decode('ascii')} must not be sent twice")
+            value = headers[name] + b", " + value
+        headers[name] = value
 
     def on_headers_complete(self) -> None:
         exchange = self._arriving
         assert exchange is not None
         parser = self._parser
         limits = self.gateway.snapshot.limits
+        headers = exchange.headers
         self._head_done = True
+        self._headers = {}  # for trailers: nobody asked for any
         exchange.method = parser.get_method()
         if self._head_read > limits.header:
             size = len(exchange.target) + sum(len(name) + len(value) + 4 for name, value in exchange.headers.items())
             if size > limits.header:
                 raise HeadersTooLarge("the request line and headers are larger than the limit")
         self._head_read = 0
-        if parser.should_upgrade():
-            self._upgrading = True
-            return
-        headers = exchange.headers
+        if b"upgrade" in headers or exchange.method == b"CONNECT":
+            self._upgrading = parser.should_upgrade()
+            if self._upgrading:
+                return
         exchange.max_body = limits.body
         keep_alive = parser.should_keep_alive()
         if not keep_alive or b"connection" in headers:  # what HTTP/1.1 alone would keep needs no second look
             exchange.keep_alive = keep_alive
             exchange.http_1_0 = parser.get_http_version() == "1.0"
+        if b"host" not in headers and not exchange.http_1_0:  # RFC 9112 §3.2; all we read of it is that it is there
+            raise InvalidRequest("an HTTP/1.1 request needs a Host header")
         if self._stopping:
             exchange.close_after = True
         if b"expect" in headers:
             exchange.expects_continue = headers[b"expect"].lower() == b"100-continue" and not exchange.http_1_0
         if b"content-length" in headers and int(headers[b"content-length"]) > limits.body:
             exchange.fail(BodyTooLarge(f"the body is larger than the limit of {limits.body} bytes"))
-        if (
-            b"host" not in headers and not exchange.http_1_0
-        ):  # RFC 9112 §3.2; we read no more of it than that it is there
-            raise InvalidRequest("an HTTP/1.1 request needs a Host header")
         if self.active is not None or self._queue:  # pipelined: held, and nothing more is read until its turn comes
             self._holding = True
             self.transport.pause_reading()

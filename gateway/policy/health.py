@@ -30,6 +30,7 @@ import msgspec
 from gateway.errors import (
     ConnectFailed,
     GatewayError,
+    NotServed,
     StreamBroken,
     UpstreamFailed,
     UpstreamProtocol,
@@ -100,7 +101,7 @@ def after(health: Health, event: Event, now_s: float, rules: Rules) -> Health:
 
 def event_of(error: GatewayError | None) -> Event | None:
     """What an attempt's end says of its endpoint; None for nothing: a full one is not ill, our errors are ours."""
-    if error is None or isinstance(error, UpstreamRejected):
+    if error is None or isinstance(error, UpstreamRejected | NotServed):
         return "succeeded"
     if isinstance(error, ConnectFailed):
         return "unreachable"

@@ -8,13 +8,11 @@ import msgspec
 
 from gateway.errors import GatewayError, Internal, UpstreamRejected
 
-Headers = list[tuple[bytes, bytes]]
-
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def render(error: GatewayError, request_id: str) -> tuple[int, Headers, bytes]:
-    """Status, headers (lower-case names, x-request-id among them, without content-length) and body.
+def render(error: GatewayError, request_id: str) -> tuple[int, bytes, bytes]:
+    """Status, header lines (lower-case names, x-request-id among them, without content-length) and body.
 
     A refusal that a retry cannot cure carries `x-should-retry: false`: the official SDKs otherwise retry 408, 409, 429
     and every 5xx by themselves. What a backend said of the caller's request is passed on as it was sent. Our own bugs
@@ -24,14 +22,11 @@ def render(error: GatewayError, request_id: str) -> tuple[int, Headers, bytes]:
         status, content_type, body = error.sent_status, error.content_type, error.body
     else:
         status, content_type, body = error.status, b"application/json", _encode({"error": _told(error, request_id)})
-    headers: Headers = [
-        (b"content-type", content_type),
-        (b"x-request-id", request_id.encode("latin-1", "replace")),
-    ]
+    lines = [b"content-type: " + content_type, b"x-request-id: " + request_id.encode("latin-1", "replace")]
     if not error.retryable:
-        headers.append((b"x-should-retry", b"false"))
-    headers.extend((name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in error.headers)
-    return status, headers, body
+        lines.append(b"x-should-retry: false")
+    lines += (f"{name}: {value}".encode("latin-1", "replace") for name, value in error.headers)
+    return status, b"\r\n".join(lines) + b"\r\n", body
 
 
 def frame(error: GatewayError, request_id: str | None = None) -> bytes:

@@ -56,7 +56,6 @@ BROKEN: dict[str, tuple[Script, int, str]] = {
     "stalls in its answer": (hangs(unary()[:-10]), 504, "upstream_timeout"),
     "fails": (says(unary(b"boom", status="500 Internal Server Error")), 502, "upstream_failed"),
     "is full": (says(FULL), 503, "upstream_busy"),
-    "does not know our model": (says(NOT_FOUND), 502, "upstream_failed"),
     "does not take our key": (says(unary(b"{}", status="401 Unauthorized")), 502, "upstream_failed"),
 }
 
@@ -163,3 +162,21 @@ def test_an_endpoint_that_keeps_failing_is_left_alone_and_the_other_one_serves(t
             assert len(bad.seen) < 12
 
     run(main())
+
+
+def test_any_number_of_callers_asking_for_the_wrong_endpoint_leaves_the_model_in_service(tmp_path: Path) -> None:
+    async def main() -> list[Record]:
+        async with (
+            Upstream([says(NOT_FOUND)] * 30 + [says(unary())]) as upstream,
+            serving(config({"b": [upstream.url]}, limits=LIMITS), tmp_path) as gateway,
+        ):
+            for _ in range(30):
+                answer = await gateway.raw(post(CHAT, extra=b"x-request-id: theirs\r\n"))
+                assert (status(answer), error(answer)["code"]) == (400, "not_served")
+                assert b"secret-model" not in answer
+                assert b"\r\nx-client-request-id: theirs\r\n" in answer
+            assert status(await gateway.raw(post(CHAT))) == 200
+            assert len(upstream.seen) == 31
+            return gateway.records()
+
+    assert {(r.outcome, r.code) for r in run(main())[:30]} == {("refused", "not_served")}
