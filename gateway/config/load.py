@@ -218,8 +218,10 @@ class _Loading:
             for name in VARIABLES
             if (value := getattr(flags, name)) is not None
         }
+        # The place is the setting's name already: a path would only say it again.
+        shaper = Shaper(self.environ, lambda _, node, message: self._problem(node.place, (), message))
         for layer in (variables, given):
-            found = self.shaper.build(Overrides, Node(layer, "", 0), ())
+            found = shaper.build(Overrides, Node(layer, "", 0), ())
             if found is not None:
                 config = _apply(config, found)
                 self._note(layer)

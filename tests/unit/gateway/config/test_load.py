@@ -223,6 +223,12 @@ def test_a_wrong_flag_or_variable_is_told_by_its_own_name(tmp_path: Path) -> Non
     assert places == {*VARIABLES.values(), "--port", "--workers"} - {"LOCKGATE_STATE_DIR"}
 
 
+def test_a_wrong_flag_is_named_once(tmp_path: Path) -> None:
+    write(tmp_path, {"a.yaml": ""})
+    with pytest.raises(ConfigError, match=r"^--port: expected a port from 0 to 65535, got 70000$"):
+        load(tmp_path, environ={}, overrides=Overrides(port=70_000))
+
+
 def test_a_problem_with_an_overridden_value_is_told_where_it_came_from(tmp_path: Path) -> None:
     write(tmp_path, {"a.yaml": ""})
     with pytest.raises(ConfigError, match=r"^--ops: server\.ops: .*\(see also LOCKGATE_BIND: server\.bind\)$"):
