@@ -16,6 +16,9 @@ from gateway.runtime.failures import StartFailed
 BACKLOG = 2048
 """Connections the kernel may queue per socket; it lowers this to net.core.somaxconn."""
 
+_CALLED = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""An address that means all, and the one to call."""
+
 
 def listen_shared(host: str, port: int, count: int) -> list[socket.socket]:
     """`count` listening sockets on one address; with port 0 the kernel chooses one port for all. Raises `StartFailed`.
@@ -42,8 +45,10 @@ def listen_alone(host: str, port: int) -> socket.socket:
 
 
 def url_of(sock: socket.socket) -> str:
-    """`http://HOST:PORT` of a bound socket, IPv6 addresses in brackets."""
+    """`http://HOST:PORT` of a bound socket as this machine can call it: loopback where it listens on all addresses,
+    IPv6 addresses in brackets."""
     host, port = sock.getsockname()[:2]
+    host = _CALLED.get(host, host)
     return f"http://[{host}]:{port}" if sock.family == socket.AF_INET6 else f"http://{host}:{port}"
 
 

@@ -11,11 +11,14 @@ STATE/run/NAME.log           what that child printed (.1: before that)
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -38,9 +41,10 @@ class StateDir:
     """A state directory this process holds. `lock_fd` may be handed to workers: the lock lasts until the last holder
     ends."""
 
-    def __init__(self, path: Path, lock_fd: int) -> None:
+    def __init__(self, path: Path, lock_fd: int, made: Sequence[Path] = ()) -> None:
         self.path = path
         self.lock_fd = lock_fd
+        self._made = made
         self.run = path / "run"
         self._addresses = self.run / "gateway.json"
 
@@ -54,6 +58,7 @@ class StateDir:
         """
         path = path.absolute()
         try:
+            made = [folder for folder in (path, *path.parents) if not folder.exists()]
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             (path / "run").mkdir(mode=0o700, exist_ok=True)
             lock_fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -68,7 +73,7 @@ class StateDir:
                 f"the state directory {path} is in use by another gateway (process {holder or 'unknown'} or its "
                 "workers); stop it, or give this one its own with --state-dir"
             ) from None
-        state = cls(path, lock_fd)
+        state = cls(path, lock_fd, made)
         try:
             os.ftruncate(lock_fd, 0)
             os.write(lock_fd, f"{os.getpid()}\n".encode("ascii"))
@@ -88,6 +93,14 @@ class StateDir:
         """Forgets the published addresses and gives up the lock."""
         self._forget_addresses()
         os.close(self.lock_fd)
+
+    def undo(self) -> None:
+        """Removes the directory again if it was `take` that made it: nothing has run in it."""
+        if self.path in self._made:
+            shutil.rmtree(self.path, ignore_errors=True)
+            with contextlib.suppress(OSError):  # somebody else's things are in it by now
+                for folder in self._made[1:]:
+                    folder.rmdir()
 
     def _forget_addresses(self) -> None:
         self._addresses.unlink(missing_ok=True)

@@ -79,8 +79,12 @@ class Supervisor:
         except OSError as error:
             raise StartFailed(f"cannot write the state directory {self._state.path}: {error.strerror}") from error
         count = resources.usable_cpus() if config.server.workers == "auto" else config.server.workers
-        listeners = sockets.listen_shared(*split_address(config.server.bind), count)
-        ops_listener = sockets.listen_alone(*split_address(config.server.ops))
+        try:
+            listeners = sockets.listen_shared(*split_address(config.server.bind), count)
+            ops_listener = sockets.listen_alone(*split_address(config.server.ops))
+        except StartFailed:
+            self._state.undo()
+            raise
         self._data_url, self._ops_url = sockets.url_of(listeners[0]), sockets.url_of(ops_listener)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._asked_to_stop)
@@ -128,6 +132,7 @@ class Supervisor:
         self._state.publish(Addresses(pid=os.getpid(), data=self._data_url, ops=self._ops_url))
         self._log.info(
             "ready",
+            bind=config.server.bind,
             data=self._data_url,
             ops=self._ops_url,
             workers=len(self._workers.slots),

@@ -119,6 +119,17 @@ def test_a_port_that_another_process_serves_is_never_joined(tmp_path: Path, shar
         text = refused(launch(tmp_path / "config", tmp_path / "state", "--port", str(port)))
     assert f"cannot listen on 127.0.0.1:{port}" in text
     assert "another process" in text
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(("everywhere", "called"), [("0.0.0.0:0", "127.0.0.1"), ("[::]:0", r"\[::1\]")])
+def test_the_address_it_prints_is_one_that_can_be_called(tmp_path: Path, everywhere: str, called: str) -> None:
+    if ":" in called and not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    with serving(tmp_path, minimal(server={"workers": 1, "bind": everywhere})) as gateway:
+        assert re.fullmatch(rf"http://{called}:\d+", gateway.data)
+        assert gateway.chat().status == 200
+        assert gateway.events("ready")[0]["bind"] == everywhere
 
 
 def test_an_ops_port_that_is_taken_is_a_message(tmp_path: Path) -> None:

@@ -57,6 +57,24 @@ def test_the_addresses_are_published_while_it_is_held(tmp_path: Path) -> None:
     assert published(tmp_path) is None
 
 
+def test_a_directory_that_was_made_for_nothing_is_removed_and_one_that_was_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for place in ("there", "new/deep/state"):
+        state = StateDir.take(tmp_path / place)
+        state.undo()
+        state.release()
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    assert (tmp_path / "there" / "secret").exists()
+
+
+def test_what_others_put_beside_it_meanwhile_stays(tmp_path: Path) -> None:
+    state = StateDir.take(tmp_path / "new" / "a")
+    (tmp_path / "new" / "b").mkdir()
+    state.undo()
+    state.release()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["b"]
+
+
 def test_a_socket_lies_in_the_state_directory_unless_that_is_too_deep(tmp_path: Path) -> None:
     assert socket_path(Path("/s"), "small", "1a2b") == Path("/s/run/small-1a2b.sock")
     deep = Path("/", *("d" * 30 for _ in range(4)))
