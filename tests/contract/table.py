@@ -47,7 +47,10 @@ def main(kinds: Sequence[str]) -> int:
     """Prints the table; 1 if anything differs."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        table = rows(Servers(stack, Path(folder)), kinds)
+        servers = Servers(stack, Path(folder))
+        for kind in kinds:
+            servers.begin(kind)
+        table = rows(servers, kinds)
     for row in [["case", *kinds], ["---"] * (1 + len(kinds)), *table]:
         print("| " + " | ".join(text.replace("|", "\\|") for text in row) + " |")
     different = sum(text.startswith("DIFFERS") for row in table for text in row)
