@@ -7,6 +7,7 @@ take out one that does not answer at all; they never outweigh requests that fail
     closed     succeeded     closed     counted
     closed     failed        closed     counted, or open: too many in a row, or too large a share of the window
     closed     probe_failed  the same   in a row only: probes are no traffic
+    closed     probe_ok      closed     failed probes are forgotten, failed requests are not
     open       admitted      half_open  the cooldown is over and this request is the trial
     open       probe_ok      open       its cooldown ended, if it opened because no connection could be made: now one
                                         can. (Who answers 5xx to requests may well answer a probe: no news.)
@@ -68,6 +69,9 @@ class Health(msgspec.Struct, frozen=True, gc=False):
     reached: bool = True
     """False when the circuit opened because no connection could be made."""
     in_a_row: int = 0
+    """Failures since the last success, of requests and of probes."""
+    probes_in_a_row: int = 0
+    """Those among them that were probes, since a probe went well."""
     window_from_s: float = 0.0
     window_total: int = 0
     window_failed: int = 0
@@ -115,6 +119,7 @@ def _counted(health: Health, now_s: float, rules: Rules, failed: int) -> Health:
     fresh = now_s - health.window_from_s >= rules.window_s
     return Health(
         in_a_row=health.in_a_row + 1 if failed else 0,
+        probes_in_a_row=health.probes_in_a_row if failed else 0,
         window_from_s=now_s if fresh else health.window_from_s,
         window_total=1 if fresh else health.window_total + 1,
         window_failed=failed if fresh else health.window_failed + failed,
@@ -143,7 +148,14 @@ def _count_probe(health: Health, now_s: float, rules: Rules) -> Health:
     in_a_row = health.in_a_row + 1
     if in_a_row >= rules.failures_in_a_row:
         return Health("open", now_s + rules.cooldown_s, rules.cooldown_s, reached=False)
-    return msgspec.structs.replace(health, in_a_row=in_a_row)
+    return msgspec.structs.replace(health, in_a_row=in_a_row, probes_in_a_row=health.probes_in_a_row + 1)
+
+
+def _forget_probes(health: Health, now_s: float, rules: Rules) -> Health:
+    if not health.probes_in_a_row:
+        return health
+    in_a_row = health.in_a_row - health.probes_in_a_row
+    return msgspec.structs.replace(health, in_a_row=in_a_row, probes_in_a_row=0)
 
 
 def _begin_trial(health: Health, now_s: float, rules: Rules) -> Health:
@@ -180,6 +192,7 @@ _TABLE: Final[Mapping[tuple[State, Event], Callable[[Health, float, Rules], Heal
     ("closed", "failed"): _count_failure,
     ("closed", "unreachable"): _count_unreachable,
     ("closed", "probe_failed"): _count_probe,
+    ("closed", "probe_ok"): _forget_probes,
     ("open", "admitted"): _begin_trial,
     ("open", "probe_ok"): _end_cooldown,
     ("half_open", "admitted"): _begin_trial,

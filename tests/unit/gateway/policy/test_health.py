@@ -5,12 +5,13 @@ from __future__ import annotations
 from itertools import product
 from typing import get_args
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import errors
-from gateway.policy.health import HEALTHY, Event, Health, Rules, State, after, available, event_of
+from gateway.policy.health import HEALTHY, Event, Health, Rules, State, after, available, calm, event_of, settled
 
 RULES = Rules(failures_in_a_row=3, window_s=10, window_least=10, cooldown_s=1, cooldown_growth=2, cooldown_most_s=5)
 OPEN = Health("open", until_s=101.0, cooldown_s=1.0)
@@ -111,6 +112,67 @@ def test_probes_that_fail_in_a_row_take_an_endpoint_out_and_are_no_traffic() -> 
     out = run(failed, "probe_failed")
     assert (out.state, out.reached) == ("open", False)
     assert run(failed, "succeeded", "probe_failed").state == "closed"
+
+
+def test_failed_probes_of_a_quiet_endpoint_do_not_add_up_over_those_that_go_well() -> None:
+    health = HEALTHY
+    for _ in range(20):
+        health = run(health, "probe_failed", "probe_failed", "probe_ok")
+        assert (health.state, health.in_a_row) == ("closed", 0)
+
+
+def test_a_probe_that_goes_well_forgets_failed_probes_but_no_failed_request() -> None:
+    health = run(HEALTHY, "failed", "probe_failed", "probe_ok")
+    assert (health.state, health.in_a_row, health.window_failed) == ("closed", 1, 1)
+    assert run(health, "probe_ok") is health
+    assert run(health, "failed", "probe_ok", "failed").state == "open"
+
+
+def test_requests_that_fail_now_and_then_open_the_circuit_though_every_probe_between_goes_well() -> None:
+    health = HEALTHY
+    for number in range(RULES.failures_in_a_row):
+        assert health.state == "closed"
+        health = run(health, "probe_ok", "failed", "probe_ok", now_s=100.0 + number * 2 * RULES.window_s)
+    assert health.state == "open"
+
+
+# -- successes counted outside
+
+
+OUTCOMES = st.lists(st.tuples(st.sampled_from(("succeeded", "failed", "unreachable")), st.floats(0, 0.1)), max_size=90)
+
+
+@given(OUTCOMES)
+def test_successes_counted_outside_lead_to_the_state_that_each_of_them_would_have_led_to(
+    outcomes: list[tuple[Event, float]],
+) -> None:
+    """Within a window, which 90 outcomes of at most 0.1 s do not outlast."""
+    each, health, succeeded, now_s = HEALTHY, HEALTHY, 0, 100.0
+    for event, passed_s in outcomes:
+        now_s += passed_s
+        each = after(each, event, now_s, RULES)
+        if event == "succeeded" and health is HEALTHY:
+            succeeded += 1
+        else:
+            health = after(calm(succeeded, now_s) if health is HEALTHY else health, event, now_s, RULES)
+        if health is HEALTHY:
+            assert (each.state, each.in_a_row, each.window_total, each.window_failed) == ("closed", 0, succeeded, 0)
+        else:  # the same but for when the window began: outside, only successes are counted
+            assert health == msgspec.structs.replace(each, window_from_s=health.window_from_s)
+        assert available(each, now_s) == available(health, now_s)
+
+
+def test_a_window_that_is_over_and_ended_well_is_as_if_it_had_not_been() -> None:
+    well = run(HEALTHY, "failed", "succeeded")
+    assert settled(well, 109.9, RULES) is well
+    assert settled(well, 110.0, RULES) is HEALTHY
+    for event in ("failed", "succeeded"):
+        assert run(well, event, now_s=110.0) == run(HEALTHY, event, now_s=110.0)
+
+
+@pytest.mark.parametrize("health", [OPEN, TRIAL, run(HEALTHY, "succeeded", "failed"), run(HEALTHY, "probe_failed")])
+def test_what_is_still_going_badly_does_not_settle(health: Health) -> None:
+    assert settled(health, 1000.0, RULES) is health
 
 
 @pytest.mark.parametrize("late", ["succeeded", "failed", "unreachable", "abandoned", "probe_failed"])
