@@ -19,6 +19,7 @@ def read(gateway: Gateway) -> WorkerGauges:
         cpu_s=process.cpu_s(),
         unwritten=journal.unwritten,
         unrecorded=journal.unrecorded,
+        http_errors=gateway.http_errors,
         endpoints=[
             EndpointGauges(backend.name, endpoint.name, endpoint.view.outstanding, endpoint.health.state != "closed")
             for backend in gateway.backends.values()

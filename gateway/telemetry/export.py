@@ -104,6 +104,11 @@ class Exposition(Collector):
         ):
             workers = sorted(self._status.workers.items())
             yield _simple(metric, (((str(slot),), reading(worker)) for slot, worker in workers))
+        errors: dict[str, float] = defaultdict(int)
+        for worker in self._status.workers.values():
+            for code, count in worker.http_errors.items():
+                errors[code] += count.total
+        yield _simple(names.HTTP_ERRORS, (((code,), count) for code, count in sorted(errors.items())))
 
     def _journals(self) -> Iterator[Family]:
         journal, workers = self._status.journal, self._status.workers.values()

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 _ENDPOINT: Final = "endpoint"
+_HTTP_ERROR: Final = "http_error"
 _SEPARATOR: Final = "\t"
 
 
@@ -27,7 +28,7 @@ class EndpointGauges(msgspec.Struct):
 
 
 class WorkerGauges(msgspec.Struct):
-    """One worker, now; the last four rise from 0 when its process starts."""
+    """One worker, now; `cpu_s` and the counts after it rise from 0 when its process starts."""
 
     in_flight: int = 0
     streams: int = 0
@@ -40,11 +41,15 @@ class WorkerGauges(msgspec.Struct):
     """`Journal.unwritten`."""
     unrecorded: int = 0
     """`Journal.unrecorded`."""
+    http_errors: dict[str, int] = {}
+    """`Gateway.http_errors`."""
     endpoints: list[EndpointGauges] = []
 
     def flat(self) -> dict[str, float]:
         """As sent."""
-        numbers: dict[str, float] = {name: float(getattr(self, name)) for name in self.__struct_fields__[:-1]}
+        numbers: dict[str, float] = {name: float(getattr(self, name)) for name in _PLAIN}
+        for code, count in self.http_errors.items():
+            numbers[_HTTP_ERROR + _SEPARATOR + code] = float(count)
         for seen in self.endpoints:
             key = _SEPARATOR.join((_ENDPOINT, seen.backend, seen.endpoint))
             numbers[key + _SEPARATOR + "outstanding"] = float(seen.outstanding)
@@ -64,11 +69,17 @@ class WorkerGauges(msgspec.Struct):
                     seen.outstanding = int(value)
                 elif what == "breaker_open":
                     seen.breaker_open = bool(value)
+            elif name.startswith(_HTTP_ERROR + _SEPARATOR):
+                gauges.http_errors[name.partition(_SEPARATOR)[2]] = int(value)
             elif name == "cpu_s":
                 gauges.cpu_s = value
             elif name == "journal_reserve_ok":
                 gauges.journal_reserve_ok = bool(value)
-            elif name in cls.__struct_fields__[:-1]:
+            elif name in _PLAIN:
                 setattr(gauges, name, int(value))
         gauges.endpoints = list(endpoints.values())
         return gauges
+
+
+_PLAIN: Final = WorkerGauges.__struct_fields__[:-2]
+"""The fields that are one number."""

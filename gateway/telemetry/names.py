@@ -123,6 +123,13 @@ JOURNAL_RESERVE: Final = Metric(
 
 IN_FLIGHT: Final = Metric("lockgate_requests_in_flight", "gauge", "Requests being served now.", ("worker",))
 STREAMS: Final = Metric("lockgate_streams_open", "gauge", "Streamed answers being relayed now.", ("worker",))
+HTTP_ERRORS: Final = Metric(
+    "lockgate_http_errors_total",
+    "counter",
+    "Connections closed for what the caller did to them: `code` is the error sent for a request that could not be "
+    "read (it has no record), or stalled_reader for an answer that was not.",
+    ("code",),
+)
 CONNECTIONS: Final = Metric("lockgate_connections_open", "gauge", "Callers' connections.", ("worker",))
 LOOP_LAG: Final = Metric(
     "lockgate_loop_lag_seconds", "gauge", "The worst delay of the worker's event loop in its last second.", ("worker",)
@@ -164,7 +171,7 @@ BUILD: Final = Metric("lockgate_build_info", "gauge", "Always 1; `version` is th
 
 ALL: Final = (
     *(REQUESTS, DURATION, TTFT, TPOT, TOKENS, REQUEST_BYTES, ANSWER_BYTES, ATTEMPTS, OUTSTANDING, BREAKER),
-    *(IN_FLIGHT, STREAMS, CONNECTIONS, LOOP_LAG, WORKER_UP, WORKER_RESTARTS, WORKER_MEMORY, WORKER_CPU),
+    *(IN_FLIGHT, STREAMS, CONNECTIONS, LOOP_LAG, WORKER_UP, WORKER_RESTARTS, WORKER_MEMORY, WORKER_CPU, HTTP_ERRORS),
     *(RECORDS_OPENED, RECORDS_CLOSED, RECORDS_RECOVERED, RECORDS_GAP, RECORDS_UNWRITTEN),
     *(JOURNAL_DAMAGED, JOURNAL_BYTES, JOURNAL_DROPPED, JOURNAL_DROPPED_SEGMENTS, JOURNAL_RESERVE),
     *(CONFIG_INFO, CONFIG_RELOADS, CONFIG_OK, BUILD),

@@ -9,7 +9,7 @@ from gateway.telemetry.metrics import Rising
 class WorkerStatus:
     """One worker slot, over all processes that were in it."""
 
-    __slots__ = ("cpu_s", "gauges", "loop_lag_s", "starts", "unrecorded", "unwritten", "up")
+    __slots__ = ("cpu_s", "gauges", "http_errors", "loop_lag_s", "starts", "unrecorded", "unwritten", "up")
 
     def __init__(self) -> None:
         self.up = False
@@ -19,6 +19,7 @@ class WorkerStatus:
         self.cpu_s = Rising()
         self.unwritten = Rising()
         self.unrecorded = Rising()
+        self.http_errors: dict[str, Rising] = {}
 
     def started(self) -> None:
         """A process serves in this slot."""
@@ -32,6 +33,9 @@ class WorkerStatus:
         self.cpu_s.read(gauges.cpu_s)
         self.unwritten.read(gauges.unwritten)
         self.unrecorded.read(gauges.unrecorded)
+        # Those the process does not name too: it has not met them yet, but its predecessor had.
+        for code in self.http_errors.keys() | gauges.http_errors.keys():
+            self.http_errors.setdefault(code, Rising()).read(gauges.http_errors.get(code, 0))
 
     def ended(self) -> None:
         """The process is gone, and so is what it had open; what it counted stays."""

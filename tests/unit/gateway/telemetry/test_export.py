@@ -5,6 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.telemetry import names
 from gateway.telemetry.export import Exposition
+from gateway.telemetry.gauges import WorkerGauges
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.status import Status
 
@@ -19,6 +20,8 @@ def exposition() -> Exposition:
     metrics.cell("acme", "chat", "small", "gpu", "ok", "answered", False).requests = 3
     status.configured("d" * 64)
     status.worker(0).started()
+    for slot in (0, 1):
+        status.worker(slot).beat(WorkerGauges(http_errors={"request_timeout": 2}), 0.0)
     return Exposition(metrics, status)
 
 
@@ -38,6 +41,10 @@ def test_samples_carry_the_labels_that_are_documented() -> None:
 def test_streamed_and_unary_requests_are_one_count() -> None:
     body = exposition().scrape()[1].decode()
     assert 'code="ok",endpoint="chat",model="small",outcome="answered",tenant="acme"} 5.0\n' in body
+
+
+def test_broken_http_is_one_count_of_all_workers() -> None:
+    assert 'lockgate_http_errors_total{code="request_timeout"} 4.0\n' in exposition().scrape()[1].decode()
 
 
 def test_buckets_are_cumulative_and_end_in_everything() -> None:

@@ -13,13 +13,17 @@ def test_gauges_come_back_as_they_were_sent() -> None:
         cpu_s=1.25,
         unwritten=1,
         unrecorded=4,
+        http_errors={"request_timeout": 2, "stalled_reader": 1},
         endpoints=[EndpointGauges("gpu-a", "http://a", 5, breaker_open=True), EndpointGauges("gpu-b", "unix:/b")],
     )
     assert WorkerGauges.read(gauges.flat()) == gauges
 
 
 def test_what_is_sent_is_numbers_by_name() -> None:
-    assert all(type(value) is float for value in WorkerGauges(endpoints=[EndpointGauges("b", "e")]).flat().values())
+    assert all(
+        type(value) is float
+        for value in WorkerGauges(http_errors={"c": 1}, endpoints=[EndpointGauges("b", "e")]).flat().values()
+    )
 
 
 def test_unknown_names_are_passed_over_and_missing_ones_keep_their_defaults() -> None:

@@ -15,6 +15,13 @@ def test_a_worker_that_ended_has_nothing_in_flight_and_keeps_its_totals() -> Non
     assert (worker.starts, worker.cpu_s.total, worker.unwritten.total) == (2, 4.0, 2)
 
 
+def test_counts_by_code_rise_over_all_processes_of_a_slot() -> None:
+    worker = Status("1").worker(0)
+    for codes in ({"a": 5}, {}, {"a": 7, "b": 3}, {"b": 2}):  # three processes, the second heard of twice
+        worker.beat(WorkerGauges(http_errors=codes), 0.0)
+    assert {code: count.total for code, count in worker.http_errors.items()} == {"a": 12, "b": 5}
+
+
 def test_the_first_configuration_is_no_reload() -> None:
     status = Status("1")
     status.configured("a" * 64)
