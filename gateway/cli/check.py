@@ -16,6 +16,7 @@ def check(directory: Path) -> None:
     Exit codes: 0 it will run as it says; 1 an error (it will not run), or a doubt (it will, but probably not as meant);
     2 wrong usage.
     """
+    from gateway.backends import embedded_models
     from gateway.config import archive, review
     from gateway.config.describe import describe
     from gateway.config.load import load_with_places
@@ -27,7 +28,11 @@ def check(directory: Path) -> None:
     for path, origin in sorted(places.overridden.items()):
         click.echo(f"{'.'.join(map(str, path))} comes from {origin}")
     click.echo(f"Snapshot {archive.digest(archive.encode(config))}")
-    doubts = [*review.doubts(config, now_s), *review.missing_files(config, lambda path: Path(path).exists())]
+    doubts = [
+        *review.doubts(config, now_s),
+        *review.missing_files(config, lambda path: Path(path).exists()),
+        *review.missing_models(config, embedded_models.missing),
+    ]
     if not doubts:
         click.echo("No doubts.")
         return

@@ -63,14 +63,19 @@ def fallbacks(config: Config, alias: str) -> tuple[str, ...]:
 
 
 def missing_files(config: Config, exists: Callable[[str], bool]) -> Iterator[Finding]:
-    """Doubts about files that backends name; not in `doubts`, since asking is I/O, and another machine may have
+    """Doubts about scripts that backends name; not in `doubts`, since asking is I/O, and another machine may have
     them."""
     for name, backend in config.backends.items():
-        match backend:
-            case Embedded(model=path) if path not in EMBEDDED_MODELS and not exists(path):
-                yield Finding(("backends", name, "model"), "there is no such file here")
-            case Fake(script=str(path)) if not exists(path):
-                yield Finding(("backends", name, "script"), "there is no such file here")
+        if isinstance(backend, Fake) and backend.script is not None and not exists(backend.script):
+            yield Finding(("backends", name, "script"), "there is no such file here")
+
+
+def missing_models(config: Config, missing: Callable[[str], str | None]) -> Iterator[Finding]:
+    """The same for models to be served beside the gateway; `missing` says what keeps one from it here, None for
+    nothing."""
+    for name, backend in config.backends.items():
+        if isinstance(backend, Embedded) and (lacking := missing(backend.model)) is not None:
+            yield Finding(("backends", name, "model"), lacking)
 
 
 def _listeners(config: Config) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from gateway.backends import embedded_models
 from gateway.cli import main
 
 GOOD = """
@@ -41,6 +42,14 @@ def test_a_file_that_is_not_there_is_a_doubt(tmp_path: Path) -> None:
     said = check(tmp_path, GOOD.replace("kind: fake", "kind: fake, script: nowhere.yaml"))
     assert said.exit_code == 1
     assert "backends.b.script: there is no such file here" in said.output
+
+
+@pytest.mark.parametrize("model", [*embedded_models.MODELS, "./nowhere.gguf"])
+def test_a_model_that_cannot_be_served_here_is_a_doubt_that_says_what_it_lacks(tmp_path: Path, model: str) -> None:
+    said = check(tmp_path, GOOD.replace("kind: fake", f"kind: embedded, model: {model}"))
+    lacking = embedded_models.missing(model)
+    assert said.exit_code == (0 if lacking is None else 1)
+    assert f"backends.b.model: {lacking}" in said.output or lacking is None
 
 
 def test_an_error_is_told_and_ends_with_1(tmp_path: Path) -> None:

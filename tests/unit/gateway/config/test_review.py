@@ -159,11 +159,14 @@ def test_an_embedded_model_is_one_we_have_or_a_path() -> None:
     assert "did you mean smollm2-135m?" in with_model("smollm2")[0]
 
 
-def test_files_that_are_not_there_are_doubts_of_whoever_can_look() -> None:
+def test_what_is_not_there_is_a_doubt_of_whoever_can_look() -> None:
     text = '{"backends": {"a": {"kind": "embedded", "model": "/x.gguf"}, "b": {"kind": "fake", "script": "s.yaml"}}}'
     found = msgspec.json.decode(text, type=Config)
-    assert len(list(review.missing_files(found, lambda path: False))) == 2
+    assert [dotted(each.path) for each in review.missing_files(found, lambda path: False)] == ["backends.b.script"]
     assert not list(review.missing_files(found, lambda path: True))
+    (doubt,) = review.missing_models(found, lambda model: f"{model} is not here")
+    assert (dotted(doubt.path), doubt.message) == ("backends.a.model", "/x.gguf is not here")
+    assert not list(review.missing_models(found, lambda model: None))
 
 
 @pytest.mark.parametrize(
