@@ -176,7 +176,7 @@ def test_a_caller_that_leaves_while_it_is_throttled_frees_the_upstream(tmp_path:
             reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port, limit=2**16)
             writer.write(post(STREAM))
             await reader.readuntil(b"\r\n\r\n")
-            (connection,) = gateway.gw.connections
+            connection: Any = next(iter(gateway.gw.connections))
             await until(lambda: connection.transport.get_write_buffer_size() > 2**18, "the caller is throttled")
             writer.transport.abort()
             await asyncio.wait_for(upstream.aborted.wait(), 5)
@@ -209,12 +209,15 @@ def test_a_caller_that_leaves_at_any_turn_of_the_loop_leaves_nothing_behind(tmp_
     request_, scripts = KINDS[name]
 
     async def main() -> None:
-        found = config({"b": [upstream.url]}, retries={"attempts": 2, "share": 1.0})
-        async with serving(found, tmp_path) as gateway:
+        retries = {"attempts": 2, "share": 1.0}
+        async with (
+            Upstream(scripts) as upstream,
+            serving(config({"b": [upstream.url]}, retries=retries), tmp_path) as gateway,
+        ):
             for turns in range(TURNS):
                 _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
                 await until(lambda: gateway.gw.connections, "the caller is connected")
-                (connection,) = gateway.gw.connections
+                connection: Any = next(iter(gateway.gw.connections))
                 os.write(writer.get_extra_info("socket").fileno(), post(request_))
                 for _ in range(turns):
                     await asyncio.sleep(0)
@@ -228,13 +231,7 @@ def test_a_caller_that_leaves_at_any_turn_of_the_loop_leaves_nothing_behind(tmp_
             assert "answered" in {r.outcome for r in records}, "more turns are needed to see the end"
             await leaves_no_connection(gateway, upstream)
 
-    async def around() -> None:
-        nonlocal upstream
-        async with Upstream(scripts) as upstream:
-            await main()
-
-    upstream: Upstream
-    run(around())
+    run(main())
 
 
 # -- the process ends
