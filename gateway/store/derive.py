@@ -43,7 +43,9 @@ class Line(msgspec.Struct, gc=False, omit_defaults=True):
     served_model: str | None = None
     upstream: str | None = None
     input_tokens: int | None = None
+    cached_input_tokens: int | None = None
     output_tokens: int | None = None
+    reasoning_tokens: int | None = None
     caller_request_id: str | None = None
 
 
@@ -80,17 +82,10 @@ class Counting:
         cell.requests += 1
         cell.body_bytes += record.body_bytes
         cell.answer_bytes += record.answer_bytes
-        # Records count as backends do, a class within another; cells hold classes that do not overlap.
-        tokens = record.input_tokens
-        if tokens is not None:
-            cached = record.cached_input_tokens or 0
-            cell.cached_input_tokens += cached
-            cell.input_tokens += tokens - cached if tokens > cached else 0
-        tokens = record.output_tokens
-        if tokens is not None:
-            reasoning = record.reasoning_tokens or 0
-            cell.reasoning_tokens += reasoning
-            cell.output_tokens += tokens - reasoning if tokens > reasoning else 0
+        cell.input_tokens += record.input_tokens or 0
+        cell.cached_input_tokens += record.cached_input_tokens or 0
+        cell.output_tokens += record.output_tokens or 0
+        cell.reasoning_tokens += record.reasoning_tokens or 0
         if record.outcome == "answered":
             total_ms = record.total_ms
             latencies = cell.latencies
@@ -98,9 +93,9 @@ class Counting:
             first_byte_ms = record.first_byte_ms
             if record.stream and first_byte_ms > 0:
                 latencies.ttft.observe(first_byte_ms * 1e-3)
-                output_tokens = record.output_tokens
-                if output_tokens is not None and output_tokens > 1:
-                    latencies.tpot.observe((total_ms - first_byte_ms) * 1e-3 / (output_tokens - 1))
+                made = (record.output_tokens or 0) + (record.reasoning_tokens or 0)  # either takes its time
+                if made > 1:
+                    latencies.tpot.observe((total_ms - first_byte_ms) * 1e-3 / (made - 1))
         attempts = self._attempts
         for attempt in record.attempts:
             labels = (attempt.backend, attempt.endpoint, attempt.reason, attempt.code)
@@ -139,6 +134,8 @@ def line(record: Record, times: Timestamps) -> Line:
         record.served_model or None,
         attempts[-1].endpoint if attempts else None,
         record.input_tokens,
+        record.cached_input_tokens or None,
         record.output_tokens,
+        record.reasoning_tokens or None,
         redacted(caller_id) if caller_id else None,
     )

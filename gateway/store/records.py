@@ -71,11 +71,12 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     served_model: str = ""
     """What that backend calls the model."""
     attempts: list[Attempt] = []
+    # Every token is in one class, as in `wire.usage.Usage`; all four are known or none is.
     input_tokens: int | None = None
-    """All input tokens, those read from a cache included."""
+    """Without those read from a cache."""
     cached_input_tokens: int | None = None
     output_tokens: int | None = None
-    """All output tokens, reasoning included."""
+    """Without reasoning."""
     reasoning_tokens: int | None = None
     status: int = 0
     """The HTTP status the caller got; 0 when none was sent."""

@@ -70,7 +70,7 @@ TTFT: Final = Metric(
 TPOT: Final = Metric(
     "lockgate_time_per_output_token_seconds",
     "histogram",
-    "Streamed answers: time after the first byte, over output tokens less one.",
+    "Streamed answers: time after the first byte, over output and reasoning tokens less one.",
     ("endpoint", "model"),
     _TPOT_S,
 )

@@ -8,6 +8,7 @@ from gateway.store.derive import Counting, line
 from gateway.store.records import Record
 from gateway.telemetry.logs import MASK, Timestamps
 from gateway.telemetry.metrics import Cell, Metrics
+from gateway.wire import usage
 from tests.support.journals import a_record, an_attempt
 
 
@@ -37,22 +38,25 @@ def test_every_record_is_counted_once_whatever_became_of_it() -> None:
     ]
 
 
-def test_token_classes_do_not_overlap() -> None:
-    cell = only_cell(counted(a_record(input_tokens=100, cached_input_tokens=80, output_tokens=50, reasoning_tokens=30)))
-    assert (cell.input_tokens, cell.cached_input_tokens) == (20, 80)
-    assert (cell.output_tokens, cell.reasoning_tokens) == (20, 30)
-
-
 @given(*(st.none() | st.integers(0, 10**9) for _ in range(4)))
-def test_no_class_of_tokens_is_ever_negative(
+def test_each_class_of_tokens_is_counted_as_it_was_recorded(
     tokens: int | None, cached: int | None, output: int | None, reasoning: int | None
 ) -> None:
-    cell = only_cell(
-        counted(
-            a_record(input_tokens=tokens, cached_input_tokens=cached, output_tokens=output, reasoning_tokens=reasoning)
-        )
+    record = a_record(input_tokens=tokens, cached_input_tokens=cached, output_tokens=output, reasoning_tokens=reasoning)
+    cell = only_cell(counted(record, record))
+    seen = (cell.input_tokens, cell.cached_input_tokens, cell.output_tokens, cell.reasoning_tokens)
+    assert seen == tuple(2 * (stated or 0) for stated in (tokens, cached, output, reasoning))
+
+
+def test_what_an_answer_states_is_counted_once_from_the_answer_to_the_metrics() -> None:
+    stated = usage.from_answer(
+        b'{"usage":{"prompt_tokens":100,"prompt_tokens_details":{"cached_tokens":80},'
+        b'"completion_tokens":50,"completion_tokens_details":{"reasoning_tokens":30}}}'
     )
-    assert min(cell.input_tokens, cell.cached_input_tokens, cell.output_tokens, cell.reasoning_tokens) >= 0
+    assert stated is not None
+    cell = only_cell(counted(a_record(**msgspec.structs.asdict(stated))))
+    assert (cell.input_tokens, cell.cached_input_tokens) == (20, 80)
+    assert (cell.output_tokens, cell.reasoning_tokens) == (20, 30)
 
 
 def test_usage_nobody_reported_counts_as_nothing() -> None:
@@ -72,6 +76,14 @@ def test_a_streamed_answer_tells_its_first_token_and_the_time_per_further_one() 
     latencies = metrics.latencies["chat", "small", "true"]
     assert latencies.ttft.total == 0.05
     assert round(latencies.tpot.total, 9) == 0.02
+
+
+def test_tokens_of_reasoning_take_their_time_too() -> None:
+    metrics = counted(
+        a_record(stream=True, first_byte_ms=50.0, total_ms=250.0, output_tokens=5, reasoning_tokens=6),
+        a_record(stream=True, first_byte_ms=50.0, total_ms=250.0, output_tokens=0, reasoning_tokens=11),
+    )
+    assert round(metrics.latencies["chat", "small", "true"].tpot.total, 9) == 0.04
 
 
 def test_a_streamed_answer_of_one_token_has_no_time_per_token() -> None:
@@ -118,6 +130,15 @@ def test_a_line_says_what_happened_and_leaves_out_what_is_not_known() -> None:
         "body_bytes": 2_048,
         "answer_bytes": 692,
     }
+
+
+def test_a_line_names_cached_and_reasoning_tokens_where_there_were_any() -> None:
+    said = msgspec.to_builtins(line(a_record(cached_input_tokens=5, reasoning_tokens=6), Timestamps()))
+    assert [said[name] for name in ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")] == [
+        *(12, 5, 34, 6)
+    ]
+    none = msgspec.to_builtins(line(a_record(cached_input_tokens=0, reasoning_tokens=0), Timestamps()))
+    assert not {"cached_input_tokens", "reasoning_tokens"} & none.keys()
 
 
 def test_a_line_begins_with_its_time_as_all_lines_do() -> None:
