@@ -160,7 +160,7 @@ class Fake(Section, frozen=True, kw_only=True, tag_field="kind", tag="fake"):
     """A scripted server for tests and benchmarks, started beside the gateway."""
 
     script: Path | None = None
-    """A file that says what it answers; without one it answers every request with a short text."""
+    """A file that says what it answers; without one it says the last user message back."""
 
 
 Backend: TypeAlias = Vllm | Embedded | Fake
