@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.dataplane.server import ServerConnection
 from gateway.store.records import Record
 from tests.support.gateway import CHAT, STREAM, config, post, serving
 from tests.support.running import run, until
@@ -68,6 +69,7 @@ def test_a_reader_that_stalls_makes_no_memory_grow_and_gets_all_of_it_when_it_go
                 await asyncio.sleep(0.1)
             assert sent < count / 2, "the gateway took in what its caller did not read"
             (connection,) = gateway.gw.connections
+            assert isinstance(connection, ServerConnection)
             assert connection.transport.get_write_buffer_size() < 2_000_000
             got = await reader.read(-1)
             assert len(got) > count * len(frame)

@@ -19,7 +19,7 @@ from gateway.config import snapshot as config_snapshot
 from gateway.config.archive import digest, encode
 from gateway.config.model import Config, Vllm
 from gateway.dataplane.gateway import Gateway
-from gateway.dataplane.server import protocol_class
+from gateway.dataplane.server import ServerConnection, protocol_class
 from gateway.store import journal_read
 from gateway.store.journal import Journal
 from gateway.store.records import Record, RequestIds
@@ -136,6 +136,7 @@ async def serving(found: Config, state_dir: Path) -> AsyncIterator[Running]:
         ticking.cancel()
         server.close()
         for connection in list(gw.connections):
+            assert isinstance(connection, ServerConnection)
             connection.transport.abort()
         for backend in gw.backends.values():
             backend.close()
