@@ -26,7 +26,7 @@ class Stepper:
     def __init__(self, coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
         self._coroutine = coroutine
         self._loop = loop
-        self._waiting: Waiter[Any] | asyncio.Future[Any] | None = None
+        self._waiting: Waiter[Any] | asyncio.Future[Any] | asyncio.Handle | None = None
         self._running = False
         self.ended = False
         self.on_end: Callable[[], None] | None = None
@@ -42,10 +42,15 @@ class Stepper:
         if self._running:
             self._loop.call_soon(self.cancel)
         elif isinstance(waiting, asyncio.Future):
-            waiting.cancel()  # its callback makes the step, in which the coroutine meets the CancelledError
+            # Its callback makes the step, in which the coroutine meets the CancelledError; or, when it is done and that
+            # step only waits for the loop's next turn, the wait after it.
+            if not waiting.cancel() and not waiting.cancelled():
+                self._loop.call_soon(self.cancel)
         else:
-            if waiting is not None:
+            if isinstance(waiting, Waiter):
                 waiting.resume = None
+            elif waiting is not None:
+                waiting.cancel()
             self._step(asyncio.CancelledError())
 
     def _resume(self, _: object = None) -> None:
@@ -67,7 +72,7 @@ class Stepper:
             if type(waiting) is Waiter:
                 waiting.resume = self._resume
             elif waiting is None:  # asyncio.sleep(0)
-                self._loop.call_soon(self._resume)
+                self._waiting = self._loop.call_soon(self._resume)
             else:
                 waiting._asyncio_future_blocking = False  # what a task does to say that it understood
                 waiting.add_done_callback(self._resume)
