@@ -267,6 +267,7 @@ class ServerConnection(asyncio.Protocol):
         if self.active is None and self._queue and not self.transport.is_closing():
             exchange = self._queue.popleft()
             self.active = exchange
+            exchange.throttled = self._stalled_since_s is not None  # the answer before it still fills the buffer
             if self._holding and not self._queue:
                 self._holding = False
                 self.transport.resume_reading()
