@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from gateway.store.journal_read import Tail, directories
 from tests.support.gateway_process import (
     KEY,
     GatewayProcess,
@@ -121,14 +123,26 @@ def test_idle_connections_close_at_once(tmp_path: Path) -> None:
         assert gateway.wait() == 0
 
 
+def is_cut(rest: bytes, gateway: GatewayProcess) -> None:
+    """The caller was told in band, within a whole answer, and so was the record."""
+    assert b"[DONE]" not in rest
+    told = rest[rest.index(b'data: {"error"') :]
+    frame, ends = told.split(b"\n\n", 1)
+    assert json.loads(frame.removeprefix(b"data: "))["error"]["code"] == "draining"
+    assert ends.endswith(LAST_CHUNK)
+    (record,) = [record for directory in directories(gateway.state_dir) for record in Tail(directory).drain()]
+    assert (record.code, record.status, record.stream) == ("draining", 200, True)
+
+
 def test_what_still_runs_after_the_drain_time_is_cut(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Upstream([hangs(STREAM_HEAD + b"".join(map(chunk, FRAMES[:2])))]) as upstream:
             with serving(tmp_path, over(upstream, drain_s=0.5)) as gateway:
                 stream = await Stream.begin(gateway)
                 gateway.signal(signal.SIGTERM)
-                assert b"[DONE]" not in await stream.rest()
+                rest = await stream.rest()
                 assert await asyncio.to_thread(gateway.wait) == 0, gateway.logged()
+                is_cut(rest, gateway)
                 await upstream.aborted.wait()
 
     run(scenario())
@@ -142,8 +156,9 @@ def test_a_second_signal_does_not_wait_for_what_runs(tmp_path: Path) -> None:
                 gateway.signal(signal.SIGTERM)
                 await refuses_connections(gateway)
                 gateway.signal(signal.SIGTERM)
-                await stream.rest()
+                rest = await stream.rest()
                 assert await asyncio.to_thread(gateway.wait) == 0, gateway.logged()
+                is_cut(rest, gateway)
                 assert not gateway.events("workers_killed")
 
     run(scenario())
