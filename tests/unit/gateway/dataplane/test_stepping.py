@@ -87,7 +87,9 @@ def test_a_value_is_met_in_the_stack_of_whoever_sets_it() -> None:
 
 
 def test_futures_sleeps_and_tasks_can_be_waited_for_as_well() -> None:
-    async def handler(scene: Scene, future: asyncio.Future[int], task: asyncio.Task[int]) -> None:
+    async def handler(
+        scene: Scene, future: asyncio.Future[int], task: asyncio.Task[int], failing: asyncio.Future[int]
+    ) -> None:
         await asyncio.sleep(0)
         scene.seen.append(await future)
         await asyncio.sleep(0.001)
@@ -99,19 +101,17 @@ def test_futures_sleeps_and_tasks_can_be_waited_for_as_well() -> None:
         return 6
 
     async def play(scene: Scene) -> None:
-        nonlocal failing
         future: asyncio.Future[int] = scene.loop.create_future()
-        failing = scene.loop.create_future()
+        failing: asyncio.Future[int] = scene.loop.create_future()
         failing.set_exception(LookupError("gone"))
         ended = asyncio.Event()
-        stepper = scene.stepper(handler(scene, future, scene.loop.create_task(six())))
+        stepper = scene.stepper(handler(scene, future, scene.loop.create_task(six()), failing))
         stepper.on_end = ended.set
         stepper.start()
         scene.loop.call_soon(future.set_result, 5)
         await ended.wait()
         assert scene.seen == [5, 6]
 
-    failing: asyncio.Future[int]
     played(play)
 
 
@@ -186,30 +186,28 @@ def test_what_is_waited_for_while_cleaning_up_is_waited_for_to_its_end(wait: Cal
 
 def test_a_handler_cancelled_from_within_its_own_step_meets_it_at_its_next_wait() -> None:
     async def handler(scene: Scene) -> None:
-        stepper.cancel()
+        steppers[0].cancel()
         scene.seen.append("goes on")
         await scene.awaits(Waiter())
 
     async def play(scene: Scene) -> None:
-        nonlocal stepper
-        stepper = scene.stepper(handler(scene))
-        stepper.start()
+        steppers.append(scene.stepper(handler(scene)))
+        steppers[0].start()
         assert scene.seen == ["goes on"]
 
-    stepper: Stepper
+    steppers: list[Stepper] = []
     assert played(play).seen == ["goes on", "cancelled", "finally", "end"]
 
 
 def test_a_handler_cancelled_from_within_its_last_step_has_just_ended() -> None:
-    async def handler(scene: Scene) -> None:
-        stepper.cancel()
+    async def handler() -> None:
+        steppers[0].cancel()
 
     async def play(scene: Scene) -> None:
-        nonlocal stepper
-        stepper = scene.stepper(handler(scene))
-        stepper.start()
+        steppers.append(scene.stepper(handler()))
+        steppers[0].start()
 
-    stepper: Stepper
+    steppers: list[Stepper] = []
     assert played(play).seen == ["end"]
 
 
