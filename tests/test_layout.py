@@ -46,7 +46,7 @@ _EXEMPTIONS: list[tuple[str, str, list[str]]] = [
         "tests/integration/test_upstream_failures.py",
         "what they are for is how servers fail, which only a server that fails shows",
         [
-            *("gateway/backends/base.py", "gateway/backends/http1.py", "gateway/backends/pool.py"),
+            *("gateway/backends/base.py", "gateway/backends/http1.py"),
             *("gateway/backends/probe.py", "gateway/dataplane/attempt.py"),
         ],
     ),

@@ -12,13 +12,16 @@ from tests.support.upstream import DONE_FRAME, LAST_CHUNK, STREAM_HEAD, Script, 
 
 FRAME = b"data: " + b"x" * 65_000 + b"\n\n"
 
+UNENDED = b"data: " + b"x" * 900_000
+"""A frame that nothing ends is held back and sent when the stream is over: at once, into a buffer that may be full."""
 
-def frames(count: int) -> Script:
+
+def frames(count: int, last: bytes = DONE_FRAME) -> Script:
     async def script(talk: Talk) -> None:
         await talk.send(STREAM_HEAD)
         for _ in range(count):
             await talk.send(chunk(FRAME))
-        await talk.send(chunk(DONE_FRAME) + LAST_CHUNK)
+        await talk.send(chunk(last) + LAST_CHUNK)
 
     return script
 
@@ -37,8 +40,8 @@ def test_a_stream_that_ended_into_a_full_buffer_does_not_stall_the_connections_n
             Upstream([frames(1)]) as upstream,
             serving(config({"b": [upstream.url]}), tmp_path) as gateway,
         ):
-            for count in range(40, 140, 4):  # some of them end while their caller's buffer is over its mark
-                upstream.scripts[:] = [frames(count)]
+            for count in range(40, 140, 4):  # some of them end just when their caller's buffer is all but full
+                upstream.scripts[:] = [frames(count, UNENDED)]
                 _, stalled = await stalls(gateway, STREAM)
                 upstream.scripts[:] = [frames(3)]
                 for _ in range(2):
