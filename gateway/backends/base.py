@@ -44,7 +44,7 @@ DIALECTS: Mapping[str, Dialect] = {
 class Endpoint:
     """One replica: its connections, how many requests it runs for this worker, and its circuit breaker."""
 
-    __slots__ = ("_calm", "_calm_since_s", "_head_start", "health", "name", "pool", "view")
+    __slots__ = ("_calm", "_calm_since_s", "_head_start", "health", "heard_s", "name", "pool", "view")
 
     def __init__(self, index: int, name: str, pool: Pool, api_key: str | None) -> None:
         self.name = name
@@ -53,7 +53,9 @@ class Endpoint:
         self.health = health.HEALTHY
         self._calm = 0
         self._calm_since_s = 0.0
+        self.heard_s = 0.0
         self._calm_since_s = 0.0
+        self.heard_s = 0.0
         authorization = b"authorization: Bearer %b\r\n" % api_key.encode() if api_key else b""
         self._head_start = (
             b" HTTP/1.1\r\nhost: %b\r\nuser-agent: lockgate\r\naccept: */*\r\ncontent-type: application/json\r\n%b"
@@ -73,6 +75,7 @@ class Endpoint:
 
     def tell(self, error: GatewayError | None, now: float) -> None:
         """How a request ended; None is well."""
+        self.heard_s = now
         if error is None and self.health is health.HEALTHY:
             self._calm += 1  # the same count as `health.after` keeps, without an object per request
             return

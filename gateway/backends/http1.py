@@ -188,11 +188,10 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Closes at once, whatever runs: the way to cancel, which frees the upstream's GPU."""
-        self._waiter = self._pump_waiter = None
-        self._sink = None
         if not self.closed:
             self.closed = True
             self.transport.abort()
+        self._fail(ConnectFailed("the connection was given up"))  # heard by nobody, unless it was not theirs to end
 
     def check_deadlines(self, now: float) -> None:
         """Called a few times a second for busy connections: turns a missed deadline into an `UpstreamTimeout`."""

@@ -73,9 +73,12 @@ class Pool:
                 return connection
         return None
 
-    def connect(self) -> asyncio.Task[Connection]:
-        """A new connection, being opened. Waiting for it raises `ConnectFailed` or `UpstreamTimeout`."""
-        return asyncio.get_running_loop().create_task(self._connect())
+    def connect(self, *, alone: bool = False) -> asyncio.Task[Connection]:
+        """A new connection, being opened. Waiting for it raises `ConnectFailed` or `UpstreamTimeout`.
+
+        One that is `alone` never joins the pool: it closes after its first answer.
+        """
+        return asyncio.get_running_loop().create_task(self._connect(alone))
 
     def released(self, connection: Connection) -> None:
         if self._shut or len(self._idle) >= MAX_IDLE:
@@ -110,7 +113,7 @@ class Pool:
             connection.abort()
         self._idle.clear()
 
-    async def _connect(self) -> Connection:
+    async def _connect(self, alone: bool) -> Connection:
         address = self.address
         loop = asyncio.get_running_loop()
         opening = (
@@ -134,7 +137,22 @@ class Pool:
         if sock is not None and address.path is None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._live.add(connection)
+        if alone:
+            connection.owner = _Alone(self)
         return connection
 
     def _protocol(self) -> Connection:
         return Connection(asyncio.get_running_loop(), self, self._now)
+
+
+class _Alone:
+    """The owner of a connection that is not to be lent again."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def released(self, connection: Connection) -> None:
+        connection.abort()
+
+    def lost(self, connection: Connection) -> None:
+        self._pool.lost(connection)

@@ -24,12 +24,16 @@ class ProbeLimits:
     idle_s = TIMEOUT_S
 
 
-async def probe(endpoint: Endpoint, path: bytes) -> bool:
-    """Whether the endpoint answers its health path with 200 within two seconds, on a connection of its own."""
+async def probe(endpoint: Endpoint, path: bytes) -> str | None:
+    """None when the endpoint answers its health path with 200 within two seconds, on a connection of its own; else what
+    happened, in words for an operator.
+    """
     try:
-        connection = await asyncio.wait_for(endpoint.pool.connect(), TIMEOUT_S)
-    except (UpstreamError, TimeoutError):
-        return False
+        connection = await asyncio.wait_for(endpoint.pool.connect(alone=True), TIMEOUT_S)
+    except TimeoutError:
+        return f"no connection within {TIMEOUT_S:g} s"
+    except UpstreamError as error:
+        return str(error)
     now = connection.now()
     address = endpoint.pool.address
     head = b"GET %b%b HTTP/1.1\r\nhost: %b\r\nuser-agent: lockgate\r\naccept: */*\r\nconnection: close\r\n\r\n" % (
@@ -46,23 +50,22 @@ async def probe(endpoint: Endpoint, path: bytes) -> bool:
             total_deadline_s=now + TIMEOUT_S,
             now=now,
         ).in_task()
-    except UpstreamError:
-        return False
+    except UpstreamError as error:
+        return str(error)
     finally:
         connection.abort()
-    return reply.status == 200
+    return None if reply.status == 200 else f"its health path answered {reply.status}"
 
 
 async def watch(
     backends: Callable[[], Mapping[str, Backend]],
     due: Callable[[Endpoint], bool],
-    told: Callable[[Endpoint, bool], None],
+    told: Callable[[Endpoint, str | None], None],
 ) -> None:
-    """Probes, every two seconds and all at once, the endpoints for which `due` says so, and tells what came out. Runs
-    until cancelled.
+    """Probes, now and then every two seconds and all at once, the endpoints for which `due` says so, and tells what
+    came out, as `probe` does. Runs until cancelled.
     """
     while True:
-        await asyncio.sleep(EVERY_S)
         asked = [
             (endpoint, backend.dialect.health_path)
             for backend in backends().values()
@@ -70,5 +73,6 @@ async def watch(
             if due(endpoint)
         ]
         answers = await asyncio.gather(*(probe(endpoint, path) for endpoint, path in asked))
-        for (endpoint, _), healthy in zip(asked, answers, strict=True):
-            told(endpoint, healthy)
+        for (endpoint, _), problem in zip(asked, answers, strict=True):
+            told(endpoint, problem)
+        await asyncio.sleep(EVERY_S)

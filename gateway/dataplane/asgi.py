@@ -56,8 +56,9 @@ class AsgiExchange(Exchange):
         if self._queued_bytes > HIGH_BYTES and not self.throttled:
             self.throttle()
 
-    def end(self) -> None:
-        self._put(_part(b"", last=True))
+    def end(self, data: bytes = b"") -> None:
+        self.answer_bytes += len(data)
+        self._put(_part(data, last=True))
         self.finished = True
         self.source = None
 

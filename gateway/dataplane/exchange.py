@@ -151,10 +151,14 @@ class Exchange:
         if not self.gone:
             self.channel.write(b"%x\r\n%b\r\n" % (length, data) if self._chunked else data)
 
-    def end(self) -> None:
-        """The end of a streamed answer."""
+    def end(self, data: bytes = b"") -> None:
+        """The end of a streamed answer, with its last part, in one write."""
+        length = len(data)
+        self.answer_bytes += length
         if self._chunked:
-            self._write(b"0\r\n\r\n")
+            data = b"%x\r\n%b\r\n0\r\n\r\n" % (length, data) if data else b"0\r\n\r\n"
+        if data:
+            self._write(data)
         self.finished = True
         self.source = None
         self.channel.answered(self)

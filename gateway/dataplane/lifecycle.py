@@ -42,8 +42,7 @@ def _fail(ex: Exchange, record: Recording, error: GatewayError) -> None:
     if ex.started:  # in the middle of a stream
         frame = wire_errors.frame(error)
         record.failed(error, 200, ex.answer_bytes + len(frame))
-        ex.send(frame)
-        ex.end()
+        ex.end(frame)
         return
     status, headers, body = wire_errors.render(error, record.id)
     record.failed(error, status, len(body))

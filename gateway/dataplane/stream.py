@@ -9,7 +9,7 @@ from gateway.backends.http1 import EVENT_STREAM
 from gateway.dataplane.attempt import Upstream
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.recording import Recording
-from gateway.errors import UpstreamError
+from gateway.errors import StreamBroken, UpstreamError
 from gateway.policy.relay import Relay
 from gateway.wire import errors as wire_errors
 from gateway.wire.call import Call
@@ -35,25 +35,28 @@ async def relay(ex: Exchange, record: Recording, call: Call, upstream: Upstream)
     try:
         await connection.pump(sink)
     except UpstreamError as error:
-        upstream.broke(error)
-        record.used(passing.usage)
-        frame = wire_errors.frame(error)
-        if passing.mid_frame:
-            frame = b"\n\n" + frame
-        record.close(200, error.code, "failed", ex.answer_bytes + len(frame))
-        ex.send(frame)
-        ex.end()
-        return
+        if not passing.complete:
+            upstream.broke(error)
+            _break_off(ex, record, passing, error)
+            return
     finally:
         record.used(passing.usage)
         ex.source = None  # from here on the connection may be another request's
         upstream.release()
     rest = passing.finish()
-    if rest:
-        ex.send(rest)
     record.used(passing.usage)
     if passing.failed:  # told in band by the backend itself
-        record.close(200, "stream_broken", "failed", ex.answer_bytes)
+        record.close(200, StreamBroken.code, "failed", ex.answer_bytes + len(rest))
     else:
-        record.close(200, "ok", "answered", ex.answer_bytes)
-    ex.end()
+        record.close(200, "ok", "answered", ex.answer_bytes + len(rest))
+    ex.end(rest)
+
+
+def _break_off(ex: Exchange, record: Recording, passing: Relay, error: UpstreamError) -> None:
+    """Ends a stream that broke with an error frame, behind the last whole one."""
+    frame = wire_errors.frame(error)
+    if passing.mid_frame:
+        frame = b"\n\n" + frame
+    record.used(passing.usage)
+    record.close(200, error.code, "failed", ex.answer_bytes + len(frame))
+    ex.end(frame)

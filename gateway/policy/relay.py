@@ -18,6 +18,10 @@ MAX_HELD_BYTES: Final = 1024 * 1024
 """A frame longer than this is passed on before it is whole: nothing the gateway must read is that long."""
 
 
+DONE_FRAME: Final = b"data: [DONE]\n\n"
+"""Held until the upstream's answer has ended: callers hang up on it, and the record must be closed by then."""
+
+
 class _Frame(msgspec.Struct):
     choices: list[msgspec.Raw] | None = None
 
@@ -47,7 +51,12 @@ class Relay:
         if self._held:
             data = self._held + data
             self._held = b""
-        if not data.endswith(b"\n\n"):
+        if data.endswith(DONE_FRAME):
+            self._held = DONE_FRAME
+            data = data[: -len(DONE_FRAME)]
+            if not data:
+                return b""
+        elif not data.endswith(b"\n\n"):
             end = sse.end_of_frames(data)
             if len(data) - end > MAX_HELD_BYTES:
                 self.mid_frame = True
@@ -61,8 +70,13 @@ class Relay:
             return self._read(data)
         return data
 
+    @property
+    def complete(self) -> bool:
+        """All frames came, the last one included: whatever happens to the connection now, the answer is whole."""
+        return self._held == DONE_FRAME
+
     def finish(self) -> bytes:
-        """The upstream ended cleanly: what is left to send."""
+        """The upstream ended: what is left to send."""
         rest, self._held = self._held, b""
         return self._read(rest) if rest else b""
 

@@ -77,3 +77,32 @@ def test_a_reader_that_stalls_makes_no_memory_grow_and_gets_all_of_it_when_it_go
             writer.close()
 
     run(main())
+
+
+@pytest.mark.parametrize("ends_well", [True, False], ids=["the answer ends", "the backend breaks off after it"])
+def test_a_caller_that_hangs_up_on_the_last_frame_had_the_whole_answer_and_a_closed_record(
+    tmp_path: Path, ends_well: bool
+) -> None:
+    go_on = asyncio.Event()
+
+    async def script(wire: Talk) -> None:
+        await wire.send(STREAM_HEAD + b"".join(map(chunk, [*FRAMES, DONE_FRAME])))
+        await go_on.wait()
+        if ends_well:
+            await wire.send(LAST_CHUNK)
+        wire.close()
+
+    async def main() -> list[Record]:
+        async with (
+            Upstream([script]) as upstream,
+            serving(config({"b": [upstream.url]}), tmp_path) as gateway,
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+            writer.write(post(STREAM))
+            await reader.readuntil(FRAMES[-1])
+            go_on.set()
+            await reader.readuntil(DONE_FRAME)
+            writer.close()
+            return gateway.records()
+
+    assert [(r.outcome, r.code) for r in run(main())] == [("answered", "ok")]

@@ -68,6 +68,20 @@ def test_a_half_frame_waits_until_it_is_whole_so_that_an_error_can_follow_a_whol
     assert relay.feed(b'ices":[]}\n\n') == b'data: {"choices":[]}\n\n'
 
 
+def test_the_last_frame_waits_for_the_end_of_the_answer_so_that_the_record_can_be_closed_before_it() -> None:
+    relay = Relay(hide_usage=True)
+    assert relay.feed(CONTENT + DONE) == CONTENT
+    assert relay.complete
+    assert relay.finish() == DONE
+
+
+def test_what_follows_the_last_frame_follows_it_still() -> None:
+    relay = Relay(hide_usage=True)
+    assert relay.feed(CONTENT + DONE) == CONTENT
+    assert relay.feed(COMMENT) == DONE + COMMENT
+    assert not relay.complete
+
+
 def test_a_huge_frame_passes_in_parts_and_says_so() -> None:
     relay = Relay(hide_usage=True)
     part = b'data: {"choices":[{"delta":{"content":"' + b"x" * MAX_HELD_BYTES
