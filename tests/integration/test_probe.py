@@ -90,7 +90,7 @@ def test_a_probes_connection_never_serves_a_request_since_the_probe_will_close_i
             while not probing.done():  # in every turn of the loop until the probe has gone
                 assert endpoint.pool.take() is None
                 await asyncio.sleep(0)
-            assert await probing
+            assert await probing is None  # healthy
             assert endpoint.pool.take() is None
 
     run(main())
