@@ -39,6 +39,7 @@ from gateway.runtime.control_channel import (
     Reloaded,
     ReloadFailed,
 )
+from gateway.runtime.endpoint_events import EndpointEvents
 from gateway.runtime.hosting import server
 from gateway.runtime.loop_lag import LoopLag
 from gateway.runtime.state_dir import secret
@@ -77,6 +78,7 @@ class Worker:
         self._log = log
         self._lag = LoopLag()
         self._upstreams = Upstreams(self._state_dir)
+        self._endpoint_events = EndpointEvents(log)
         config = archive.read(self._state_dir, start.digest)
         clock = SystemClock()
         self._journal = Journal.create(self._state_dir, start.slot, clock)
@@ -165,18 +167,22 @@ class Worker:
                 await probe.watch(lambda: self._gateway.backends, self._worth_a_probe, self._probed)
             except Exception as error:  # noqa: BLE001 (without probes endpoints come back later, but they do)
                 self._log.bug("probe_bug", error)
+                await asyncio.sleep(probe.EVERY_S)
 
     def _worth_a_probe(self, endpoint: Endpoint) -> bool:
-        """An endpoint that fails, or that nobody asked for a while: from the others we hear anyway."""
-        health = endpoint.health
-        return health.state != "closed" or self._loop.time() - health.window_from_s >= RULES.window_s
+        """An endpoint that is new, that fails, or that nobody asked for a while: from the others we hear anyway."""
+        if self._endpoint_events.new(endpoint) or endpoint.health.state != "closed":
+            return True
+        return self._loop.time() - endpoint.heard_s >= RULES.window_s
 
-    def _probed(self, endpoint: Endpoint, healthy: bool) -> None:
-        endpoint.probed(healthy, self._loop.time())
+    def _probed(self, endpoint: Endpoint, problem: str | None) -> None:
+        endpoint.probed(problem is None, self._loop.time())
+        self._endpoint_events.probed(endpoint, problem)
 
     def _beat(self) -> None:
         self._loop.call_later(BEAT_S, self._beat)
         gauges = worker_gauges.read(self._gateway).flat()
+        self._endpoint_events.look(self._gateway.backends)
         self._channel.send(Beat(self._gateway.snapshot.digest, gauges, self._lag.worst_ms()))
 
     def _tick(self) -> None:

@@ -7,11 +7,14 @@ import os
 import re
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.gateway_process import KEY, GatewayProcess, launch, minimal, serving, write
+from tests.support.gateway_process import KEY, ROOT, GatewayProcess, launch, minimal, serving, write
+from tests.support.ports import free_port
 
 
 def refused(gateway: GatewayProcess) -> str:
@@ -71,6 +74,27 @@ def test_every_request_has_a_line_and_a_count_without_its_content(tmp_path: Path
         page = gateway.request("GET", "/metrics", ops=True).body.decode()
         assert 'code="ok",endpoint="chat",model="small",outcome="answered",tenant="acme"} 1.0' in page
         assert "balloon" not in page
+
+
+def test_an_endpoint_that_cannot_be_reached_is_told_at_the_start_and_again_when_it_is_back(tmp_path: Path) -> None:
+    port = free_port()
+    nowhere, later = "http://nowhere.invalid:8000", f"http://127.0.0.1:{port}"
+    backend = {"kind": "vllm", "endpoints": [{"url": nowhere}, {"url": later}]}
+    configuration = minimal(backends={"gpu": backend}, models={"small": {"backend": "gpu"}})
+    with serving(tmp_path, configuration) as gateway:
+        out = gateway.until_event("endpoint_out_of_service", 2)
+        assert {(each["backend"], each["endpoint"], each["level"]) for each in out} == {
+            ("gpu", nowhere, "warning"),
+            ("gpu", later, "warning"),
+        }
+        assert all(each["reason"] for each in out)
+        with subprocess.Popen([sys.executable, "-m", "gateway.backends.fake", "--port", str(port)], cwd=ROOT) as fake:
+            try:
+                (back,) = gateway.until_event("endpoint_back_in_service")
+                assert back["endpoint"] == later
+                assert gateway.chat().status == 200
+            finally:
+                fake.terminate()
 
 
 def test_the_access_log_can_be_off(tmp_path: Path) -> None:
