@@ -19,6 +19,8 @@ from tests.support.gateway_process import until
 ROOT = Path(__file__).resolve().parent.parent
 LACKING = [model for model in embedded_models.MODELS if embedded_models.missing(model) is not None]
 WRITTEN_URL = "http://127.0.0.1:8080"
+WRITTEN_OPS = "http://127.0.0.1:8081"
+WRITTEN_COMMAND = ".venv/bin/lockgate "
 BLOCK_S = 60.0
 
 pytestmark = [
@@ -33,8 +35,15 @@ class Tour:
 
     def __init__(self, folder: Path, url: str) -> None:
         self._folder = folder
-        text = (ROOT / "README.md").read_text()
-        section = text.partition("\n## A tour\n")[2].partition("\n## ")[0].replace(WRITTEN_URL, url)
+        ops = json.loads((folder / "state" / "demo" / "run" / "gateway.json").read_text())["ops"]
+        section = (ROOT / "README.md").read_text().partition("\n## A tour\n")[2].partition("\n## ")[0]
+        for written, here in (
+            (WRITTEN_URL, url),
+            (WRITTEN_OPS, ops),
+            (WRITTEN_COMMAND, f"{sys.executable} -m gateway "),
+        ):
+            assert written in section
+            section = section.replace(written, here)
         blocks = re.findall(r"^```(\w+)\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
         self.python = [block for language, block in blocks if language == "python"]
         self.preparation, *self.shell = [block for language, block in blocks if language == "sh"]
@@ -43,9 +52,8 @@ class Tour:
     def run(self, *command: str) -> str:
         """What a command prints, with the environment of the project before all others; it must end well."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        done = subprocess.run(
-            command, cwd=self._folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=BLOCK_S
-        )
+        environ = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, cwd=self._folder, env=environ, capture_output=True, text=True, timeout=BLOCK_S)
         assert done.returncode == 0, done.stdout + done.stderr
         assert not done.stderr, done.stderr
         return done.stdout
@@ -60,7 +68,7 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
     """The demo in a folder of its own, where it keeps its state as `make serve` does in a checkout."""
     folder = tmp_path_factory.mktemp("tour")
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "gateway", "demo", "--port", "0", "--workers", "1"]
+    command = [sys.executable, "-m", "gateway", "demo", "--port", "0", "--ops", "127.0.0.1:0", "--workers", "1"]
     with (
         (folder / "log").open("wb") as log,
         subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=log, text=True) as process,

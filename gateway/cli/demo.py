@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from gateway.cli.keys import new_key
 
 KEYS_FILE = "demo-keys.json"
 KEY_NAME = "demo"
+OPS = "127.0.0.1:8081"
 
 
 @click.command(short_help="Serve two small real models to two tenants with fresh keys.")
@@ -31,14 +35,14 @@ KEY_NAME = "demo"
 )
 @click.option("--workers", metavar="N", type=int, help="Worker processes (default: one for each CPU that is granted).")
 @click.option(
-    "--ops", metavar="HOST:PORT", default="127.0.0.1:0", show_default=True, help="The ops listener's address."
+    "--ops", metavar="HOST:PORT", help=f"The ops listener's address (default: {OPS}, or a free port if that is taken)."
 )
-def demo(port: int, state_dir: Path, workers: int | None, ops: str) -> None:
+def demo(port: int, state_dir: Path, workers: int | None, ops: str | None) -> None:
     """Serves the demo until SIGTERM or SIGINT: no GPU, nothing downloaded.
 
     The keys of its tenants are made once per state directory and kept in D/demo-keys.json (mode 0600). D/config holds
     the configuration that runs, as for `lockgate serve --config D/config --state-dir D`. Prints the URL, the keys and
-    an example, then `ready http://HOST:PORT` once it serves.
+    an example, then `ready http://HOST:PORT` once it serves. On a terminal the log goes to D/log, else to stderr.
     """
     from gateway.config.model import Overrides
     from gateway.errors import ConfigError
@@ -48,17 +52,51 @@ def demo(port: int, state_dir: Path, workers: int | None, ops: str) -> None:
     try:
         folder, keys = prepare(state_dir, source_folder())
 
+        log = state_dir / "log" if sys.stderr.isatty() else None
+
         def on_ready(url: str) -> None:
-            click.echo(_welcome(url, keys, state_dir))
+            click.echo(_welcome(url, keys, state_dir, log))
             click.echo(f"ready {url}")
             sys.stdout.flush()
 
-        overrides = Overrides(port=port, ops=ops, workers=workers, state_dir=str(state_dir))
-        supervisor.run(folder, overrides, on_ready=on_ready)
+        if log is not None:
+            click.echo(f"Starting two models, which takes a few seconds. The log goes to {log}.", err=True)
+        overrides = Overrides(port=port, ops=ops or free_ops(), workers=workers, state_dir=str(state_dir))
+        with _stderr_to(log):
+            supervisor.run(folder, overrides, on_ready=on_ready)
     except (ConfigError, StartFailed) as error:
         sys.exit(f"lockgate demo: {error}")
     except OSError as error:
         sys.exit(f"lockgate demo: {error.filename or state_dir}: {error.strerror}")
+
+
+def free_ops(address: str = OPS) -> str:
+    """`address` if its port is free, else the same host with any port."""
+    host, _, port = address.rpartition(":")
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the listener does: ports just left are free
+        try:
+            tried.bind((host, int(port)))
+        except OSError:
+            return f"{host}:0"
+    return address
+
+
+@contextmanager
+def _stderr_to(log: Path | None) -> Iterator[None]:
+    """What this process and its children write to stderr goes to the file meanwhile; None leaves it as it is."""
+    if log is None:
+        yield
+        return
+    terminal = os.dup(2)
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(fd, 2)
+    os.close(fd)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def source_folder() -> Path:
@@ -131,9 +169,10 @@ def _write(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _welcome(url: str, keys: dict[str, str], state_dir: Path) -> str:
+def _welcome(url: str, keys: dict[str, str], state_dir: Path, log: Path | None) -> str:
     everything, narrow = keys
     ops = json.loads((state_dir / "run" / "gateway.json").read_bytes())["ops"]
+    program = sys.argv[0] if Path(sys.argv[0]).name == "lockgate" else "lockgate"  # in a checkout it is not on the path
     body = '{"model": "smollm2-135m", "messages": [{"role": "user", "content": "Name the capital of France."}]}'
     return f"""
 Lockgate serves a chat model (smollm2-135m) and an embedding model (minilm), for two tenants:
@@ -146,5 +185,6 @@ Lockgate serves a chat model (smollm2-135m) and an embedding model (minilm), for
   curl {url}/v1/chat/completions -H 'authorization: Bearer {keys[everything]}' \\
     -H 'content-type: application/json' -d '{body}'
 
-The keys are also in {state_dir / KEYS_FILE}. Ctrl-C ends it.
+What became of each request:  {program} journal show --state-dir {state_dir}
+The keys are also in {state_dir / KEYS_FILE}. {"" if log is None else f"The log is in {log}. "}Ctrl-C ends it.
 """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -30,7 +32,8 @@ pytestmark = [
 @contextmanager
 def demo(state_dir: Path) -> Iterator[tuple[str, list[str], subprocess.Popen[str]]]:
     """Runs the demo until it serves: its URL, and what it said on stdout."""
-    command = [sys.executable, "-m", "gateway", "demo", "--port", "0", "--state-dir", str(state_dir)]
+    command = [sys.executable, "-m", "gateway", "demo", "--port", "0", "--ops", "127.0.0.1:0"]
+    command += ["--state-dir", str(state_dir)]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     log = (state_dir.parent / "log").open("ab")
     with log, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environ) as process:
@@ -76,3 +79,28 @@ def test_two_tenants_use_real_models_with_keys_that_last(tmp_path: Path) -> None
         assert json.loads((state / "demo-keys.json").read_text()) == keys
         headers = {"authorization": f"Bearer {keys['globex']}"}
         assert httpx.get(f"{url}/v1/models", headers=headers).status_code == 200
+
+
+def test_on_a_terminal_the_log_goes_to_a_file_and_the_keys_stay_in_sight(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    command = [sys.executable, "-m", "gateway", "demo", "--port", "0", "--ops", "127.0.0.1:0", "--state-dir", state]
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ)
+    os.close(theirs)
+    shown = b""
+    try:
+        while b"\nready http://" not in shown:
+            shown += os.read(ours, 4096)
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+            while data := os.read(ours, 4096):
+                shown += data
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    assert b'"event"' not in shown
+    assert f"The log is in {state / 'log'}" in shown.decode()
+    assert '"event":"ready"' in (state / "log").read_text()

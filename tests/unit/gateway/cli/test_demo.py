@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import socket
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from gateway.cli.demo import KEYS_FILE, prepare, source_folder
+from gateway.cli.demo import KEYS_FILE, free_ops, prepare, source_folder
 from gateway.config.load import load
 from gateway.errors import ConfigError
 
@@ -83,3 +84,12 @@ def test_the_shipped_demo_has_a_tenant_for_everything_and_one_for_less() -> None
     wide, narrow = config.tenants.values()
     assert wide.models == ("*",)
     assert set(narrow.models) < set(config.models)
+
+
+def test_the_ops_port_is_the_usual_one_unless_somebody_has_it() -> None:
+    with socket.socket() as somebody:
+        somebody.bind(("127.0.0.1", 0))
+        taken = f"127.0.0.1:{somebody.getsockname()[1]}"
+        somebody.listen()
+        assert free_ops(taken) == "127.0.0.1:0"
+    assert free_ops(taken) == taken
