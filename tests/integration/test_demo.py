@@ -83,7 +83,18 @@ def test_two_tenants_use_real_models_with_keys_that_last(tmp_path: Path) -> None
 
 def test_on_a_terminal_the_log_goes_to_a_file_and_the_keys_stay_in_sight(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    command = [sys.executable, "-m", "gateway", "demo", "--port", "0", "--ops", "127.0.0.1:0", "--state-dir", state]
+    command = [
+        sys.executable,
+        "-m",
+        "gateway",
+        "demo",
+        "--port",
+        "0",
+        "--ops",
+        "127.0.0.1:0",
+        "--state-dir",
+        str(state),
+    ]
     ours, theirs = pty.openpty()
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ)
