@@ -54,8 +54,6 @@ class Endpoint:
         self._calm = 0
         self._calm_since_s = 0.0
         self.heard_s = 0.0
-        self._calm_since_s = 0.0
-        self.heard_s = 0.0
         authorization = b"authorization: Bearer %b\r\n" % api_key.encode() if api_key else b""
         self._head_start = (
             b" HTTP/1.1\r\nhost: %b\r\nuser-agent: lockgate\r\naccept: */*\r\ncontent-type: application/json\r\n%b"
@@ -82,7 +80,7 @@ class Endpoint:
         event = health.event_of(error)
         if event is not None:
             if self.health is health.HEALTHY:
-                self.health = health.calm(self._calm, now)
+                self.health, self._calm = health.calm(self._calm, now), 0
             self.health = health.after(self.health, event, now, RULES)
 
     def tell_end(self, error: BaseException, now: float, *, reused: bool) -> None:

@@ -191,9 +191,9 @@ class Attempts:
             return Upstream(self._gw, endpoint, connection, reply, row)
         except BaseException as error:
             view.outstanding -= 1
-            if connection is not None and connection.busy:
-                connection.abort()
             if not verdict:
+                if connection is not None and connection.busy:
+                    connection.abort()
                 endpoint.tell_end(error, self._gw.clock.monotonic_s(), reused=reused)
             row.code = error.code if isinstance(error, GatewayError) else "cancelled"
             row.ended_ms = record.elapsed_ms()

@@ -124,6 +124,8 @@ class Recording:
         row.code = code
         row.outcome = outcome
         row.total_ms = self.elapsed_ms()
+        if row.attempts and not row.attempts[-1].ended_ms:  # the one that answered, or was cut
+            row.attempts[-1].ended_ms = row.total_ms
         row.body_bytes = self._ex.body_bytes
         row.answer_bytes = answer_bytes
         if self._opened:
@@ -133,7 +135,9 @@ class Recording:
 
     def failed(self, error: GatewayError, status: int, answer_bytes: int) -> None:
         """Closes with an error: refused when it is the caller's or ours to refuse, failed when it is not."""
-        refused = isinstance(error, CallerError | UpstreamRejected | StoreUnavailable | Draining)
+        refused = (
+            isinstance(error, CallerError | UpstreamRejected | StoreUnavailable | Draining) and not self._ex.started
+        )
         self.close(status, error.code, "refused" if refused else "failed", answer_bytes)
 
     def ended(self) -> None:

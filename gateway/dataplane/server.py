@@ -268,9 +268,11 @@ class ServerConnection(asyncio.Protocol):
             exchange = self._queue.popleft()
             self.active = exchange
             exchange.throttled = self._stalled_since_s is not None  # the answer before it still fills the buffer
-            if self._holding and not self._queue:
-                self._holding = False
-                self.transport.resume_reading()
+            if self._holding:
+                exchange.received_s = self._now()  # a pipelined request is not late for having waited its turn
+                if not self._queue:
+                    self._holding = False
+                    self.transport.resume_reading()
             exchange.stepper = Stepper(lifecycle.run(self.gateway, exchange), self.loop)
             exchange.stepper.start()
 

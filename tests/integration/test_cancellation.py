@@ -281,6 +281,6 @@ def test_a_stream_cut_short_by_the_end_of_the_process_says_so_in_band(tmp_path: 
             assert FRAMES[0] in answer
             assert b'"code":"draining"' in answer
             assert answer.endswith(LAST_CHUNK)
-            assert [(r.outcome, r.code, r.status) for r in gateway.records()] == [("refused", "draining", 200)]
+            assert [(r.outcome, r.code, r.status) for r in gateway.records()] == [("failed", "draining", 200)]
 
     run(main())
