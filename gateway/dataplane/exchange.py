@@ -58,6 +58,7 @@ class Exchange:
     expects_continue = False
     complete = False
     max_body = 0
+    length = 0
     body_bytes = 0
     answer_bytes = 0
     started = False

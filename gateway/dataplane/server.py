@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MAX_PIPELINED = 32
 LINGER_S = 2.0
+UNFRAMED_FROM_BYTES = 64 * 1024
 WRITE_HIGH_BYTES = 256 * 1024
 HOP_BY_HOP = frozenset((b"connection", b"upgrade", b"http2-settings"))
 SINGLE = frozenset((b"authorization", b"x-api-key", b"content-length", b"content-type", b"expect", b"host"))
@@ -52,6 +53,7 @@ class ServerConnection(asyncio.Protocol):
         "_server_state",
         "_stalled_since_s",
         "_stopping",
+        "_unframed",
         "_upgrading",
         "active",
         "loop",
@@ -76,6 +78,7 @@ class ServerConnection(asyncio.Protocol):
         self._upgrading = False
         self._holding = False
         self._stopping = False
+        self._unframed = 0
         self._now = self.gateway.clock.monotonic_s
         self._idle_since_s: float | None = None
         self._stalled_since_s: float | None = None
@@ -104,6 +107,10 @@ class ServerConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._lingering_until_s is not None:
             return
+        if self._unframed:
+            data = self._take_unframed(data)
+            if not data:
+                return
         if not self._head_done:
             self._head_read += len(data)
         try:
@@ -118,6 +125,8 @@ class ServerConnection(asyncio.Protocol):
             self._refuse(HeadersTooLarge("the request line and headers are larger than the limit"))
             return
         self._begin_next()
+        if self._arriving is not None and self._arriving.length - self._arriving.body_bytes >= UNFRAMED_FROM_BYTES:
+            self._unframed = self._arriving.length - self._arriving.body_bytes
 
     def pause_writing(self) -> None:
         self._stalled_since_s = self._now()
@@ -195,8 +204,10 @@ class ServerConnection(asyncio.Protocol):
             exchange.close_after = True
         if b"expect" in headers:
             exchange.expects_continue = headers[b"expect"].lower() == b"100-continue" and not exchange.http_1_0
-        if b"content-length" in headers and int(headers[b"content-length"]) > limits.body:
-            exchange.fail(BodyTooLarge(f"the body is larger than the limit of {limits.body} bytes"))
+        if b"content-length" in headers:
+            exchange.length = int(headers[b"content-length"])
+            if exchange.length > limits.body:
+                exchange.fail(BodyTooLarge(f"the body is larger than the limit of {limits.body} bytes"))
         if self.active is not None or self._queue:  # pipelined: held, and nothing more is read until its turn comes
             self._holding = True
             self.transport.pause_reading()
@@ -262,6 +273,23 @@ class ServerConnection(asyncio.Protocol):
                 self.transport.close()
 
     # -- inside
+
+    def _take_unframed(self, data: bytes) -> bytes:
+        """The rest of a large body whose length is known needs no parser: it is taken as it comes, without a copy.
+
+        Returns what follows the body. The parser, left within a message, is replaced by one at the start of the next.
+        """
+        exchange = self._arriving
+        assert exchange is not None
+        rest = data[self._unframed :]
+        part = data[: self._unframed] if rest else data
+        self._unframed -= len(part)
+        if exchange.failure is None:
+            exchange.receive(part)
+        if not self._unframed:
+            self._parser = httptools.HttpRequestParser(self)
+            self.on_message_complete()
+        return rest
 
     def _begin_next(self) -> None:
         if self.active is None and self._queue and not self.transport.is_closing():

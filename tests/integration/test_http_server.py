@@ -267,3 +267,33 @@ def test_every_cut_of_a_request_in_two_is_the_same_request(tmp_path: Path) -> No
             assert {seen.body for seen in upstream.seen} == {upstream.seen[0].body}
 
     run(talk())
+
+
+def test_a_large_body_in_any_pieces_is_read_whole_and_the_request_behind_it_too(tmp_path: Path) -> None:
+    large = {**CHAT, "messages": [{"role": "user", "content": "x" * 300_000}]}
+    first, second = post(large, close=False), post(CHAT)
+    head_end = first.index(b"\r\n\r\n") + 4
+
+    async def talk() -> None:
+        async with (
+            Upstream([says(unary())]) as upstream,
+            serving(config({"b": [upstream.url]}), tmp_path) as gateway,
+        ):
+            for cut in (head_end, head_end + 1, 70_000, 200_000, len(first) - 1, len(first), len(first) + 40):
+                reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+                whole = first + second
+                writer.write(whole[:cut])
+                await writer.drain()
+                await asyncio.sleep(0.01)  # so that the pieces are not read as one
+                writer.write(whole[cut:])
+                assert answers(await reader.read()) == 2, cut
+                writer.close()
+            sent = [json.loads(seen.body)["messages"] for seen in upstream.seen]
+            assert sent == [large["messages"], CHAT["messages"]] * 7
+
+    run(talk())
+
+
+def test_a_large_body_that_stops_coming_is_a_408(tmp_path: Path) -> None:
+    request = post({**CHAT, "messages": [{"role": "user", "content": "x" * 300_000}]})
+    assert status(exchange(tmp_path, request[:200_000], body=10**6)) == 408
