@@ -108,7 +108,7 @@ def app(gw: Gateway) -> Callable[[Message, Receive, Send], Awaitable[None]]:
 
     async def application(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            raise NotImplementedError(f"only http is served, not {scope['type']}")
+            raise ValueError(f"only http is served, not {scope['type']}")
         exchange = AsgiExchange(scope, gw, gw.clock.monotonic_s())
         handling = Stepper(lifecycle.run(gw, exchange), asyncio.get_running_loop())
         handling.on_end = exchange.wake

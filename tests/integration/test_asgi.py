@@ -194,7 +194,7 @@ def test_a_caller_that_stalls_behind_uvicorn_stalls_the_backend(tmp_path: Path) 
 def test_anything_but_http_is_refused(tmp_path: Path) -> None:
     async def main() -> None:
         async with serving(config({"b": ["http://127.0.0.1:1"]}), tmp_path) as gateway:
-            with pytest.raises(NotImplementedError, match="websocket"):
+            with pytest.raises(ValueError, match="websocket"):
                 await asgi.app(gateway.gw)({"type": "websocket"}, _nothing, _nowhere)
             assert json.loads(b"[]") == gateway.records()
 
