@@ -81,12 +81,21 @@ class Upstream:
 class Attempts:
     """The attempts of one request: what they share, and one method for each thing they do."""
 
-    __slots__ = ("_codec", "_deadline_s", "_ex", "_gw", "_record", "_snap", "_sticky", "call", "caller")
+    __slots__ = ("_backends", "_codec", "_deadline_s", "_ex", "_gw", "_record", "_snap", "_sticky", "call", "caller")
 
     def __init__(
-        self, gw: Gateway, ex: Exchange, record: Recording, snap: Snapshot, caller: Caller, call: Call, codec: Codec
+        self,
+        gw: Gateway,
+        ex: Exchange,
+        record: Recording,
+        snap: Snapshot,
+        backends: Mapping[str, Backend],
+        caller: Caller,
+        call: Call,
+        codec: Codec,
     ) -> None:
         self._gw = gw
+        self._backends = backends
         self._ex = ex
         self._record = record
         self._snap = snap
@@ -114,7 +123,7 @@ class Attempts:
         """An answer from this route's backend. Raises `_NextRoute` to go on to the next one, else what ends the
         request.
         """
-        backend = self._gw.backends[route.backend]
+        backend = self._backends[route.backend]
         self._record.routed(route)
         body = self._body(route, backend)
         backend.retries.earn()

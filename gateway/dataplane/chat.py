@@ -16,12 +16,12 @@ from gateway.wire.call import Codec
 
 async def generate(gw: Gateway, ex: Exchange, record: Recording, codec: Codec) -> None:
     """Serves one call; whatever it raises is answered and recorded by `lifecycle.run`."""
-    snap = gw.snapshot  # one configuration for the whole request
+    snap, backends = gw.snapshot, gw.backends  # one configuration for the whole request
     record.begin(codec.endpoint, snap)
     caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))  # 401
     call = record.parsed(codec.parse(await ex.body()))  # 400, 408, 413
     plan = resolve.plan(snap, caller, call)  # 404
-    attempts = Attempts(gw, ex, record, snap, caller, call, codec)
+    attempts = Attempts(gw, ex, record, snap, backends, caller, call, codec)
     upstream = await attempts.first_byte(plan)  # 502, 503, 504, or as sent
     if upstream.reply.streaming:
         await stream.relay(ex, record, call, upstream)

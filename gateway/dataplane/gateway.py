@@ -43,6 +43,7 @@ class Gateway:
     """One worker's data plane. Built by `runtime`; belongs to one event loop."""
 
     __slots__ = (
+        "_leaving",
         "_salts",
         "_secret",
         "backends",
@@ -87,12 +88,16 @@ class Gateway:
         self.http_errors: dict[str, int] = {}
         self.date_line = b""
         self._secret = secret
+        self._leaving: list[tuple[Backend, float]] = []
         self._salts: dict[tuple[str, str], bytes] = {}
         self.tick(clock.monotonic_s())
 
     def reload(self, snapshot: Snapshot, backends: Mapping[str, Backend]) -> None:
         """Serves with a new snapshot from the next request on. Backends no longer used let their requests end."""
         old = self.backends
+        until_s = (
+            self.clock.monotonic_s() + self.snapshot.limits.total_s
+        )  # by then every request that knew it has ended
         self.backends = backends
         self.snapshot = snapshot
         self.loaded_s = self.clock.wall_ns() // 10**9
@@ -100,6 +105,7 @@ class Gateway:
         for name, backend in old.items():
             if backends.get(name) is not backend:
                 backend.close()
+                self._leaving.append((backend, until_s))
 
     def cut(self) -> None:
         """Cancels every request that still runs: each answers that the process ends, and closes its record."""
@@ -113,6 +119,10 @@ class Gateway:
             connection.tick(now)
         for backend in self.backends.values():
             backend.tick(now)
+        for backend, _ in self._leaving:
+            backend.tick(now)
+        if self._leaving:
+            self._leaving = [leaving for leaving in self._leaving if now <= leaving[1]]
 
     def salt(self, tenant: str, own: str) -> bytes:
         """The `cache_salt` (JSON) that keeps a tenant's prefix-cache entries apart from every other's.

@@ -143,4 +143,4 @@ class Recording:
     def ended(self) -> None:
         """Whatever happened: a request that was not closed by now was left by its caller."""
         if not self._closed:
-            self.close(499 if self._ex.started else 0, "cancelled", "cancelled", self._ex.answer_bytes)
+            self.close(200 if self._ex.started else 0, "cancelled", "cancelled", self._ex.answer_bytes)

@@ -3,7 +3,7 @@ it possible.
 
 A task costs about 3 µs a request more (its creation, the loop's queue for every wake-up). What a handler gives up for
 that: inside it there is no current task, so `asyncio.timeout`, `asyncio.shield`, `asyncio.wait_for` and
-`asyncio.current_task` must not be used (ruff's banned-api holds that for this package); work that needs them runs in
+`asyncio.current_task` must not be used (tests/test_layout.py holds that); work that needs them runs in
 a task of its own, which may be awaited here like any other future.
 """
 

@@ -52,18 +52,28 @@ def config(urls: dict[str, list[str]], models: dict[str, dict[str, Any]] | None 
     )
 
 
-def build(found: Config, state_dir: Path) -> Gateway:
-    """A gateway over this configuration, with a journal in `state_dir`."""
+def snapshot_of(found: Config) -> config_snapshot.Snapshot:
+    """What the data plane looks up."""
+    return config_snapshot.compile(found, digest(encode(found)))
+
+
+def backends_of(found: Config) -> dict[str, base.Backend]:
+    """The backends of a configuration, with nothing connected."""
     backends = {}
     for name, backend in found.backends.items():
         assert isinstance(backend, Vllm)
         urls = [endpoint.url for endpoint in backend.endpoints]
         limits, retries = found.server.limits, found.server.retries
         backends[name] = base.build(name, "vllm", urls, backend.api_key, limits.connect_s, retries.share)
+    return backends
+
+
+def build(found: Config, state_dir: Path) -> Gateway:
+    """A gateway over this configuration, with a journal in `state_dir`."""
     clock = SystemClock()
     return Gateway(
-        snapshot=config_snapshot.compile(found, digest(encode(found))),
-        backends=backends,
+        snapshot=snapshot_of(found),
+        backends=backends_of(found),
         journal=Journal.create(state_dir, 0, clock, segment_bytes=2**20),
         ids=RequestIds(b"\x00\x01\x02\x03\x04"),
         clock=clock,
