@@ -247,7 +247,7 @@ def test_every_path_of_both_listeners_is_told() -> None:
     told: dict[str, set[str]] = {"data": set(), "ops": set()}
     for listener, path, _ in _rows(_section(REFERENCE, "Paths")):
         told[listener].add(path.strip("`"))
-    data = {f"{method.decode()} {path.decode()}" for path, (method, _) in routes.HANDLERS.items()}
+    data = {f"{method.decode()} {path.decode()}" for path, (method, *_) in routes.HANDLERS.items()}
     data |= {f"GET {path.decode()}" for path in routes.PROBES} | {f"GET {meta.PREFIX.decode()}{{id}}"}
     assert told == {"data": data, "ops": {f"GET {path}" for path in asyncio.run(_ops_paths())}}
 
@@ -290,7 +290,7 @@ def test_every_header_of_our_own_making_is_told() -> None:
 def test_the_headers_a_backend_gets_are_the_ones_told() -> None:
     backend = build("b", "vllm", ["http://h:1"], "key", connect_s=1.0, retry_share=0.2)
     (endpoint,) = backend.endpoints
-    head = endpoint.head(b"/v1/x", "req_1", "00-" + "1" * 32 + "-" + "1" * 16 + "-01", 1).decode()
+    head = endpoint.head(b"/v1/x", "req_1", "00-" + "1" * 32 + "-" + "1" * 16 + "-01", b"application/json", 1).decode()
     sent = {line.partition(":")[0] for line in head.splitlines()[1:] if line}
     told = re.search(r"^What a backend gets: (.*?)\n\n", _section(REFERENCE, "Headers"), re.MULTILINE | re.DOTALL)
     assert told is not None

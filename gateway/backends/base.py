@@ -24,20 +24,26 @@ RULES = health.Rules()
 class Dialect:
     """What differs between kinds of backends.
 
+    `speaks` names the endpoints it has (a codec's `endpoint`); all others are translated for it, where they can be.
     `refuse` raises InvalidRequest for body fields that a caller may not send to it; `salts` says that it understands
     `cache_salt`, which separates the prefix caches of tenants; `health_path` answers 200 while it can serve, at no
     cost.
     """
 
+    speaks: frozenset[str]
     refuse: Callable[[Fields], None]
     salts: bool
     health_path: bytes = b"/health"
 
 
+OPENAI_CLASSIC = frozenset(("chat", "completions", "embeddings"))
+"""What every server has that calls itself OpenAI-compatible."""
+
+
 DIALECTS: Mapping[str, Dialect] = {
-    "vllm": Dialect(refuse=denied.refuse, salts=True),
-    "embedded": Dialect(refuse=denied.refuse, salts=False),
-    "fake": Dialect(refuse=denied.refuse, salts=False),
+    "vllm": Dialect(OPENAI_CLASSIC, refuse=denied.refuse, salts=True),
+    "embedded": Dialect(OPENAI_CLASSIC, refuse=denied.refuse, salts=False),
+    "fake": Dialect(OPENAI_CLASSIC, refuse=denied.refuse, salts=False),
 }
 
 
@@ -55,16 +61,22 @@ class Endpoint:
         self._calm_since_s = 0.0
         self.heard_s = 0.0
         authorization = b"authorization: Bearer %b\r\n" % api_key.encode() if api_key else b""
-        self._head_start = (
-            b" HTTP/1.1\r\nhost: %b\r\nuser-agent: lockgate\r\naccept: */*\r\ncontent-type: application/json\r\n%b"
-            b"x-request-id: " % (pool.address.host_header, authorization)
+        self._head_start = b" HTTP/1.1\r\nhost: %b\r\nuser-agent: lockgate\r\naccept: */*\r\n%bx-request-id: " % (
+            pool.address.host_header,
+            authorization,
         )
 
-    def head(self, path: bytes, request_id: str, traceparent: str, length: int) -> bytes:
+    def head(self, path: bytes, request_id: str, traceparent: str, content_type: bytes, length: int) -> bytes:
         """The head of a POST to this endpoint. Nothing of the caller's headers passes but a valid `traceparent`."""
         trace = b"\r\ntraceparent: " + traceparent.encode("ascii") if traceparent else b""
         start = b"POST " + self.pool.address.base + path + self._head_start
-        return b"%b%b%b\r\ncontent-length: %d\r\n\r\n" % (start, request_id.encode("ascii"), trace, length)
+        return b"%b%b%b\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (
+            start,
+            request_id.encode("ascii"),
+            trace,
+            content_type,
+            length,
+        )
 
     def admitted(self, now: float) -> None:
         """A request is about to be sent: the trial, if the circuit was open."""

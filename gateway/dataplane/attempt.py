@@ -35,7 +35,7 @@ from gateway.policy.conversation import conversation_key
 from gateway.policy.resolve import Plan
 from gateway.store.records import Attempt
 from gateway.wire import body as wire_body
-from gateway.wire.call import Call, Codec, outgoing
+from gateway.wire.call import JSON, Call, Codec, Form
 
 NOT_OUR_KEY: Final = frozenset((401, 403, 407))
 """Refusals of the gateway's own credentials: the operator must act."""
@@ -45,6 +45,7 @@ NO_SUCH_THING: Final = frozenset((404, 405, 501))
 and says nothing of its health: any caller can ask an embedding model to chat.
 """
 
+NO_SUCH_ENDPOINT: Final = "this model does not serve this endpoint: chat takes a chat model, embeddings another kind"
 MAX_SALT_CHARS: Final = 256
 NO_EXTRA: Final[Mapping[str, bytes]] = {}
 NOTHING: Final[frozenset[int]] = frozenset()
@@ -53,12 +54,15 @@ NOTHING: Final[frozenset[int]] = frozenset()
 class Upstream:
     """An endpoint that began to answer, or answered whole. A stream is given back with `release`, once."""
 
-    __slots__ = ("_gw", "_serial", "attempt", "connection", "endpoint", "reply")
+    __slots__ = ("_gw", "_serial", "attempt", "connection", "endpoint", "form", "reply")
 
-    def __init__(self, gw: Gateway, endpoint: Endpoint, connection: Connection, reply: Reply, attempt: Attempt) -> None:
+    def __init__(
+        self, gw: Gateway, endpoint: Endpoint, form: Form, connection: Connection, reply: Reply, attempt: Attempt
+    ) -> None:
         self._gw = gw
         self._serial = connection.requests_sent
         self.endpoint = endpoint
+        self.form = form
         self.connection = connection
         self.reply = reply
         self.attempt = attempt
@@ -125,7 +129,8 @@ class Attempts:
         """
         backend = self._backends[route.backend]
         self._record.routed(route)
-        body = self._body(route, backend)
+        form = self._form(backend)
+        body = self._body(route, backend, form)
         backend.retries.earn()
         tried: frozenset[int] = NOTHING
         number, fresh = 1, False
@@ -136,7 +141,7 @@ class Attempts:
                 failed = _Failed(NoEndpoint("no endpoint of this model is in service"), reused=False)
             else:
                 try:
-                    return await self._send(backend, choice, reason, body, now, fresh=fresh)
+                    return await self._send(backend, form, choice, reason, body, now, fresh=fresh)
                 except _Failed as error:
                     failed = error
                     tried |= {choice.index}
@@ -156,7 +161,7 @@ class Attempts:
                 await asyncio.sleep(following.delay_s)
 
     async def _send(
-        self, backend: Backend, choice: Choice, reason: str, body: bytes, now: float, *, fresh: bool
+        self, backend: Backend, form: Form, choice: Choice, reason: str, body: bytes, now: float, *, fresh: bool
     ) -> Upstream:
         """One request to one endpoint. Raises `_Failed`, `UpstreamRejected`, `StoreUnavailable`; cancels it when
         cancelled.
@@ -179,7 +184,7 @@ class Attempts:
                 reused = True
             row.sent_ms = record.at_ms(now)
             reply = await connection.request(
-                endpoint.head(self._codec.path, record.id, record.row.traceparent, len(body)),
+                endpoint.head(form.path, record.id, record.row.traceparent, self.call.content_type, len(body)),
                 body,
                 want_stream=self.call.stream,
                 limits=self._snap.limits,
@@ -188,7 +193,7 @@ class Attempts:
             )
             row.status = reply.status
             row.first_byte_ms = record.at_ms(connection.first_byte_s)
-            error = judge(reply, self.call.stream)
+            error = judge(reply, self.call.stream, form)
             endpoint.tell(error, connection.last_byte_s)
             verdict = True
             if error is not None:
@@ -197,7 +202,7 @@ class Attempts:
             if not reply.streaming:
                 view.outstanding -= 1
             record.row.first_byte_ms = row.first_byte_ms
-            return Upstream(self._gw, endpoint, connection, reply, row)
+            return Upstream(self._gw, endpoint, form, connection, reply, row)
         except BaseException as error:
             view.outstanding -= 1
             if not verdict:
@@ -239,7 +244,15 @@ class Attempts:
             draw=self._gw.random.random(),
         )
 
-    def _body(self, route: ModelRoute, backend: Backend) -> bytes:
+    def _form(self, backend: Backend) -> Form:
+        """How this backend is asked. Raises NotServed when it cannot be."""
+        codec = self._codec
+        form = codec.native if codec.endpoint in backend.dialect.speaks else codec.translated
+        if form is None:
+            raise NotServed(NO_SUCH_ENDPOINT)
+        return form
+
+    def _body(self, route: ModelRoute, backend: Backend, form: Form) -> bytes:
         """The bytes for this backend. Raises InvalidRequest for a field that it must not be sent."""
         call = self.call
         dialect = backend.dialect
@@ -248,7 +261,7 @@ class Attempts:
         if dialect.salts:
             own = wire_body.text(call.fields, "cache_salt", MAX_SALT_CHARS) if "cache_salt" in call.fields else None
             extra = {"cache_salt": self._gw.salt(self.caller.tenant.name, own or "")}
-        return outgoing(call, route.served_model, route.served_model_json, call.stream, extra)
+        return form.outgoing(call, route.served_model, route.served_model_json, extra)
 
 
 class _Failed(Exception):
@@ -264,7 +277,7 @@ class _NextRoute(Exception):
     """This route cannot answer; the next one may."""
 
 
-def judge(reply: Reply, want_stream: bool) -> UpstreamError | UpstreamRejected | NotServed | None:
+def judge(reply: Reply, want_stream: bool, form: Form) -> UpstreamError | UpstreamRejected | NotServed | None:
     """What a reply's head means; None when it is the answer. Redirects are never followed."""
     status = reply.status
     if status == 200:
@@ -277,9 +290,11 @@ def judge(reply: Reply, want_stream: bool) -> UpstreamError | UpstreamRejected |
     if status in (408, 504):
         return UpstreamTimeout(f"the backend gave up waiting (status {status})")
     if status in NO_SUCH_THING:
-        return NotServed("this model does not serve this endpoint: chat takes a chat model, embeddings another kind")
+        return NotServed(NO_SUCH_ENDPOINT)
     if status >= 500 or status in NOT_OUR_KEY:
         return UpstreamFailed(f"the backend failed with status {status}")
     if 400 <= status < 500:
-        return UpstreamRejected(status, reply.content_type or b"application/json", reply.body)
+        if form.refusal is not None:
+            return UpstreamRejected(status, JSON, form.refusal(status, reply.body))
+        return UpstreamRejected(status, reply.content_type or JSON, reply.body)
     return UpstreamProtocol(f"the backend answered with status {status}")

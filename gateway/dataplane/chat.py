@@ -1,4 +1,4 @@
-"""The path of a call to a language model: /v1/chat/completions, /v1/completions, /v1/embeddings.
+"""The path of a call to a language model, for every format: chat completions, messages, embeddings and their kin.
 
 Read `generate` top to bottom: it is the whole path. Endpoints differ only in their codec.
 """
@@ -11,7 +11,7 @@ from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.recording import Recording
 from gateway.policy import identity, resolve
-from gateway.wire.call import Codec
+from gateway.wire.call import JSON, Codec
 
 
 async def generate(gw: Gateway, ex: Exchange, record: Recording, codec: Codec) -> None:
@@ -19,11 +19,11 @@ async def generate(gw: Gateway, ex: Exchange, record: Recording, codec: Codec) -
     snap, backends = gw.snapshot, gw.backends  # one configuration for the whole request
     record.begin(codec.endpoint, snap)
     caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))  # 401
-    call = record.parsed(codec.parse(await ex.body()))  # 400, 408, 413
+    call = record.parsed(codec.parse(await ex.body(), ex.headers.get(b"content-type", JSON)))  # 400, 408, 413
     plan = resolve.plan(snap, caller, call)  # 404
     attempts = Attempts(gw, ex, record, snap, backends, caller, call, codec)
     upstream = await attempts.first_byte(plan)  # 502, 503, 504, or as sent
     if upstream.reply.streaming:
-        await stream.relay(ex, record, call, upstream)
+        await stream.relay(ex, record, call, codec, upstream)
     else:
-        unary.answer(ex, record, upstream)
+        unary.answer(ex, record, call, upstream)

@@ -40,10 +40,10 @@ def _fail(ex: Exchange, record: Recording, error: GatewayError) -> None:
     if ex.finished:
         return
     if ex.started:  # in the middle of a stream
-        frame = wire_errors.frame(error)
+        frame = routes.errors_of(ex).frame(error, record.id)
         record.failed(error, 200, ex.answer_bytes + len(frame))
         ex.end(frame)
         return
-    status, headers, body = wire_errors.render(error, record.id)
+    status, headers, body = wire_errors.render(error, record.id, routes.errors_of(ex))
     record.failed(error, status, len(body))
     ex.answer(status, headers + record.caller_header, body)

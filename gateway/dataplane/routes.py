@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import NamedTuple
 
 from gateway.dataplane import chat, meta
 from gateway.dataplane.exchange import Exchange
@@ -13,33 +14,60 @@ from gateway.errors import MethodNotAllowed, UnknownPath
 from gateway.wire import chat as wire_chat
 from gateway.wire import completions as wire_completions
 from gateway.wire import embeddings as wire_embeddings
+from gateway.wire.call import Codec
+from gateway.wire.errors import OPENAI, Shape
 
 Handler = Callable[[Gateway, Exchange, Recording], Awaitable[None]]
 Probe = Callable[[Gateway, Exchange], None]
 
-HANDLERS: Mapping[bytes, tuple[bytes, Handler]] = {
-    b"/v1/chat/completions": (b"POST", partial(chat.generate, codec=wire_chat.CODEC)),
-    b"/v1/completions": (b"POST", partial(chat.generate, codec=wire_completions.CODEC)),
-    b"/v1/embeddings": (b"POST", partial(chat.generate, codec=wire_embeddings.CODEC)),
-    b"/v1/models": (b"GET", meta.models),
+
+class Route(NamedTuple):
+    """An endpoint: its one method, its handler, and how it tells errors."""
+
+    method: bytes
+    handler: Handler
+    errors: Shape = OPENAI
+
+
+def _generates(codec: Codec) -> Route:
+    return Route(b"POST", partial(chat.generate, codec=codec), codec.errors)
+
+
+HANDLERS: Mapping[bytes, Route] = {
+    b"/v1/chat/completions": _generates(wire_chat.CODEC),
+    b"/v1/completions": _generates(wire_completions.CODEC),
+    b"/v1/embeddings": _generates(wire_embeddings.CODEC),
+    b"/v1/models": Route(b"GET", meta.models),
 }
+MODEL = Route(b"GET", meta.model)
 PROBE_METHODS = (b"GET", b"HEAD")
 PROBES: Mapping[bytes, Probe] = {b"/healthz": meta.healthz, b"/readyz": meta.readyz}
 
 
 def find(ex: Exchange) -> Handler:
     """The handler of a request. Raises `UnknownPath`, or `MethodNotAllowed` with an `allow` header."""
-    found = HANDLERS.get(ex.target) or HANDLERS.get(ex.path)
-    if found is None:
-        path = ex.path
-        if not path.startswith(meta.PREFIX) or len(path) == len(meta.PREFIX):
-            raise UnknownPath("there is no endpoint at this path; with OpenAI's SDK the base URL ends in /v1")
-        found = (b"GET", meta.model)
-    allowed, handler = found
-    if ex.method != allowed:
-        word = allowed.decode()
+    route = HANDLERS.get(ex.target) or _route(ex.path)
+    if route is None:
+        raise UnknownPath("there is no endpoint at this path; with OpenAI's SDK the base URL ends in /v1")
+    if ex.method != route.method:
+        word = route.method.decode()
         raise MethodNotAllowed(f"this endpoint takes {word} only", headers=(("allow", word),))
-    return handler
+    return route.handler
+
+
+def errors_of(ex: Exchange) -> Shape:
+    """How the endpoint of this request tells errors; OpenAI's way where there is none."""
+    route = _route(ex.path)
+    return OPENAI if route is None else route.errors
+
+
+def _route(path: bytes) -> Route | None:
+    exact = HANDLERS.get(path)
+    if exact is not None:
+        return exact
+    if path.startswith(meta.PREFIX) and len(path) > len(meta.PREFIX):
+        return MODEL
+    return None
 
 
 def probe(gw: Gateway, ex: Exchange) -> bool:

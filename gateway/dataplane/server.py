@@ -342,7 +342,9 @@ class ServerConnection(asyncio.Protocol):
             return
         exchange = Exchange(self, self._now())
         exchange.close_after = True
-        status, headers, body = wire_errors.render(error, self.gateway.ids.next(self.gateway.clock.wall_ns()))
+        status, headers, body = wire_errors.render(
+            error, self.gateway.ids.next(self.gateway.clock.wall_ns()), wire_errors.OPENAI
+        )
         self._queue.clear()
         exchange.answer(status, headers, body)
 

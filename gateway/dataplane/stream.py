@@ -1,6 +1,7 @@
 """An answer that is streamed: bytes pass as they come, without a task, a queue or a decoded frame in between.
 
-`Relay` (policy) decides what passes; this moves it. The upstream's socket is paused while the caller does not keep up.
+The form's `relay` (wire) decides what passes; this moves it. The upstream's socket is paused while the caller does
+not keep up.
 """
 
 from __future__ import annotations
@@ -10,16 +11,14 @@ from gateway.dataplane.attempt import Upstream
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.recording import Recording
 from gateway.errors import StreamBroken, UpstreamError
-from gateway.policy.relay import Relay
-from gateway.wire import errors as wire_errors
-from gateway.wire.call import Call
+from gateway.wire.call import Call, Codec, Passing
 
 
-async def relay(ex: Exchange, record: Recording, call: Call, upstream: Upstream) -> None:
+async def relay(ex: Exchange, record: Recording, call: Call, codec: Codec, upstream: Upstream) -> None:
     """Relays the stream to its end. A stream that breaks ends with an error frame, which official SDKs raise on; a
     caller that leaves cancels this, and with it the upstream.
     """
-    passing = Relay(hide_usage=not call.asks_usage)
+    passing = upstream.form.relay(call)
     feed, send = passing.feed, ex.send
 
     def sink(data: bytes) -> None:
@@ -37,7 +36,7 @@ async def relay(ex: Exchange, record: Recording, call: Call, upstream: Upstream)
     except UpstreamError as error:
         if not passing.complete:
             upstream.broke(error)
-            _break_off(ex, record, passing, error)
+            _break_off(ex, record, codec, passing, error)
             return
     finally:
         record.used(passing.usage)
@@ -52,9 +51,9 @@ async def relay(ex: Exchange, record: Recording, call: Call, upstream: Upstream)
     ex.end(rest)
 
 
-def _break_off(ex: Exchange, record: Recording, passing: Relay, error: UpstreamError) -> None:
+def _break_off(ex: Exchange, record: Recording, codec: Codec, passing: Passing, error: UpstreamError) -> None:
     """Ends a stream that broke with an error frame, behind the last whole one."""
-    frame = wire_errors.frame(error)
+    frame = codec.errors.frame(error, record.id)
     if passing.mid_frame:
         frame = b"\n\n" + frame
     record.used(passing.usage)

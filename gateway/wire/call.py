@@ -1,19 +1,20 @@
-"""A parsed request (`Call`), what an endpoint adds to reading one (`Codec`), and the bytes that go to the backend
-(`outgoing`).
-"""
+"""A parsed request (`Call`), how an endpoint reads one (`Codec`), how a backend is asked and understood (`Form`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from gateway.errors import InvalidRequest
 from gateway.wire import body as wire_body
+from gateway.wire import errors as wire_errors
 from gateway.wire.body import Fields
+from gateway.wire.usage import Usage
 
+JSON: Final = b"application/json"
 MAX_MODEL_CHARS: Final = 256
 MAX_ID_CHARS: Final = 512
 """Bound of the ids a caller gives (`user`, a conversation): they go into the record."""
@@ -23,7 +24,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     """What the gateway knows of a request; everything else of it stays in `fields`, as bytes."""
 
     endpoint: str
-    """"chat", "completions" or "embeddings"."""
+    """The codec's name, such as "chat"."""
     alias: str
     """The model asked for, as the caller names it."""
     stream: bool
@@ -38,20 +39,71 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     """The id of OpenAI's `conversation`, else `previous_response_id`."""
     choices: int
     """`n`: how many answers were asked for."""
+    content_type: bytes = JSON
+    """Of `body`, as the caller sent it and the backend gets it."""
+
+
+class Passing(Protocol):
+    """A streamed answer on its way: `feed` it any cut of the backend's bytes, then `finish` once. What comes out does
+    not depend on the cut.
+    """
+
+    usage: Usage | None
+    """The last usage seen."""
+    failed: bool
+    """The backend told an error in band."""
+    mid_frame: bool
+    """The caller has seen a part of a frame only."""
+
+    @property
+    def complete(self) -> bool:
+        """The format's last frame came: whatever happens to the connection now, the answer is whole."""
+        ...
+
+    def feed(self, data: bytes) -> bytes:
+        """What the caller may have by now; b"" when nothing. The last frame is held until `finish`."""
+        ...
+
+    def finish(self) -> bytes:
+        """The backend ended: what is left to send."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One way to ask a backend, and to read its answer."""
+
+    path: bytes
+    outgoing: Callable[[Call, str, bytes, Mapping[str, bytes]], bytes]
+    """(call, served model, the same as JSON, extra fields) → the body to send. Raises InvalidRequest for what cannot
+    be said in this form.
+    """
+    usage: Callable[[bytes], Usage | None]
+    """The usage of a whole answer, as the backend sent it."""
+    relay: Callable[[Call], Passing]
+    """The reader of one streamed answer."""
+    answer: Callable[[bytes, Call], bytes] | None = None
+    """A whole answer in the caller's format; None: it is. Raises UpstreamProtocol for an answer that cannot be read."""
+    refusal: Callable[[int, bytes], bytes] | None = None
+    """(status, body) of a backend's refusal → the body in the caller's format; None: it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """One endpoint: where it lives upstream, how its body is read, and how its conversation begins."""
+    """One endpoint: how its body is read, how its conversation begins, and in which forms a backend can be asked."""
 
     endpoint: str
-    path: bytes
-    parse: Callable[[bytes], Call]
-    """The body's bytes → Call; raises InvalidRequest."""
+    parse: Callable[[bytes, bytes], Call]
+    """(body, content type) → Call; raises InvalidRequest."""
     opening: Callable[[Call], bytes]
     """The bytes every request of one conversation begins with (bounded), for choosing a replica whose cache knows them;
     b"" when there are none.
     """
+    native: Form
+    """For backends that speak this endpoint."""
+    translated: Form | None = None
+    """For those that do not; None: they cannot serve it."""
+    errors: wire_errors.Shape = wire_errors.OPENAI
 
 
 def read(endpoint: str, body: bytes, fields: Fields, *, streams: bool) -> Call:
@@ -72,24 +124,23 @@ def read(endpoint: str, body: bytes, fields: Fields, *, streams: bool) -> Call:
     )
 
 
-def outgoing(
-    call: Call, served_model: str, served_model_json: bytes, ask_usage: bool, extra: Mapping[str, bytes]
-) -> bytes:
-    """The body for a backend: the very object that came in when nothing must change, else its fields joined again.
-
-    `ask_usage` makes a stream end with a usage frame, keeping the caller's other `stream_options`; `extra` (name →
-    JSON) is set as given.
+def outgoing(call: Call, served_model: str, served_model_json: bytes, extra: Mapping[str, bytes]) -> bytes:
+    """The body for a backend that speaks the caller's format: the very object that came in when nothing must change,
+    else its fields joined again, `extra` (name → JSON) set as given.
     """
-    changes: dict[str, bytes] = {}
     if served_model != call.alias:
-        changes["model"] = served_model_json
-    if ask_usage and call.stream and not call.asks_usage:
-        changes["stream_options"] = wire_body.join(
-            wire_body.members(call.fields, "stream_options"), {"include_usage": b"true"}
-        )
-    if extra:
-        changes.update(extra)
-    return wire_body.join(call.fields, changes) if changes else call.body
+        return wire_body.join(call.fields, {"model": served_model_json, **extra})
+    return wire_body.join(call.fields, extra) if extra else call.body
+
+
+def outgoing_with_usage(call: Call, served_model: str, served_model_json: bytes, extra: Mapping[str, bytes]) -> bytes:
+    """The same in OpenAI's chat format, where a stream states its usage only when asked: it is, the caller's other
+    `stream_options` kept.
+    """
+    if call.stream and not call.asks_usage:
+        options = wire_body.join(wire_body.members(call.fields, "stream_options"), {"include_usage": b"true"})
+        extra = {**extra, "stream_options": options}
+    return outgoing(call, served_model, served_model_json, extra)
 
 
 class _Conversation(msgspec.Struct):

@@ -9,7 +9,8 @@ import msgspec
 
 from gateway.errors import InvalidRequest
 from gateway.wire import body as wire_body
-from gateway.wire.call import Call, Codec, read
+from gateway.wire import relay, usage
+from gateway.wire.call import JSON, Call, Codec, Form, outgoing_with_usage, read
 
 MAX_OPENING_BYTES: Final = 8_192
 """Two conversations that agree on this much are worth one replica's cache anyway."""
@@ -28,7 +29,7 @@ class _Role(msgspec.Struct):
 _decode_role: Final = msgspec.json.Decoder(_Role).decode
 
 
-def parse(body: bytes) -> Call:
+def parse(body: bytes, content_type: bytes = JSON) -> Call:
     """Raises InvalidRequest."""
     fields = wire_body.fields(body)
     call = read("chat", body, fields, streams=True)
@@ -83,4 +84,9 @@ def _is_user(message: bytes) -> bool:
         return False
 
 
-CODEC: Final = Codec("chat", b"/v1/chat/completions", parse, opening)
+CODEC: Final = Codec(
+    "chat",
+    parse,
+    opening,
+    Form(b"/v1/chat/completions", outgoing_with_usage, usage.from_answer, relay.of),
+)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.wire import body as wire_body
-from gateway.wire.call import Call, Codec, read
+from gateway.wire import relay, usage
+from gateway.wire.call import JSON, Call, Codec, Form, outgoing_with_usage, read
 
 OPENING_BYTES: Final = 512
 """A completion has no turns: requests that begin alike (the same instructions, the same file) share this much."""
 
 
-def parse(body: bytes) -> Call:
+def parse(body: bytes, content_type: bytes = JSON) -> Call:
     """Raises InvalidRequest."""
     fields = wire_body.fields(body)
     call = read("completions", body, fields, streams=True)
@@ -25,4 +26,9 @@ def opening(call: Call) -> bytes:
     return head[1:].removesuffix(b'"')[:OPENING_BYTES] if head.startswith(b'"') else b""
 
 
-CODEC: Final = Codec("completions", b"/v1/completions", parse, opening)
+CODEC: Final = Codec(
+    "completions",
+    parse,
+    opening,
+    Form(b"/v1/completions", outgoing_with_usage, usage.from_answer, relay.of),
+)

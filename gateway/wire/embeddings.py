@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.wire import body as wire_body
-from gateway.wire.call import Call, Codec, read
+from gateway.wire import relay, usage
+from gateway.wire.call import JSON, Call, Codec, Form, outgoing, read
 
 
-def parse(body: bytes) -> Call:
+def parse(body: bytes, content_type: bytes = JSON) -> Call:
     """Raises InvalidRequest. An embedding is never a stream, whatever the body says."""
     fields = wire_body.fields(body)
     call = read("embeddings", body, fields, streams=False)
@@ -21,4 +22,9 @@ def opening(call: Call) -> bytes:
     return b""
 
 
-CODEC: Final = Codec("embeddings", b"/v1/embeddings", parse, opening)
+CODEC: Final = Codec(
+    "embeddings",
+    parse,
+    opening,
+    Form(b"/v1/embeddings", outgoing, usage.from_answer, relay.of),
+)

@@ -1,7 +1,9 @@
-"""An error as bytes, in OpenAI's shape: the only place that turns one into an answer."""
+"""An error as bytes: the only place that turns one into an answer, in the shape of the endpoint's format."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -11,7 +13,17 @@ from gateway.errors import GatewayError, Internal, UpstreamRejected
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def render(error: GatewayError, request_id: str) -> tuple[int, bytes, bytes]:
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How one format tells an error: as a body, and as a frame inside a stream whose first byte is gone (the official
+    SDKs raise on it; the stream ends after it). Both take the error and the request's id, if it is to be told.
+    """
+
+    body: Callable[[GatewayError, str | None], bytes]
+    frame: Callable[[GatewayError, str | None], bytes]
+
+
+def render(error: GatewayError, request_id: str, shape: Shape) -> tuple[int, bytes, bytes]:
     """Status, header lines (lower-case names, x-request-id among them, without content-length) and body.
 
     A refusal that a retry cannot cure carries `x-should-retry: false`: the official SDKs otherwise retry 408, 409, 429
@@ -21,7 +33,7 @@ def render(error: GatewayError, request_id: str) -> tuple[int, bytes, bytes]:
     if isinstance(error, UpstreamRejected):
         status, content_type, body = error.sent_status, error.content_type, error.body
     else:
-        status, content_type, body = error.status, b"application/json", _encode({"error": _told(error, request_id)})
+        status, content_type, body = error.status, b"application/json", shape.body(error, request_id)
     lines = [b"content-type: " + content_type, b"x-request-id: " + request_id.encode("latin-1", "replace")]
     if not error.retryable:
         lines.append(b"x-should-retry: false")
@@ -29,19 +41,26 @@ def render(error: GatewayError, request_id: str) -> tuple[int, bytes, bytes]:
     return status, b"\r\n".join(lines) + b"\r\n", body
 
 
-def frame(error: GatewayError, request_id: str | None = None) -> bytes:
-    """The error inside a stream whose first byte is gone: a frame on which the official SDKs raise. The stream ends
-    after it, without `[DONE]`.
-    """
-    return b"data: " + _encode({"error": _told(error, request_id)}) + b"\n\n"
-
-
-def _told(error: GatewayError, request_id: str | None) -> dict[str, str | None]:
-    message = error.message
+def message(error: GatewayError, request_id: str | None) -> str:
+    """What callers are told; of our own bugs nothing but where the operator finds the cause."""
     if isinstance(error, Internal):
-        message = (
-            "the gateway failed"
-            if request_id is None
-            else f"the gateway failed; its log has the cause under {request_id}"
-        )
-    return {"message": message, "type": error.type, "param": error.param, "code": error.code}
+        return "the gateway failed" + (f"; its log has the cause under {request_id}" if request_id else "")
+    return error.message
+
+
+def _openai_body(error: GatewayError, request_id: str | None) -> bytes:
+    told = {
+        "message": message(error, request_id),
+        "type": error.type,
+        "param": error.param,
+        "code": error.code,
+    }
+    return _encode({"error": told})
+
+
+def _openai_frame(error: GatewayError, request_id: str | None) -> bytes:
+    return b"data: " + _openai_body(error, request_id) + b"\n\n"
+
+
+OPENAI: Final = Shape(_openai_body, _openai_frame)
+"""Chat, completions, embeddings; a stream ends without `[DONE]`."""

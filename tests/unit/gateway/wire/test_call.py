@@ -10,7 +10,7 @@ import pytest
 from gateway.errors import InvalidRequest
 from gateway.wire import call as wire_call
 from gateway.wire import chat
-from gateway.wire.call import Call, outgoing
+from gateway.wire.call import Call, outgoing, outgoing_with_usage
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 
@@ -93,7 +93,8 @@ def test_choices_and_end_user_are_read() -> None:
 
 
 def sent(call: Call, model: str = "m", ask_usage: bool = False, **extra: bytes) -> bytes:
-    return outgoing(call, model, json.dumps(model).encode(), ask_usage, extra)
+    form = outgoing_with_usage if ask_usage else outgoing
+    return form(call, model, json.dumps(model).encode(), extra)
 
 
 def test_a_body_that_need_not_change_goes_on_as_the_very_object_that_came() -> None:

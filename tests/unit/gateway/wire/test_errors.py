@@ -8,7 +8,7 @@ import json
 import pytest
 
 from gateway import errors
-from gateway.wire.errors import frame, render
+from gateway.wire.errors import OPENAI, render
 
 CLASSES = [
     each
@@ -24,7 +24,7 @@ def lines(headers: bytes) -> list[tuple[bytes, bytes]]:
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_every_error_has_openais_shape_and_says_whether_to_retry(kind: type[errors.GatewayError]) -> None:
-    status, headers, body = render(kind("what went wrong", param="model"), "req-1")
+    status, headers, body = render(kind("what went wrong", param="model"), "req-1", OPENAI)
     named = dict(lines(headers))
     told = json.loads(body)
     assert set(told) == {"error"}
@@ -38,15 +38,15 @@ def test_every_error_has_openais_shape_and_says_whether_to_retry(kind: type[erro
 
 
 def test_our_own_bug_shows_nothing_but_the_requests_id() -> None:
-    _, _, body = render(errors.Internal("secret detail"), "req-9")
+    _, _, body = render(errors.Internal("secret detail"), "req-9", OPENAI)
     assert b"secret" not in body
     assert b"req-9" in body
-    assert b"secret" not in frame(errors.Internal("secret detail"))
+    assert b"secret" not in OPENAI.frame(errors.Internal("secret detail"), None)
 
 
 def test_what_the_backend_said_of_the_request_is_passed_on_as_sent() -> None:
     said = b'{"object":"error","message":"too long"}'
-    status, headers, body = render(errors.UpstreamRejected(422, b"application/json; charset=utf-8", said), "r")
+    status, headers, body = render(errors.UpstreamRejected(422, b"application/json; charset=utf-8", said), "r", OPENAI)
     assert (status, body) == (422, said)
     assert dict(lines(headers))[b"content-type"] == b"application/json; charset=utf-8"
     assert dict(lines(headers))[b"x-should-retry"] == b"false"
@@ -54,11 +54,11 @@ def test_what_the_backend_said_of_the_request_is_passed_on_as_sent() -> None:
 
 def test_an_errors_own_headers_are_added() -> None:
     error = errors.UpstreamBusy("full", headers=(("retry-after", "2"),))
-    assert (b"retry-after", b"2") in lines(render(error, "r")[1])
+    assert (b"retry-after", b"2") in lines(render(error, "r", OPENAI)[1])
 
 
 def test_a_frame_is_one_event_that_official_sdks_raise_on() -> None:
-    told = frame(errors.StreamBroken("the backend broke\noff"))
+    told = OPENAI.frame(errors.StreamBroken("the backend broke\noff"), "req-1")
     assert told.startswith(b"data: {")
     assert told.endswith(b"}\n\n")
     assert told.count(b"\n") == 2

@@ -1,4 +1,4 @@
-"""A streamed reply: the backend's bytes in, the caller's bytes out.
+"""A streamed reply in OpenAI's chat format: the backend's bytes in, the caller's bytes out.
 
 Frames (server-sent events) pass as they came and only whole, so that an error can always be told between two of them.
 A frame is decoded only when it names usage or an error: usage is kept for the record, and hidden where the gateway,
@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from gateway.wire import sse, usage
+from gateway.wire.call import Call
 from gateway.wire.usage import Usage
 
 MAX_HELD_BYTES: Final = 1024 * 1024
@@ -93,6 +94,11 @@ class Relay:
                 self.failed = True
             kept.append(frame)
         return b"".join(kept)
+
+
+def of(call: Call) -> Relay:
+    """The relay of this call's answer."""
+    return Relay(hide_usage=not call.asks_usage)
 
 
 def _is_only_usage(payload: bytes) -> bool:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.policy.relay import MAX_HELD_BYTES, Relay
+from gateway.wire.relay import MAX_HELD_BYTES, Relay
 from gateway.wire.usage import Usage
 
 CONTENT = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"say \\"usage\\" and \\"error\\" \xc3\xa9"}}]}\n\n'
