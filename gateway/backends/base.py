@@ -42,6 +42,7 @@ OPENAI_CLASSIC = frozenset(("chat", "completions", "embeddings"))
 
 DIALECTS: Mapping[str, Dialect] = {
     "vllm": Dialect(OPENAI_CLASSIC, refuse=denied.refuse, salts=True),
+    "v2": Dialect(frozenset(("infer",)), refuse=denied.refuse, salts=False, health_path=b"/v2/health/ready"),
     "embedded": Dialect(OPENAI_CLASSIC, refuse=denied.refuse, salts=False),
     "fake": Dialect(OPENAI_CLASSIC, refuse=denied.refuse, salts=False),
 }

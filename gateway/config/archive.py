@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.config import units
-from gateway.config.model import Config, Endpoint, Vllm
+from gateway.config.model import Config, Endpoint, Servers
 from gateway.errors import ConfigError
 
 FORMAT = 1
@@ -101,11 +101,11 @@ def resolve_secrets(config: Config, environ: Mapping[str, str]) -> Config:
     """
     backends = dict(config.backends)
     for name, backend in config.backends.items():
-        if isinstance(backend, Vllm):
+        if isinstance(backend, Servers):
             try:
                 endpoints = tuple(Endpoint(url=units.resolve_env(end.url, environ)) for end in backend.endpoints)
                 api_key = None if backend.api_key is None else units.resolve_env(backend.api_key, environ)
             except ValueError as error:
                 raise ConfigError(f"backends.{name}: {error}") from error
-            backends[name] = Vllm(endpoints=endpoints, api_key=api_key)
+            backends[name] = msgspec.structs.replace(backend, endpoints=endpoints, api_key=api_key)
     return msgspec.structs.replace(config, backends=backends)

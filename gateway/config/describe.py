@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from gateway.config import units
 from gateway.config.globs import compile_globs
-from gateway.config.model import Backend, Config, Embedded, Fake, Limits, Tenant, Vllm
+from gateway.config.model import Backend, Config, Embedded, Fake, Limits, Servers, Tenant, kind_of
 from gateway.config.review import ALL_INTERFACES, fallbacks
 
 T = TypeVar("T")
@@ -74,12 +74,12 @@ def _reach(listen: str) -> str:
 
 def _backend(backend: Backend) -> str:
     match backend:
-        case Vllm():
+        case Servers():
             urls = _list([endpoint.url for endpoint in backend.endpoints])
             count = _count(len(backend.endpoints), "endpoint")
             names = [] if backend.api_key is None else units.env_names(backend.api_key)
             secret = f"key from ${{{names[0]}}}" if names else "key in the file"
-            return f"vllm, {count}: {urls}" + ("" if backend.api_key is None else f"; {secret}")
+            return f"{kind_of(backend)}, {count}: {urls}" + ("" if backend.api_key is None else f"; {secret}")
         case Embedded():
             return f"embedded: {backend.model}, started beside the gateway"
         case Fake():

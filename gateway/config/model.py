@@ -131,13 +131,12 @@ class Endpoint(Section, frozen=True, kw_only=True):
     """One replica's address."""
 
     url: Url
-    """`http://host:port`, `https://host` or `unix:///path.sock`, without a path: the gateway adds `/v1/…`. May hold
-    `${NAME}`."""
+    """`http://host:port`, `https://host` or `unix:///path.sock`, without a path: the gateway adds `/v1/…` or `/v2/…`.
+    May hold `${NAME}`."""
 
 
-class Vllm(Section, frozen=True, kw_only=True, tag_field="kind", tag="vllm"):
-    """vLLM servers, or any other server that speaks OpenAI's API and answers `/health`; all endpoints serve the same
-    models."""
+class Servers(Section, frozen=True, kw_only=True):
+    """Servers that somebody else runs; all endpoints serve the same models."""
 
     endpoints: Annotated[tuple[Endpoint, ...], Meta(min_length=1), _unit("list", "a list of at least one endpoint")]
     """The replicas; see endpoints."""
@@ -146,7 +145,16 @@ class Vllm(Section, frozen=True, kw_only=True, tag_field="kind", tag="vllm"):
     stored."""
 
     def __repr__(self) -> str:
-        return f"Vllm(endpoints={self.endpoints!r}, api_key={'…' if self.api_key else None})"
+        return f"{type(self).__name__}(endpoints={self.endpoints!r}, api_key={'…' if self.api_key else None})"
+
+
+class Vllm(Servers, frozen=True, kw_only=True, tag_field="kind", tag="vllm"):
+    """vLLM servers, or any other server that speaks OpenAI's API and answers `/health`."""
+
+
+class V2(Servers, frozen=True, kw_only=True, tag_field="kind", tag="v2"):
+    """Servers that speak the Open Inference Protocol over HTTP, such as KServe and Triton; each answers
+    `/v2/health/ready`."""
 
 
 class Embedded(Section, frozen=True, kw_only=True, tag_field="kind", tag="embedded"):
@@ -163,7 +171,12 @@ class Fake(Section, frozen=True, kw_only=True, tag_field="kind", tag="fake"):
     """A file that says what it answers; without one it says the last user message back."""
 
 
-Backend: TypeAlias = Vllm | Embedded | Fake
+Backend: TypeAlias = Vllm | V2 | Embedded | Fake
+
+
+def kind_of(backend: Backend) -> str:
+    """The word after `kind:`."""
+    return str(backend.__struct_config__.tag)
 
 
 class Model(Section, frozen=True, kw_only=True):

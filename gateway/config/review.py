@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from gateway.config import units
 from gateway.config.globs import compile_globs
-from gateway.config.model import EMBEDDED_MODELS, MAX_FALLBACKS, Backend, Config, Embedded, Fake, Vllm
+from gateway.config.model import EMBEDDED_MODELS, MAX_FALLBACKS, Backend, Config, Embedded, Fake, Servers
 from gateway.config.shape import Path, nearest
 
 ALL_INTERFACES = ("0.0.0.0", "::")
@@ -89,7 +89,7 @@ def _listeners(config: Config) -> Iterator[Finding]:
 
 def _backend(path: Path, backend: Backend) -> Iterator[Finding]:
     match backend:
-        case Vllm():
+        case Servers():
             first: dict[str, int] = {}
             for index, endpoint in enumerate(backend.endpoints):
                 earlier = first.setdefault(endpoint.url.rstrip("/"), index)
@@ -186,7 +186,7 @@ def _doubtful_backends(config: Config) -> Iterator[Finding]:
         path: Path = ("backends", name)
         if name not in used:
             yield Finding(path, "no model uses this backend")
-        if not isinstance(backend, Vllm):
+        if not isinstance(backend, Servers):
             continue
         if backend.api_key is not None and not units.env_names(backend.api_key):
             yield Finding(

@@ -27,6 +27,7 @@ SECTIONS: tuple[tuple[str, type[Struct]], ...] = (
     ("server.limits", model.Limits),
     ("server.retries", model.Retries),
     ("backends.NAME, kind: vllm", model.Vllm),
+    ("backends.NAME, kind: v2", model.V2),
     ("backends.NAME.endpoints[]", model.Endpoint),
     ("backends.NAME, kind: embedded", model.Embedded),
     ("backends.NAME, kind: fake", model.Fake),

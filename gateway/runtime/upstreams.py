@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway.backends import base
 from gateway.config import archive
-from gateway.config.model import Backend, Config, Embedded, Vllm
+from gateway.config.model import Backend, Config, Servers, kind_of
 from gateway.runtime import children
 
 
@@ -36,8 +36,8 @@ class Upstreams:
         return {name: made for name, (_, _, made) in built.items()}
 
     def _make(self, name: str, backend: Backend, connect_s: float, retry_share: float) -> base.Backend:
-        if isinstance(backend, Vllm):
-            urls = [endpoint.url for endpoint in backend.endpoints]
-            return base.build(name, "vllm", urls, backend.api_key, connect_s, retry_share)
-        kind = "embedded" if isinstance(backend, Embedded) else "fake"
-        return base.build(name, kind, [children.address(self._state_dir, name, backend)], None, connect_s, retry_share)
+        if isinstance(backend, Servers):
+            urls, api_key = [endpoint.url for endpoint in backend.endpoints], backend.api_key
+        else:
+            urls, api_key = [children.address(self._state_dir, name, backend)], None
+        return base.build(name, kind_of(backend), urls, api_key, connect_s, retry_share)

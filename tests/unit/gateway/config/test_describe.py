@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway.config.describe import SOON_S, describe
-from gateway.config.model import Config, Embedded, Endpoint, Fake, Key, Model, Tenant, Vllm
+from gateway.config.model import V2, Config, Embedded, Endpoint, Fake, Key, Model, Tenant, Vllm
 
 NOW_S = 1_800_000_000
 
@@ -28,6 +28,7 @@ def test_it_says_what_each_name_leads_to() -> None:
                 "gpu": Vllm(endpoints=(Endpoint(url="http://a:1"), Endpoint(url="http://b:1")), api_key="${KEY}"),
                 "cpu": Embedded(model="minilm"),
                 "fake": Fake(script="s.yaml"),
+                "triton": V2(endpoints=(Endpoint(url="http://t:8000"),)),
             },
             models={
                 "small": Model(backend="gpu", served_model="qwen", fallback=("tiny",)),
@@ -37,6 +38,7 @@ def test_it_says_what_each_name_leads_to() -> None:
         )
     )
     assert "vllm, 2 endpoints: http://a:1, http://b:1; key from ${KEY}" in said
+    assert "v2, 1 endpoint: http://t:8000" in said
     assert "embedded: minilm, started beside the gateway" in said
     assert "fake: answers from s.yaml, not from a model" in said
     assert "small     gpu as qwen; if it cannot answer: tiny, then scripted" in said

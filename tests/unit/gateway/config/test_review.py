@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import review
-from gateway.config.model import Config, Endpoint, Key, Model, Tenant, Vllm
+from gateway.config.model import V2, Config, Endpoint, Key, Model, Tenant, Vllm
 from gateway.config.shape import dotted
 
 NOW_S = 1_800_000_000
@@ -63,11 +63,13 @@ def test_two_listeners_cannot_share_a_port(bind: str, ops: str, clash: bool) -> 
 
 
 def test_an_endpoint_twice_in_a_backend_is_a_problem_and_in_two_a_doubt() -> None:
-    twice = Vllm(endpoints=(Endpoint(url="http://a:1"), Endpoint(url="http://a:1/")))
-    assert problems(config(backends={"a": twice}))[0].startswith("backends.a.endpoints[1].url: this endpoint is listed")
-    found = config(backends={"a": BACKEND, "b": BACKEND}, models={"m": Model(backend="a"), "n": Model(backend="b")})
-    assert not problems(found)
-    assert any("in two backends" in doubt for doubt in doubts(found))
+    twice = (Endpoint(url="http://a:1"), Endpoint(url="http://a:1/"))
+    for kind in (Vllm, V2):
+        found = problems(config(backends={"a": kind(endpoints=twice)}))
+        assert found[0].startswith("backends.a.endpoints[1].url: this endpoint is listed")
+    shared = config(backends={"a": BACKEND, "b": BACKEND}, models={"m": Model(backend="a"), "n": Model(backend="b")})
+    assert not problems(shared)
+    assert any("in two backends" in doubt for doubt in doubts(shared))
 
 
 def test_what_a_model_names_must_exist_and_the_nearest_is_told() -> None:

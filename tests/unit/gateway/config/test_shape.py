@@ -64,7 +64,7 @@ def test_an_unknown_kind_of_backend_names_the_nearest() -> None:
     built, found = shape(Config, "backends: {a: {kind: vlm}, b: {endpoints: []}, c: {kind: [x]}}")
     assert built is None
     assert found[0] == '1 backends.a.kind: "vlm" is not a known kind; did you mean vllm?'
-    assert found[1] == "1 backends.b: the key kind is missing: one of embedded, fake, vllm"
+    assert found[1] == "1 backends.b: the key kind is missing: one of embedded, fake, v2, vllm"
 
 
 @pytest.mark.parametrize(

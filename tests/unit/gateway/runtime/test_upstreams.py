@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.model import Backend, Config, Endpoint, Fake, Limits, Server, Vllm
+from gateway.config.model import V2, Backend, Config, Endpoint, Fake, Limits, Server, Vllm
 from gateway.errors import ConfigError
 from gateway.runtime.upstreams import Upstreams
 
@@ -47,3 +47,13 @@ def test_a_child_is_found_at_the_socket_its_name_and_configuration_give(tmp_path
     (scripted,) = upstreams.build(Config(backends={"a": Fake(script="s.yaml")}))["a"].endpoints
     assert plain.name.startswith("unix:///")
     assert plain.name != scripted.name
+
+
+def test_a_server_of_the_open_inference_protocol_is_asked_for_its_health_at_that_protocols_path(tmp_path: Path) -> None:
+    triton = V2(endpoints=(Endpoint(url="http://a:8000"), Endpoint(url="http://b:8000")), api_key="hunter2")
+    backend = Upstreams(tmp_path).build(Config(backends={"triton": triton}))["triton"]
+    assert (backend.kind, backend.dialect.health_path) == ("v2", b"/v2/health/ready")
+    assert [endpoint.name for endpoint in backend.endpoints] == ["http://a:8000", "http://b:8000"]
+    head = backend.endpoints[0].head(b"/v2/models/m/infer", "req_1", "", b"application/octet-stream", 2)
+    assert b"POST /v2/models/m/infer HTTP/1.1" in head
+    assert b"authorization: Bearer hunter2" in head
