@@ -1,0 +1,346 @@
+"""The Open Inference Protocol v2: `POST /v2/models/{m}[/versions/{v}]/infer`, its body and its paths.
+
+A body is JSON, or JSON followed by the bytes of tensors (the binary tensor extension), the length of the JSON then
+standing in the header `Inference-Header-Content-Length`. `parse` reads what every backend has in common: names,
+datatypes, shapes, and where each tensor's data lies. The data itself is read by `infer_data`, for models that run in
+this process; `outgoing` writes the request again for a server that speaks the protocol itself, so that what it reads
+is what was checked here.
+
+Source: the protocol's "required_api.md", and Triton's "extension_binary_data.md".
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from gateway.errors import InvalidRequest
+from gateway.wire.body import shown
+
+HEADER_LENGTH: Final = b"inference-header-content-length"
+JSON_TYPE: Final = b"application/json"
+BINARY_TYPE: Final = b"application/octet-stream"
+
+SIZES: Final = {
+    "BOOL": 1,
+    "INT8": 1,
+    "INT16": 2,
+    "INT32": 4,
+    "INT64": 8,
+    "UINT8": 1,
+    "UINT16": 2,
+    "UINT32": 4,
+    "UINT64": 8,
+    "FP16": 2,
+    "BF16": 2,
+    "FP32": 4,
+    "FP64": 8,
+}
+"""Bytes of one element, little-endian. BYTES is the one datatype more: each element a length of 4 bytes and its
+bytes."""
+
+MAX_TENSORS: Final = 1_000
+"""Inputs of one request, and outputs asked for."""
+MAX_DIMS: Final = 32
+MAX_ID_CHARS: Final = 512
+
+REFUSED: Final = {
+    "shared_memory_region": "names memory of the server's machine, which is not the caller's",
+    "shared_memory_byte_size": "the same",
+    "shared_memory_offset": "the same",
+    "sequence_id": "is shared by every request that names it, whoever sends it",
+    "sequence_start": "begins or resets the sequence of whoever shares its id",
+    "sequence_end": "ends the sequence of whoever shares its id",
+    "priority": "moves a caller ahead of all others",
+}
+"""Parameters no caller may set, each with the reason."""
+
+Parameters = dict[str, bool | int | float | str | None]
+
+
+class TensorSpec(msgspec.Struct, frozen=True):
+    """A tensor as a model declares it. A dimension is its size, -1 for any, or a name: any, but the same wherever the
+    name stands."""
+
+    name: str
+    datatype: str
+    shape: tuple[int | str, ...]
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """What a model takes and gives, in its own order."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+class Tensor(msgspec.Struct, frozen=True):
+    """An input as sent."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    data: memoryview | msgspec.Raw | list[Any]
+    """The bytes of the binary extension (a view into the body), JSON not yet read, or values read elsewhere (gRPC)."""
+    parameters: Parameters | None = None
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """An output asked for. `binary` is how it is to be answered."""
+
+    name: str
+    binary: bool
+    parameters: Parameters | None = None
+
+
+class InferCall(msgspec.Struct, frozen=True):
+    """One request."""
+
+    id: str
+    """The caller's own, given back in the answer; "" for none."""
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Wanted, ...]
+    """Empty: all that the model has."""
+    binary: bool
+    """How outputs are answered that were not asked for by name."""
+    parameters: Parameters | None = None
+
+    @property
+    def rows(self) -> int:
+        """The first dimension of the first input: how many things are asked about. 1 where there is none."""
+        first = self.inputs[0].shape if self.inputs else ()
+        return first[0] if first else 1
+
+
+class _Input(msgspec.Struct, omit_defaults=True):
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: Parameters | None = None
+    data: msgspec.Raw = msgspec.Raw()
+
+
+class _Output(msgspec.Struct, omit_defaults=True):
+    name: str
+    parameters: Parameters | None = None
+
+
+class _Request(msgspec.Struct, omit_defaults=True):
+    inputs: list[_Input]
+    id: str | None = None
+    parameters: Parameters | None = None
+    outputs: list[_Output] | None = None
+
+
+_decode: Final = msgspec.json.Decoder(_Request).decode
+_encode: Final = msgspec.json.Encoder().encode
+# Numbers that Python's JSON writers make and JSON does not have. Strings are matched too, to step over them.
+_NO_NUMBER: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|-?(?:NaN|Infinity)', re.DOTALL)
+
+
+def parse(body: bytes, header_length: bytes | None) -> InferCall:
+    """A request from its body and the header `Inference-Header-Content-Length` (None when not sent).
+
+    Raises InvalidRequest naming the tensor and the rule it breaks. Binary data is not copied.
+    """
+    split = len(body) if header_length is None else _length(header_length, len(body))
+    rest = memoryview(body)[split:]
+    asked = read_json(body[:split] if rest else body)
+    refuse(asked.parameters, "parameters")
+    if len(asked.inputs) > MAX_TENSORS or len(asked.outputs or ()) > MAX_TENSORS:
+        raise InvalidRequest(f"a request may have at most {MAX_TENSORS} inputs and outputs")
+    if asked.id is not None and len(asked.id) > MAX_ID_CHARS:
+        raise InvalidRequest(f"id must have at most {MAX_ID_CHARS} characters", param="id")
+    inputs: list[Tensor] = []
+    at = 0
+    for sent in asked.inputs:
+        tensor, at = _tensor(sent, rest, at)
+        inputs.append(tensor)
+    if at != len(rest):
+        raise InvalidRequest(f"the inputs' binary_data_size add up to {at} bytes, but {len(rest)} follow the JSON")
+    binary = flag(asked.parameters, "binary_data_output", "parameters", default=False)
+    outputs = tuple(_wanted(output, binary) for output in asked.outputs or ())
+    once(inputs, "inputs")
+    once(outputs, "outputs")
+    return InferCall(asked.id or "", tuple(inputs), outputs, binary, asked.parameters)
+
+
+def outgoing(call: InferCall) -> tuple[bytes, int | None]:
+    """The request for a server of this protocol: body, and the length of its JSON where tensors follow it."""
+    inputs: list[_Input] = []
+    parts: list[bytes | memoryview] = [b""]
+    for tensor in call.inputs:
+        data = tensor.data
+        if isinstance(data, memoryview):
+            parts.append(data)
+            inputs.append(_Input(tensor.name, list(tensor.shape), tensor.datatype, tensor.parameters))
+        else:
+            raw = data if isinstance(data, msgspec.Raw) else msgspec.Raw(_encode(data))
+            inputs.append(_Input(tensor.name, list(tensor.shape), tensor.datatype, tensor.parameters, raw))
+    outputs = [_Output(output.name, output.parameters) for output in call.outputs] or None
+    parts[0] = _encode(_Request(inputs, call.id or None, call.parameters, outputs))
+    return b"".join(parts), len(parts[0]) if len(parts) > 1 else None
+
+
+def check(call: InferCall, signature: Signature) -> None:
+    """Holds names, datatypes and shapes against what a model declares. Raises InvalidRequest."""
+    specs = {spec.name: spec for spec in signature.inputs}
+    sizes: dict[str, tuple[int, str]] = {}
+    for tensor in call.inputs:
+        spec = specs.pop(tensor.name, None)
+        where = f"inputs.{shown(tensor.name)}"
+        if spec is None:
+            names = ", ".join(known.name for known in signature.inputs)
+            raise InvalidRequest(f"{where}: the model has no such input; it has {names}", param=where)
+        if tensor.datatype != spec.datatype:
+            raise InvalidRequest(
+                f"{where}: datatype is {tensor.datatype}, the model takes {spec.datatype}", param=where
+            )
+        if len(tensor.shape) != len(spec.shape):
+            raise _wrong_shape(where, tensor, spec)
+        for size, declared in zip(tensor.shape, spec.shape, strict=True):
+            if isinstance(declared, str):
+                first, at = sizes.setdefault(declared, (size, where))
+                if first != size:
+                    message = f"{where}: {size} where {at} has {first}: both are the model's dimension {declared}"
+                    raise InvalidRequest(message, param=where)
+            elif declared not in (-1, size):
+                raise _wrong_shape(where, tensor, spec)
+    if specs:
+        missing = next(iter(specs))
+        raise InvalidRequest(f"inputs.{missing} is missing: the model needs it", param=f"inputs.{missing}")
+    known_outputs = {spec.name for spec in signature.outputs}
+    for wanted in call.outputs:
+        if wanted.name not in known_outputs:
+            where = f"outputs.{shown(wanted.name)}"
+            names = ", ".join(spec.name for spec in signature.outputs)
+            raise InvalidRequest(f"{where}: the model has no such output; it has {names}", param=where)
+
+
+def refuse(parameters: Parameters | None, where: str) -> None:
+    """Raises InvalidRequest for a parameter of `REFUSED`."""
+    if parameters:
+        for name in parameters:
+            if name in REFUSED:
+                raise InvalidRequest(f"{where}.{name} is not accepted by this gateway", param=f"{where}.{name}")
+
+
+def flag(parameters: Parameters | None, name: str, where: str, *, default: bool) -> bool:
+    """A boolean parameter. Raises InvalidRequest."""
+    found = default if parameters is None else parameters.get(name, default)
+    if not isinstance(found, bool):
+        raise InvalidRequest(f"{where}.{name} must be true or false", param=f"{where}.{name}")
+    return found
+
+
+def once(tensors: Sequence[Tensor] | Sequence[Wanted], where: str) -> None:
+    """Raises InvalidRequest when two have one name."""
+    if len({tensor.name for tensor in tensors}) != len(tensors):
+        names = [tensor.name for tensor in tensors]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidRequest(f"{where}: {shown(twice)} appears more than once", param=f"{where}.{shown(twice)}")
+
+
+def place(where: str, shape: Sequence[int], datatype: str) -> int:
+    """How many elements a tensor has. Raises InvalidRequest for a datatype or a shape that none can have."""
+    if datatype not in SIZES and datatype != "BYTES":
+        known = ", ".join((*SIZES, "BYTES"))
+        raise InvalidRequest(f"{where}: the datatype {shown(datatype)} does not exist; there are {known}", param=where)
+    if len(shape) > MAX_DIMS:
+        raise InvalidRequest(f"{where}: shape must have at most {MAX_DIMS} dimensions", param=where)
+    if shape and min(shape) < 0:
+        raise InvalidRequest(f"{where}: shape must not hold a negative number", param=where)
+    return math.prod(shape)
+
+
+def read_json(header: bytes) -> Any:
+    """The JSON of a request, typed. Raises InvalidRequest; what it says holds a position or a name, never a value."""
+    try:
+        return _decode(header)
+    except msgspec.ValidationError as wrong:
+        raise InvalidRequest(f"the body is not an inference request: {wrong}") from None
+    except RecursionError:
+        raise InvalidRequest("the body is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise InvalidRequest("the body is not valid JSON: a text in it is not UTF-8") from None
+    except msgspec.DecodeError as malformed:
+        reason = str(malformed).removeprefix("JSON is malformed: ")
+        where = _holder_of_nan(header)
+        if where is not None:
+            raise InvalidRequest(
+                f"{where}: NaN and Infinity are no numbers in JSON; send null, or the tensor in binary", param=where
+            ) from None
+        if not header.strip():
+            reason = "it is empty"
+        raise InvalidRequest(f"the body is not valid JSON: {reason}") from None
+
+
+def _holder_of_nan(header: bytes) -> str | None:
+    """Which input holds a bare NaN or Infinity, if that is all that is wrong with this JSON."""
+    mark = b'"\\u0000NaN"'
+    mended = _NO_NUMBER.sub(lambda found: found[0] if found[0][:1] == b'"' else mark, header)
+    if mended == header:
+        return None
+    try:
+        asked = _decode(mended)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    for sent in asked.inputs:
+        if mark in bytes(sent.data):
+            return f"inputs.{shown(sent.name)}"
+    return None
+
+
+def _length(header_length: bytes, length: int) -> int:
+    if not header_length.isdigit() or len(header_length) > 15 or not 0 < int(header_length) <= length:
+        raise InvalidRequest(
+            f"the header Inference-Header-Content-Length must be a number of bytes from 1 to the body's {length}",
+            param="Inference-Header-Content-Length",
+        )
+    return int(header_length)
+
+
+def _tensor(sent: _Input, rest: memoryview, at: int) -> tuple[Tensor, int]:
+    where = f"inputs.{shown(sent.name)}"
+    count = place(where, sent.shape, sent.datatype)
+    shape = tuple(sent.shape)
+    parameters = sent.parameters
+    refuse(parameters, f"{where}.parameters")
+    size = None if parameters is None else parameters.get("binary_data_size")
+    if size is None:
+        if not sent.data:
+            raise InvalidRequest(f"{where}: data is missing, and so is the parameter binary_data_size", param=where)
+        return Tensor(sent.name, sent.datatype, shape, sent.data, parameters), at
+    if sent.data:
+        raise InvalidRequest(f"{where}: has data in JSON and binary_data_size: one of them", param=where)
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        raise InvalidRequest(f"{where}: binary_data_size must be a whole number of bytes", param=where)
+    if at + size > len(rest):
+        message = f"{where}: binary_data_size is {size}, but only {len(rest) - at} bytes are left behind the JSON"
+        raise InvalidRequest(message, param=where)
+    if sent.datatype != "BYTES" and size != count * SIZES[sent.datatype]:
+        raise InvalidRequest(wrong_size(where, sent.datatype, shape, size), param=where)
+    return Tensor(sent.name, sent.datatype, shape, rest[at : at + size], parameters), at + size
+
+
+def wrong_size(where: str, datatype: str, shape: Sequence[int], size: int) -> str:
+    """The message for a tensor whose bytes are not as many as its shape takes."""
+    right = math.prod(shape) * SIZES[datatype]
+    return f"{where}: {size} bytes of data, but {datatype} of shape {list(shape)} takes {right}"
+
+
+def _wanted(output: _Output, binary: bool) -> Wanted:
+    where = f"outputs.{shown(output.name)}.parameters"
+    refuse(output.parameters, where)
+    return Wanted(output.name, flag(output.parameters, "binary_data", where, default=binary), output.parameters)
+
+
+def _wrong_shape(where: str, tensor: Tensor, spec: TensorSpec) -> InvalidRequest:
+    declared = [-1 if isinstance(size, str) else size for size in spec.shape]
+    return InvalidRequest(
+        f"{where}: shape is {list(tensor.shape)}, the model takes {declared} (-1 is any)", param=where
+    )
