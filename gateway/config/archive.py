@@ -20,7 +20,7 @@ from gateway.config import units
 from gateway.config.model import Config, Endpoint, Servers
 from gateway.errors import ConfigError
 
-FORMAT = 1
+FORMAT = 2
 
 
 class _Blob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,8 +12,9 @@ from typing import TypeVar
 
 from gateway.config import units
 from gateway.config.globs import compile_globs
-from gateway.config.model import Backend, Config, Embedded, Fake, Limits, Servers, Tenant, kind_of
+from gateway.config.model import Backend, Config, Embedded, Fake, Limits, Onnx, Servers, Tenant, Version, kind_of
 from gateway.config.review import ALL_INTERFACES, fallbacks
+from gateway.config.snapshot import version_order
 
 T = TypeVar("T")
 
@@ -89,9 +90,25 @@ def _backend(backend: Backend) -> str:
 
 def _model(config: Config, alias: str) -> str:
     model = config.models[alias]
+    if isinstance(model, Onnx):
+        return _classic(model)
     served = "" if model.served_model in (None, alias) else f" as {model.served_model}"
     others = fallbacks(config, alias)
     return f"{model.backend}{served}" + (f"; if it cannot answer: {', then '.join(others)}" if others else "")
+
+
+def _classic(model: Onnx) -> str:
+    """The versions with the start of their digests, the default first, and how many columns are checked."""
+    said = []
+    columns = 0
+    for name in sorted(model.versions, key=version_order, reverse=True):
+        written = model.versions[name]
+        version = written if isinstance(written, Version) else Version(path=written)
+        columns = columns or len(version.schema or model.schema)
+        digest = "" if version.digest is None else f" ({version.digest[:19]}…)"
+        said.append(f"{name} from {version.path}{digest}")
+    checked = f"{_count(columns, 'column')} checked" if columns else "rows are not checked"
+    return f"onnx, inside the gateway: version {', '.join(said[:3])}{' and more' if len(said) > 3 else ''}; {checked}"
 
 
 def _tenant(tenant: Tenant, aliases: list[str], now_s: float) -> str:

@@ -6,13 +6,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from gateway.config import nodes, units
-from gateway.config.model import Alias, Key, Model, Name
+from gateway.config.model import Alias, AnyModel, Key, Model, Name, Onnx
 from gateway.config.nodes import Node, Unreadable
 from gateway.config.shape import Shaper
 
@@ -35,6 +35,16 @@ class ModelLine(Model, frozen=True, kw_only=True):
 
     name: Alias
     """The alias that callers send."""
+
+
+class ClassicLine(Onnx, frozen=True, kw_only=True):
+    """A line of `models*.jsonl` with `"kind": "onnx"`: a classic model with its alias."""
+
+    name: Alias
+    """The alias that callers send."""
+
+
+AnyLine: TypeAlias = Annotated[ModelLine | ClassicLine, Meta(extra={"kind": "backend"})]
 
 
 class _PlainKeyLine(Struct, forbid_unknown_fields=True, gc=False):
@@ -69,16 +79,18 @@ def read_keys(data: bytes, file: str, shaper: Shaper) -> Iterator[tuple[int, str
             yield number, slow.tenant, slow.key, Key(digest=slow.digest, expires_s=slow.expires_s)
 
 
-def read_models(data: bytes, file: str, shaper: Shaper) -> Iterator[tuple[int, str, Model]]:
+def read_models(data: bytes, file: str, shaper: Shaper) -> Iterator[tuple[int, str, AnyModel]]:
     """(line, alias, model) of every good line; the others are reported to the shaper."""
     for number, line in enumerate(data.split(b"\n"), 1):
         try:
-            found: ModelLine | None = _decode_model(line)
+            found: ModelLine | ClassicLine | None = _decode_model(line)
             if b"${" in line or _has_duplicates(line):
                 raise ValueError
         except ValueError:
-            found = _explain(ModelLine, line, file, number, shaper)
-        if found is not None:
+            found = _explain(AnyLine, line, file, number, shaper)
+        if isinstance(found, ClassicLine):
+            yield number, found.name, Onnx(versions=found.versions, schema=found.schema)
+        elif found is not None:
             model = Model(backend=found.backend, served_model=found.served_model, fallback=found.fallback)
             yield number, found.name, model
 
@@ -93,7 +105,7 @@ def _has_duplicates(line: bytes) -> bool:
     return not all(sizes)
 
 
-def _explain(kind: type[T], line: bytes, file: str, number: int, shaper: Shaper) -> T | None:
+def _explain(kind: Any, line: bytes, file: str, number: int, shaper: Shaper) -> Any:
     """Reads a line the slow way: None for an empty line, or for a bad one after its problems have been reported."""
     if not line.strip():
         return None

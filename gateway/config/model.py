@@ -17,6 +17,9 @@ MAX_FALLBACKS = 8
 EMBEDDED_MODELS = ("smollm2-135m", "minilm")
 """The models that come with the `embedded` extra; any other is a path."""
 
+CLASSIC_MODELS = ("magika", "churn-demo")
+"""The classic models that come in packages (`backends.packaged_models` says where from); any other is a path."""
+
 
 def _unit(name: str, allowed: str) -> Meta:
     """How a leaf is written (`units.<name>` reads it, if there is one) and what an error says is allowed."""
@@ -65,6 +68,21 @@ Digest: TypeAlias = Annotated[
     bytes,
     _unit("digest", "sha256: and 64 hexadecimal digits"),
 ]
+ModelDigest: TypeAlias = Annotated[
+    str, Meta(pattern=r"^sha256:[0-9a-f]{64}" + _END), _unit("text", "sha256: and 64 hexadecimal digits")
+]
+VersionName: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,31}" + _END),
+    _unit("text", "a version such as 3 or 3.1 (letters, digits and . _ -, at most 32)"),
+]
+ColumnName: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^[^\x00-\x1f\x7f]{1,200}" + _END),
+    _unit("text", "a column's name (at most 200 characters, no control characters)"),
+]
+Scalar: TypeAlias = Annotated[str | bool | int | float, _unit("text", "a text, a number, true or false")]
+Bound: TypeAlias = Annotated[int | float, _unit("number", "a number")]
 Listen: TypeAlias = Annotated[str, _unit("address", "host:port")]
 Url: TypeAlias = Annotated[str, _unit("url", "http://host:port, https://host or unix:///path.sock")]
 Secret: TypeAlias = Annotated[str, _unit("secret", "a secret, best as ${NAME}")]
@@ -179,8 +197,8 @@ def kind_of(backend: Backend) -> str:
     return str(backend.__struct_config__.tag)
 
 
-class Model(Section, frozen=True, kw_only=True):
-    """An alias that callers send as `model`."""
+class Model(Section, frozen=True, kw_only=True, tag_field="kind", tag="backend"):
+    """An alias that callers send as `model`, served by a backend. It is the kind of a model that names none."""
 
     backend: Name
     """The backend that serves it."""
@@ -191,6 +209,61 @@ class Model(Section, frozen=True, kw_only=True):
     ] = ()
     """Models to try in this order when the backend cannot answer; after them, their own fallbacks. A tenant that may
     use this model is also served by its fallbacks."""
+
+
+class Column(Section, frozen=True, kw_only=True):
+    """What one column of a classic model's rows may hold."""
+
+    type: (
+        Annotated[
+            Literal["number", "integer", "string", "boolean"], _unit("text", "number, integer, string or boolean")
+        ]
+        | None
+    ) = None
+    """`number`, `integer` (whole numbers, also in an input of floating-point numbers), `string` or `boolean`; what the
+    model's file says when left out."""
+    min: Bound | None = None
+    """The least value."""
+    max: Bound | None = None
+    """The largest value."""
+    one_of: tuple[Scalar, ...] = ()
+    """The values allowed; any when left out."""
+    nulls: Annotated[Literal["refuse", "impute", "pass"], _unit("text", "refuse, impute or pass")] = "refuse"
+    """What a null (JSON's `null`, or NaN) does: the row is refused, the value of `impute` takes its place, or the model
+    gets a NaN. An empty text is no null."""
+    impute: Scalar | None = None
+    """The value that takes a null's place, with `nulls: impute`."""
+    infinities: Annotated[Literal["refuse", "pass"], _unit("text", "refuse or pass")] = "refuse"
+    """Whether an infinite number is refused, or passes to the model where `min` and `max` allow it."""
+
+
+class Version(Section, frozen=True, kw_only=True):
+    """One version of a classic model. A path in its place stands for a version with that `path`."""
+
+    path: Path
+    """An `.onnx` file, a packaged folder, or a model that comes in a package: `magika`,
+    `churn-demo`."""
+    digest: ModelDigest | None = None
+    """`sha256:` and 64 hexadecimal digits, of the model's file: a model with any other is not loaded.
+    Found when loading, and archived, when left out."""
+    schema: dict[ColumnName, Column] = field(default_factory=dict)
+    """The columns of this version; those of the model when left out."""
+
+
+class Onnx(Section, frozen=True, kw_only=True, tag_field="kind", tag="onnx"):
+    """A classic model: an ONNX file that runs inside the gateway (the extra `classic`)."""
+
+    versions: Annotated[
+        dict[VersionName, Path | Version], Meta(min_length=1), _unit("map", "at least one version, such as 3: PATH")
+    ]
+    """Versions by name, each a path or a map; a caller that names none gets the highest. See versions."""
+    schema: dict[ColumnName, Column] = field(default_factory=dict)
+    """Columns by name, each an input of the model, or a column of its one matrix in this order; those of the packaged
+    folder when left out. See schema."""
+
+
+AnyModel: TypeAlias = Annotated[Model | Onnx, Meta(extra={"kind": "backend"})]
+"""A model of either kind; one that does not say its `kind` is the one named here."""
 
 
 class Key(Section, frozen=True, kw_only=True, gc=False):
@@ -233,7 +306,7 @@ class Config(Section, frozen=True, kw_only=True):
     """See server."""
     backends: dict[Name, Backend] = field(default_factory=dict)
     """Backends by name."""
-    models: dict[Alias, Model] = field(default_factory=dict)
+    models: dict[Alias, AnyModel] = field(default_factory=dict)
     """Models by the alias callers send."""
     tenants: dict[Name, Tenant] = field(default_factory=dict)
     """Tenants by name."""

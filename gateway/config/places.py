@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from gateway.config.nodes import Node
-from gateway.config.review import Finding
 from gateway.config.shape import Path, dotted
+
+
+class Finding(NamedTuple):
+    """Something wrong at `path`; `other` is a second place that it contradicts, if there is one."""
+
+    path: Path
+    message: str
+    other: Path | None = None
 
 
 class Places:

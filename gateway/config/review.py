@@ -9,22 +9,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
-from gateway.config import units
+from gateway.config import review_classic, units
 from gateway.config.globs import compile_globs
-from gateway.config.model import EMBEDDED_MODELS, MAX_FALLBACKS, Backend, Config, Embedded, Fake, Servers
+from gateway.config.model import EMBEDDED_MODELS, MAX_FALLBACKS, Backend, Config, Embedded, Fake, Model, Onnx, Servers
+from gateway.config.places import Finding
 from gateway.config.shape import Path, nearest
 
 ALL_INTERFACES = ("0.0.0.0", "::")
-
-
-class Finding(NamedTuple):
-    """Something wrong at `path`; `other` is a second place that it contradicts, if there is one."""
-
-    path: Path
-    message: str
-    other: Path | None = None
 
 
 def problems(config: Config) -> Iterator[Finding]:
@@ -33,6 +25,9 @@ def problems(config: Config) -> Iterator[Finding]:
     for name, backend in config.backends.items():
         yield from _backend(("backends", name), backend)
     yield from _models(config)
+    for alias, model in config.models.items():
+        if isinstance(model, Onnx):
+            yield from review_classic.problems(("models", alias), model)
     yield from _duplicate_keys(config)
 
 
@@ -47,6 +42,13 @@ def doubts(config: Config, now_s: float) -> Iterator[Finding]:
                 yield Finding(("tenants", name, "keys", key_name), "this key has expired: it opens nothing any more")
 
 
+def served(config: Config) -> Iterator[tuple[str, Model]]:
+    """The models that backends serve, by alias."""
+    for alias, model in config.models.items():
+        if isinstance(model, Model):
+            yield alias, model
+
+
 def fallbacks(config: Config, alias: str) -> tuple[str, ...]:
     """The models tried after `alias`, in order and each once: its own list first, then the lists of those. Unknown
     names are left out."""
@@ -55,11 +57,16 @@ def fallbacks(config: Config, alias: str) -> tuple[str, ...]:
     for name in waiting:  # grows as it goes: breadth first
         if len(order) > MAX_FALLBACKS:
             break  # a problem that `problems` reports; no need to follow it to its end
-        for other in config.models[name].fallback:
+        for other in _own_fallbacks(config, name):
             if other != alias and other not in order and other in config.models:
                 order[other] = None
                 waiting.append(other)
     return tuple(order)
+
+
+def _own_fallbacks(config: Config, alias: str) -> tuple[str, ...]:
+    model = config.models[alias]
+    return model.fallback if isinstance(model, Model) else ()
 
 
 def missing_files(config: Config, exists: Callable[[str], bool]) -> Iterator[Finding]:
@@ -109,7 +116,7 @@ def _backend(path: Path, backend: Backend) -> Iterator[Finding]:
 
 
 def _models(config: Config) -> Iterator[Finding]:
-    for alias, model in config.models.items():
+    for alias, model in served(config):
         path: Path = ("models", alias)
         if model.backend not in config.backends:
             near = nearest(model.backend, list(config.backends))
@@ -122,6 +129,10 @@ def _models(config: Config) -> Iterator[Finding]:
             elif other not in config.models:
                 near = nearest(other, list(config.models))
                 yield Finding(here, f"there is no model {units.shown(other)}; {near}")
+            elif isinstance(config.models[other], Onnx):
+                yield Finding(
+                    here, f"{units.shown(other)} is a classic model: it answers no request made for a backend"
+                )
             elif counts[other] > 1 and model.fallback.index(other) != index:
                 yield Finding(here, f"{units.shown(other)} is already in this list")
         if model.fallback and len(fallbacks(config, alias)) > MAX_FALLBACKS:
@@ -136,7 +147,7 @@ def _cycles(config: Config) -> Iterator[Finding]:
         trail: dict[str, Iterator[str]] = {}
         name: str | None = start if start not in finished else None
         while name is not None:
-            others = trail.setdefault(name, iter(config.models[name].fallback))
+            others = trail.setdefault(name, iter(_own_fallbacks(config, name)))
             other = next(others, None)
             if other is None:
                 trail.pop(name)
@@ -178,7 +189,7 @@ def _doubtful_limits(config: Config) -> Iterator[Finding]:
 
 
 def _doubtful_backends(config: Config) -> Iterator[Finding]:
-    used = {model.backend for model in config.models.values()}
+    used = {model.backend for _, model in served(config)}
     homes: dict[str, Path] = {}
     if not config.models:
         yield Finding(("models",), "there are no models: nothing can be served")
@@ -197,9 +208,11 @@ def _doubtful_backends(config: Config) -> Iterator[Finding]:
             there = homes.setdefault(endpoint.url.rstrip("/"), here)
             if there[:2] != path:
                 yield Finding(here, "this endpoint is in two backends: its load would be counted apart", there)
-    for alias, model in config.models.items():
+    for alias, model in served(config):
         for index, other_name in enumerate(model.fallback):
             other = config.models[other_name]
+            if not isinstance(other, Model):
+                continue  # a problem, not a doubt
             if other.backend == model.backend and (other.served_model or other_name) == (model.served_model or alias):
                 yield Finding(
                     ("models", alias, "fallback", index), "falls back to the very same model of the same backend"
@@ -238,4 +251,4 @@ def _doubtful_tenants(config: Config) -> Iterator[Finding]:
 
 
 def _with_fallbacks(config: Config, alias: str) -> tuple[str, ...]:
-    return (alias, *fallbacks(config, alias)) if config.models[alias].fallback else (alias,)
+    return (alias, *fallbacks(config, alias)) if _own_fallbacks(config, alias) else (alias,)

@@ -19,7 +19,7 @@ from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo
 
 from gateway.config import model
-from gateway.config.lines import KeyLine, ModelLine
+from gateway.config.lines import ClassicLine, KeyLine, ModelLine
 from gateway.config.shape import bare
 
 SECTIONS: tuple[tuple[str, type[Struct]], ...] = (
@@ -32,11 +32,15 @@ SECTIONS: tuple[tuple[str, type[Struct]], ...] = (
     ("backends.NAME, kind: embedded", model.Embedded),
     ("backends.NAME, kind: fake", model.Fake),
     ("models.NAME", model.Model),
+    ("models.NAME, kind: onnx", model.Onnx),
+    ("models.NAME.versions.NAME, kind: onnx", model.Version),
+    ("models.NAME.schema.NAME, kind: onnx", model.Column),
     ("tenants.NAME", model.Tenant),
     ("tenants.NAME.keys.NAME", model.Key),
     ("telemetry", model.Telemetry),
     ("keys*.jsonl", KeyLine),
     ("models*.jsonl", ModelLine),
+    ("models*.jsonl, kind: onnx", ClassicLine),
 )
 """Every section with the path it stands at, in the order of the tables."""
 
@@ -44,7 +48,7 @@ SECTIONS: tuple[tuple[str, type[Struct]], ...] = (
 def schema() -> dict[str, Any]:
     """The JSON schema (2020-12) of a YAML file; `$defs` also has the lines of JSON-lines files."""
     (root, *_), components = msgspec.json.schema_components(
-        [model.Config, KeyLine, ModelLine], ref_template="#/$defs/{name}"
+        [model.Config, KeyLine, ModelLine, ClassicLine], ref_template="#/$defs/{name}"
     )
     structs: dict[str, type[Struct]] = {"Config": model.Config} | {kind.__name__: kind for _, kind in SECTIONS}
     for name, component in components.items():
@@ -129,6 +133,8 @@ def _complete(component: dict[str, Any], kind: type[Struct]) -> None:
     """Adds what msgspec does not know: meanings, and how our units are written."""
     component["description"] = " ".join(component["description"].split())
     docs = field_docs(kind)
+    if kind.__struct_config__.tag == bare(model.AnyModel)[1]["kind"]:
+        component["required"].remove(kind.__struct_config__.tag_field)  # the kind of a model that names none
     for info in msgspec.structs.fields(kind):
         prop = component["properties"][info.encode_name]
         unit = _unit(info)

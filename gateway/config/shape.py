@@ -71,8 +71,13 @@ class Shaper:
             if node.value is None and NoneType in members:
                 return None
             structs = [member for member in members if isinstance(member, type) and issubclass(member, Struct)]
+            texts = [member for member in members if bare(member)[0] is str]
+            if structs and texts and isinstance(node.value, str):
+                return self._value(texts[0], node, path)
+            if len(structs) == 1:
+                return self._struct(structs[0], node, path, {})
             if structs:
-                return self._tagged(structs, node, path)
+                return self._tagged(structs, node, path, extra.get("kind"))
             rest = [member for member in members if member is not NoneType]
             if len(rest) == 1:
                 return self._value(rest[0], node, path)
@@ -81,19 +86,23 @@ class Shaper:
             return self._struct(inner, node, path, {})
         if get_origin(inner) is dict:
             key_kind, item_kind = get_args(inner)
-            return self._map(key_kind, item_kind, node, path)
+            return self._map(kind, key_kind, item_kind, node, path, extra)
         if get_origin(inner) is tuple:
             return self._list(kind, get_args(inner)[0], node, path, extra)
         return self._leaf(kind, node, path, extra)
 
-    def _struct(self, kind: type[Struct], node: Node, path: Path, tag: dict[str, str]) -> Any:
+    def _struct(
+        self, kind: type[Struct], node: Node, path: Path, tag: dict[str, str], others: tuple[type[Struct], ...] = ()
+    ) -> Any:
         members = self._members(node, path, "a map of settings")
         if members is None:
             return _WRONG
         fields = self._fields.setdefault(kind, msgspec.structs.fields(kind))
         known = [info.encode_name for info in fields] + list(tag)
         for key in members.keys() - set(known):
-            self.report((*path, key), _at_key(node, key), f"unknown key; {nearest(key, known)}")
+            self.report(
+                (*path, key), _at_key(node, key), f"unknown key; {_elsewhere(key, others) or nearest(key, known)}"
+            )
         values: dict[str, Any] = {}
         for info in fields:
             if info.encode_name in members:
@@ -108,17 +117,17 @@ class Shaper:
             return _WRONG
         return kind(**values)
 
-    def _tagged(self, kinds: list[type[Struct]], node: Node, path: Path) -> Any:
-        """One of several structs, told apart by their tag."""
+    def _tagged(self, kinds: list[type[Struct]], node: Node, path: Path, untold: str | None) -> Any:
+        """One of several structs, told apart by their tag; `untold` is the tag of one that has none."""
         members = self._members(node, path, "a map of settings")
         if members is None:
             return _WRONG
         by_tag = {str(kind.__struct_config__.tag): kind for kind in kinds}
         tag_field = str(kinds[0].__struct_config__.tag_field)
-        if tag_field not in members:
+        if tag_field not in members and untold is None:
             self.report(path, node, f"the key {tag_field} is missing: one of {', '.join(sorted(by_tag))}")
             return _WRONG
-        tag = members[tag_field].value
+        tag = members[tag_field].value if tag_field in members else untold
         if not isinstance(tag, str) or tag not in by_tag:
             problem = f"{shown(tag)} is not a known kind; {nearest(str(tag), list(by_tag))}"
             self.report((*path, tag_field), members[tag_field], problem)
@@ -126,11 +135,15 @@ class Shaper:
         rest = Node(
             {key: value for key, value in members.items() if key != tag_field}, node.file, node.line, node.key_lines
         )
-        return self._struct(by_tag[tag], rest, path, {tag_field: tag})
+        others = tuple(kind for kind in kinds if kind is not by_tag[tag])
+        return self._struct(by_tag[tag], rest, path, {tag_field: tag}, others)
 
-    def _map(self, key_kind: Any, kind: Any, node: Node, path: Path) -> Any:
+    def _map(self, whole: Any, key_kind: Any, kind: Any, node: Node, path: Path, extra: dict[str, str]) -> Any:
         members = self._members(node, path, "a map by name")
         if members is None:
+            return _WRONG
+        if any(len(members) < (meta.min_length or 0) for meta in _metas(whole)):
+            self.report(path, node, f"expected {extra['allowed']}, got none")
             return _WRONG
         built = {}
         wrong = False
@@ -219,6 +232,16 @@ def _metas(kind: Any) -> list[Meta]:
 def _at_key(node: Node, key: str) -> Node:
     """A stand-in node on the key's own line, for problems with the key."""
     return Node(key, node.value[key].file, node.key_lines.get(key, node.line))
+
+
+def _elsewhere(key: str, others: tuple[type[Struct], ...]) -> str:
+    """What to say of a key that is not one of this kind but of another."""
+    tags = [
+        f"{kind.__struct_config__.tag_field}: {kind.__struct_config__.tag}"
+        for kind in others
+        if key in kind.__struct_encode_fields__
+    ]
+    return f"it is one of {' and '.join(tags)}" if tags else ""
 
 
 def _named(node: Node) -> str:

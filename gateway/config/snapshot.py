@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.config.globs import compile_globs
-from gateway.config.model import Backend, Config, Limits, Retries
+from gateway.config.model import Backend, Column, Config, Limits, Model, Onnx, Retries, Version
 from gateway.config.review import fallbacks
 
 
@@ -54,6 +54,28 @@ class ModelRoute(Struct, frozen=True, eq=False):
     fallback: tuple[ModelRoute, ...] = ()
 
 
+class ClassicVersion(Struct, frozen=True):
+    """One version of a classic model: what to load. Equal ones may share a loaded session.
+
+    `path` is as configured, `digest` is `sha256:…` over what it held when the configuration was loaded (empty in a
+    configuration that was not pinned, see `backends.model_files`).
+    """
+
+    alias: str
+    version: str
+    path: str
+    digest: str
+    columns: dict[str, Column]
+
+
+class ClassicModel(Struct, frozen=True, eq=False):
+    """An alias that the gateway itself runs. `versions` goes from the lowest to the highest, which is the `default`."""
+
+    alias: str
+    versions: dict[str, ClassicVersion]
+    default: str
+
+
 Keys: TypeAlias = Mapping[bytes, Caller]
 
 
@@ -66,6 +88,9 @@ class Snapshot(Struct, frozen=True, eq=False):
     keys: dict[bytes, Caller]
     """By the 32-byte SHA-256 of the secret."""
     models: dict[str, ModelRoute]
+    """The models that backends serve."""
+    classic: dict[str, ClassicModel]
+    """The models that run in the gateway; no alias is in both."""
     backends: dict[str, Backend]
     limits: Limits
     retries: Retries
@@ -75,7 +100,7 @@ class Snapshot(Struct, frozen=True, eq=False):
     def models_of(self, tenant: TenantRules) -> list[str]:
         """The aliases that exist and that the tenant may use, sorted."""
         if tenant.patterns is None:
-            return sorted(tenant.exact & self.models.keys())
+            return sorted(alias for alias in tenant.exact if alias in self.models or alias in self.classic)
         return [alias for alias in self.aliases if tenant.allows(alias)]
 
 
@@ -89,6 +114,9 @@ def compile(config: Config, digest: str) -> Snapshot:  # noqa: A001 - read as sn
             config=config,
             keys=_keys(config),
             models=_routes(config),
+            classic={
+                alias: _classic(alias, model) for alias, model in config.models.items() if isinstance(model, Onnx)
+            },
             backends=config.backends,
             limits=config.server.limits,
             retries=config.server.retries,
@@ -115,12 +143,29 @@ def _keys(config: Config) -> dict[bytes, Caller]:
 
 def _routes(config: Config) -> dict[str, ModelRoute]:
     encode = msgspec.json.Encoder().encode
+    models = {alias: model for alias, model in config.models.items() if isinstance(model, Model)}
     bare = {}
-    for alias, model in config.models.items():
+    for alias, model in models.items():
         served = model.served_model or alias
         bare[alias] = ModelRoute(alias, model.backend, served, encode(served))
     routes = {}
-    for alias, model in config.models.items():
+    for alias, model in models.items():
         chain = tuple(bare[name] for name in fallbacks(config, alias)) if model.fallback else ()
         routes[alias] = msgspec.structs.replace(bare[alias], fallback=chain) if chain else bare[alias]
     return routes
+
+
+def _classic(alias: str, model: Onnx) -> ClassicModel:
+    versions = {}
+    for name in sorted(model.versions, key=version_order):
+        written = model.versions[name]
+        version = written if isinstance(written, Version) else Version(path=written)
+        columns = version.schema or model.schema
+        versions[name] = ClassicVersion(alias, name, version.path, version.digest or "", columns)
+    return ClassicModel(alias, versions, next(reversed(versions)))
+
+
+def version_order(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorts versions as one counts: 2 before 10, 3.9 before 3.10, a word before a number."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    return tuple((1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts)

@@ -32,7 +32,7 @@ def config(urls: dict[str, list[str]], models: dict[str, dict[str, Any]] | None 
     """A configuration with backends by name, models (by default `m` on the first backend, called `served` there), and
     two tenants: acme may use everything, globex only `other/*`.
     """
-    first = next(iter(urls))
+    models = models or {"m": {"backend": next(iter(urls)), "served_model": "served"}}
     limits = {name: float(value) if name.endswith("_s") else value for name, value in server.pop("limits", {}).items()}
     hashes = {key: hashlib.sha256(key.encode()).digest() for key in (KEY, OTHER_KEY)}
     return msgspec.convert(
@@ -41,7 +41,7 @@ def config(urls: dict[str, list[str]], models: dict[str, dict[str, Any]] | None 
             "backends": {
                 name: {"kind": "vllm", "endpoints": [{"url": url} for url in found]} for name, found in urls.items()
             },
-            "models": models or {"m": {"backend": first, "served_model": "served"}},
+            "models": {alias: {"kind": "backend", **model} for alias, model in models.items()},
             "tenants": {
                 "acme": {"models": ["*"], "keys": {"app": {"hash": hashes[KEY]}}},
                 "globex": {"models": ["other/*"], "keys": {"app": {"hash": hashes[OTHER_KEY]}}},

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import archive
-from gateway.config.model import Config, Embedded, Endpoint, Key, Model, Tenant, Vllm
+from gateway.config.model import Column, Config, Embedded, Endpoint, Key, Model, Onnx, Tenant, Version, Vllm
 from gateway.errors import ConfigError
 
 CONFIG = Config(
@@ -17,7 +17,14 @@ CONFIG = Config(
         "b": Vllm(endpoints=(Endpoint(url="http://${HOST}:1"),), api_key="${KEY}"),
         "a": Embedded(model="minilm"),
     },
-    models={"m": Model(backend="b", fallback=("n",)), "n": Model(backend="a")},
+    models={
+        "m": Model(backend="b", fallback=("n",)),
+        "n": Model(backend="a"),
+        "c": Onnx(
+            versions={"1": "c.onnx", "2": Version(path="c/2", digest="sha256:" + "0" * 64)},
+            schema={"plan": Column(one_of=("free", True, 1, 2.5), nulls="impute", impute="free")},
+        ),
+    },
     tenants={"t": Tenant(models=("*",), keys={"k": Key(digest=bytes(range(32)), expires_s=1_814_400_000)})},
 )
 

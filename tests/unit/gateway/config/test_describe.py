@@ -3,7 +3,21 @@ from __future__ import annotations
 import msgspec
 
 from gateway.config.describe import SOON_S, describe
-from gateway.config.model import V2, Config, Embedded, Endpoint, Fake, Key, Model, Tenant, Vllm
+from gateway.config.model import (
+    V2,
+    AnyModel,
+    Column,
+    Config,
+    Embedded,
+    Endpoint,
+    Fake,
+    Key,
+    Model,
+    Onnx,
+    Tenant,
+    Version,
+    Vllm,
+)
 
 NOW_S = 1_800_000_000
 
@@ -44,6 +58,18 @@ def test_it_says_what_each_name_leads_to() -> None:
     assert "small     gpu as qwen; if it cannot answer: tiny, then scripted" in said
 
 
+def test_it_says_which_version_of_a_classic_model_is_asked_for_first() -> None:
+    pinned = Version(path="models/10", digest="sha256:" + "ab" * 32)
+    columns = {"age": Column(min=18), "plan": Column(one_of=("free", "pro"))}
+    said = text(Config(models={"churn": Onnx(versions={"9": "models/9.onnx", "10": pinned}, schema=columns)}))
+    assert (
+        "churn  onnx, inside the gateway: version 10 from models/10 (sha256:abababababab…), 9 from models/9.onnx"
+        in said
+    )
+    assert said.count("2 columns checked") == 1
+    assert "rows are not checked" in text(Config(models={"m": Onnx(versions={"1": "a.onnx"})}))
+
+
 def test_a_secret_in_the_file_is_not_printed() -> None:
     said = text(Config(backends={"gpu": Vllm(endpoints=(Endpoint(url="http://a:1"),), api_key="hunter2")}))
     assert "key in the file" in said
@@ -62,7 +88,7 @@ def test_it_counts_the_keys_that_end_soon() -> None:
 
 
 def test_ten_thousand_models_are_not_ten_thousand_lines() -> None:
-    models = {f"m{n}": Model(backend="b") for n in range(10_000)}
+    models: dict[str, AnyModel] = {f"m{n}": Model(backend="b") for n in range(10_000)}
     said = text(Config(models=models, tenants={"t": Tenant(models=("*",))}))
     assert said.count("\n") < 80
     assert "… and 9960 more" in said

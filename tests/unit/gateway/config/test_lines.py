@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import lines
-from gateway.config.model import Key, Model
+from gateway.config.model import AnyModel, Column, Key, Model, Onnx
 from gateway.config.shape import Shaper, dotted
 
 HASH = "sha256:" + "ab" * 32
@@ -19,7 +19,7 @@ def read_keys(data: bytes) -> tuple[list[tuple[int, str, str, Key]], list[str]]:
     return list(lines.read_keys(data, "keys.jsonl", shaper)), found
 
 
-def read_models(data: bytes) -> tuple[list[tuple[int, str, Model]], list[str]]:
+def read_models(data: bytes) -> tuple[list[tuple[int, str, AnyModel]], list[str]]:
     found: list[str] = []
     shaper = Shaper({}, lambda path, node, message: found.append(f"{node.place} {dotted(path)}: {message}"))
     return list(lines.read_models(data, "models.jsonl", shaper)), found
@@ -79,9 +79,23 @@ def test_a_line_is_a_model_with_its_name() -> None:
     assert not found
 
 
+def test_a_line_may_be_a_classic_model() -> None:
+    read, found = read_models(
+        b'{"name": "m", "kind": "onnx", "versions": {"1": "a/b"}, "schema": {"age": {"min": 18}}}\n'
+        b'{"name": "n", "kind": "backend", "backend": "b"}\n'
+    )
+    assert read == [
+        (1, "m", Onnx(versions={"1": "a/b"}, schema={"age": Column(min=18)})),
+        (2, "n", Model(backend="b")),
+    ]
+    assert not found
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
+        ('{"name": "m", "kind": "onnx"}', "the key versions is missing"),
+        ('{"name": "m", "kind": "onyx"}', "did you mean onnx?"),
         ('{"name": "m", "backend": "b", "backend": "c"}', "there twice"),
         ('{"name": "m"}', "the key backend is missing"),
         ('{"name": "m", "backend": "b", "served_model": "${X}"}', "only in api_key and url"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config.load import MAX_PROBLEMS, VARIABLES, load, load_with_places
-from gateway.config.model import Config, Overrides
+from gateway.config.model import Column, Config, Onnx, Overrides, Version
 from gateway.errors import ConfigError
 
 HASH = "sha256:" + "ab" * 32
@@ -253,3 +253,63 @@ def test_the_process_s_own_environment_is_used_when_none_is_given(
 
 def test_an_empty_file_is_the_default_configuration(tmp_path: Path) -> None:
     assert load(write(tmp_path, {"a.yaml": ""}), environ={}) == Config()
+
+
+CLASSIC = "models:\n  c:\n    kind: onnx\n    versions: {3: models/c-3.onnx, 4: {path: models/c-4}}\n"
+
+
+def test_a_classic_model_needs_no_backend(tmp_path: Path) -> None:
+    schema = "    schema: {age: {type: number, min: 18, max: 120}, plan: {one_of: [free, pro]}}\n"
+    model = load(write(tmp_path, {"a.yaml": CLASSIC + schema}), environ={}).models["c"]
+    assert isinstance(model, Onnx)
+    assert model.versions == {"3": "models/c-3.onnx", "4": Version(path="models/c-4")}
+    assert model.schema == {"age": Column(type="number", min=18, max=120), "plan": Column(one_of=("free", "pro"))}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (CLASSIC + "    schemas: {}", "a.yaml:5: models.c.schemas: unknown key; did you mean schema?"),
+        (CLASSIC + "    backend: b", "a.yaml:5: models.c.backend: unknown key; it is one of kind: backend"),
+        (
+            "models: {c: {backend: b, versions: {1: x.onnx}}}",
+            "a.yaml:1: models.c.versions: unknown key; it is one of kind: onnx",
+        ),
+        ("models: {c: {kind: onxx}}", 'a.yaml:1: models.c.kind: "onxx" is not a known kind; did you mean onnx?'),
+        ("models: {c: {kind: onnx}}", "a.yaml:1: models.c: the key versions is missing"),
+        (
+            "models: {c: {kind: onnx, versions: }}",
+            "a.yaml:1: models.c.versions: expected at least one version, such as 3: PATH, got none",
+        ),
+        (
+            "models:\n  c:\n    kind: onnx\n    versions:\n      1: {file: x.onnx}",
+            "a.yaml:5: models.c.versions.1.file: unknown key; known: digest, path, schema",
+        ),
+        (
+            "models: {c: {kind: onnx, versions: {1: 5}}}",
+            "a.yaml:1: models.c.versions.1: expected a map of settings, got 5",
+        ),
+        (
+            CLASSIC + "    schema:\n      age: {minimum: 1}",
+            "a.yaml:6: models.c.schema.age.minimum: unknown key; did you mean min?",
+        ),
+        (
+            CLASSIC + "    schema: {age: {min: young}}",
+            'a.yaml:5: models.c.schema.age.min: expected a number, got "young"',
+        ),
+        (
+            CLASSIC + "    schema: {age: {nulls: drop}}",
+            'a.yaml:5: models.c.schema.age.nulls: expected refuse, impute or pass, got "drop"',
+        ),
+        (
+            CLASSIC + "    schema: {age: {one_of: [[1]]}}",
+            "a.yaml:5: models.c.schema.age.one_of[0]: expected a text, a number, true or false, got a list",
+        ),
+        (
+            CLASSIC + "    schema: {age: {min: 5, max: 3}}",
+            "(see also a.yaml:5: models.c.schema.age.max)",
+        ),
+    ],
+)
+def test_a_mistake_in_a_classic_model_is_told_where_it_stands(tmp_path: Path, text: str, told: str) -> None:
+    assert any(told in problem for problem in problems(tmp_path, {"a.yaml": text}))

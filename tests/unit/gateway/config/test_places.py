@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 from gateway.config import nodes
-from gateway.config.places import Places
-from gateway.config.review import Finding
+from gateway.config.places import Finding, Places
 
 
 def places() -> Places:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import review
-from gateway.config.model import V2, Config, Endpoint, Key, Model, Tenant, Vllm
+from gateway.config.model import V2, Config, Endpoint, Key, Model, Onnx, Tenant, Vllm
 from gateway.config.shape import dotted
 
 NOW_S = 1_800_000_000
@@ -70,6 +70,17 @@ def test_an_endpoint_twice_in_a_backend_is_a_problem_and_in_two_a_doubt() -> Non
     shared = config(backends={"a": BACKEND, "b": BACKEND}, models={"m": Model(backend="a"), "n": Model(backend="b")})
     assert not problems(shared)
     assert any("in two backends" in doubt for doubt in doubts(shared))
+
+
+def test_a_backend_and_a_classic_model_cannot_stand_in_for_each_other() -> None:
+    found = config(models={"m": Model(backend="a", fallback=("c",)), "c": Onnx(versions={"1": "c.onnx"})})
+    assert problems(found) == ['models.m.fallback[0]: "c" is a classic model: it answers no request made for a backend']
+
+
+def test_the_schema_of_a_classic_model_is_reviewed() -> None:
+    assert problems(config(models={"m": Model(backend="a"), "c": Onnx(versions={"1": "magica"})})) == [
+        "models.c.versions.1: unknown model (a path holds a / or ends with .onnx); did you mean magika?"
+    ]
 
 
 def test_what_a_model_names_must_exist_and_the_nearest_is_told() -> None:

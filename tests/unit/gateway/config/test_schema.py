@@ -61,6 +61,7 @@ def test_a_default_as_it_is_shown_is_a_default_as_it_is_read(kind: type[msgspec.
 def test_the_schema_refuses_what_the_gateway_refuses() -> None:
     definitions = schema.schema()["$defs"]
     assert all(part["additionalProperties"] is False for part in definitions.values())
+    assert [definitions[name]["required"] for name in ("Model", "Onnx")] == [["backend"], ["kind", "versions"]]
     assert json.loads(json.dumps(schema.schema()))["$ref"] == f"#/$defs/{Config.__name__}"
 
 

@@ -23,7 +23,7 @@ class Root(Struct, frozen=True, forbid_unknown_fields=True):
     flag: bool = False
 
 
-def shape(kind: type[Any], text: str, environ: Mapping[str, str] | None = None) -> tuple[Any, list[str]]:
+def shape(kind: Any, text: str, environ: Mapping[str, str] | None = None) -> tuple[Any, list[str]]:
     found: list[str] = []
     shaper = Shaper(environ or {}, lambda path, node, message: found.append(f"{node.line} {dotted(path)}: {message}"))
     return shaper.build(kind, nodes.from_yaml(text, "f"), ()), found
@@ -150,3 +150,28 @@ def test_any_tree_is_a_configuration_or_has_a_problem(value: Any) -> None:
     shaper = Shaper({}, lambda path, node, message: found.append(message))
     built = shaper.build(Config, nodes.from_json(json.dumps(value), "f", 1), ())
     assert (built is None) == bool(found)
+
+
+class Named(Struct, frozen=True, forbid_unknown_fields=True):
+    path: str
+
+
+class Left(Struct, frozen=True, tag_field="kind", tag="left", forbid_unknown_fields=True):
+    a: int
+
+
+class Right(Struct, frozen=True, tag_field="kind", tag="right", forbid_unknown_fields=True):
+    b: dict[str, str | Named]
+
+
+Either = Annotated[Left | Right, Meta(extra={"kind": "left"})]
+
+
+def test_a_struct_that_names_no_kind_is_of_the_default_one() -> None:
+    assert shape(Either, "a: 1") == shape(Either, "{kind: left, a: 1}") == (Left(1), [])
+    assert shape(Either, "b: {}")[1] == ["1 b: unknown key; it is one of kind: right", "1 : the key a is missing"]
+
+
+def test_a_text_may_stand_for_a_struct() -> None:
+    assert shape(Either, "{kind: right, b: {x: y, z: {path: y}}}") == (Right({"x": "y", "z": Named("y")}), [])
+    assert shape(Either, "{kind: right, b: {x: 1}}")[1] == ["1 b.x: expected a map of settings, got 1"]

@@ -9,10 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import snapshot
-from gateway.config.model import Config, Fake, Key, Model, Tenant
-from gateway.config.snapshot import Snapshot
+from gateway.config.model import Column, Config, Fake, Key, Model, Onnx, Tenant, Version
+from gateway.config.snapshot import Snapshot, version_order
 
 DIGEST = "d" * 64
+
+
+CHURN = Onnx(
+    versions={"10": "churn/10.onnx", "9": Version(path="churn/9", digest="sha256:9", schema={"old": Column()})},
+    schema={"age": Column(min=18)},
+)
 
 
 def key(secret: str, expires_s: int | None = None) -> Key:
@@ -27,11 +33,14 @@ def compiled() -> Snapshot:
                 "small": Model(backend="b", served_model='say "hi" ü', fallback=("large",)),
                 "large": Model(backend="b", fallback=("openai/x",)),
                 "openai/x": Model(backend="b"),
+                "churn": CHURN,
             },
             tenants={
-                "acme": Tenant(models=("small", "gone", "openai/*"), keys={"app": key("one"), "old": key("two", 5)}),
+                "acme": Tenant(
+                    models=("small", "gone", "churn", "openai/*"), keys={"app": key("one"), "old": key("two", 5)}
+                ),
                 "all": Tenant(models=("*",), keys={"k": key("three")}),
-                "plain": Tenant(models=("large", "small", "gone"), keys={"k": key("four")}),
+                "plain": Tenant(models=("large", "small", "gone", "churn"), keys={"k": key("four")}),
             },
         ),
         DIGEST,
@@ -49,8 +58,8 @@ def test_a_caller_is_one_lookup_by_the_digest_of_its_secret() -> None:
 
 def test_a_tenant_may_use_its_names_and_patterns_only() -> None:
     rules = compiled().keys[hashlib.sha256(b"one").digest()].tenant
-    assert [rules.allows(alias) for alias in ("small", "openai/x", "openai/", "large", "small\n", "")] == [
-        True, True, True, False, False, False,
+    assert [rules.allows(alias) for alias in ("small", "churn", "openai/x", "openai/", "large", "small\n", "")] == [
+        True, True, True, True, False, False, False,
     ]  # fmt: skip
 
 
@@ -58,10 +67,25 @@ def test_a_tenant_sees_the_models_that_exist_and_that_it_may_use_in_order() -> N
     snap = compiled()
     seen = {caller.tenant.name: snap.models_of(caller.tenant) for caller in snap.keys.values()}
     assert seen == {
-        "acme": ["openai/x", "small"],
-        "all": ["large", "openai/x", "small"],
-        "plain": ["large", "small"],
+        "acme": ["churn", "openai/x", "small"],
+        "all": ["churn", "large", "openai/x", "small"],
+        "plain": ["churn", "large", "small"],
     }
+
+
+def test_a_classic_model_has_its_versions_in_order_each_with_what_to_load() -> None:
+    snap = compiled()
+    assert "churn" not in snap.models
+    churn = snap.classic["churn"]
+    assert (list(churn.versions), churn.default) == (["9", "10"], "10")
+    assert (churn.versions["10"].path, churn.versions["10"].columns) == ("churn/10.onnx", {"age": Column(min=18)})
+    assert (churn.versions["9"].digest, churn.versions["9"].columns) == ("sha256:9", {"old": Column()})
+    assert churn.versions == compiled().classic["churn"].versions
+
+
+def test_versions_are_ordered_as_one_counts() -> None:
+    names = ["beta", "v2", "1", "1.9", "1.10", "2", "10", "2026-01-31", "2026-11-02"]
+    assert sorted(set(names), key=version_order) == names
 
 
 def test_a_route_has_its_name_ready_for_a_body_and_its_whole_chain() -> None:
