@@ -139,6 +139,11 @@ class Backend:
             endpoint.view.available = state is health.HEALTHY or health.available(state, now)
         return self.seen
 
+    def loads(self) -> list[int]:
+        """The outstanding requests of every endpoint, in order."""
+        seen = self.seen
+        return [seen[0].outstanding] if len(seen) == 1 else [view.outstanding for view in seen]
+
     def tick(self, now: float) -> None:
         """Deadlines and idle connections; called a few times a second."""
         for endpoint in self.endpoints:

@@ -128,7 +128,7 @@ class Connection(asyncio.Protocol):
     # -- what the data plane calls
 
     def request(
-        self, head: bytes, body: bytes, *, want_stream: bool, limits: Limits, total_deadline_s: float, now: float
+        self, head: bytes, body: bytes, want_stream: bool, limits: Limits, total_deadline_s: float, now: float
     ) -> Waiter[Reply]:
         """Sends a request; waiting for it gives its `Reply` or raises an `UpstreamError`. `now` is the monotonic time.
 

@@ -45,7 +45,7 @@ async def probe(endpoint: Endpoint, path: bytes) -> str | None:
         reply = await connection.request(
             head,
             b"",
-            want_stream=False,
+            False,
             limits=ProbeLimits(),
             total_deadline_s=now + TIMEOUT_S,
             now=now,

@@ -110,65 +110,58 @@ class Attempts:
         self.call = call
 
     async def first_byte(self, plan: Plan) -> Upstream:
-        """The first answer that may be shown to the caller, trying the plan's routes in order.
+        """The first answer that may be shown to the caller: the plan's routes in order, each with its attempts.
 
         Raises the last `UpstreamError`, or `UpstreamRejected` with the backend's own words.
         """
         reason = "first"
-        left = len(plan.routes) - 1
+        routes_left = len(plan.routes)
         for route in plan.routes:
-            try:
-                return await self._on_route(route, left, reason)
-            except _NextRoute:  # policy says so only while routes are left
-                reason, left = "fallback", left - 1
+            routes_left -= 1
+            backend = self._backends[route.backend]
+            self._record.routed(route)
+            form = self._form(backend)
+            body = self._body(route, backend, form)
+            backend.retries.earn()
+            tried = NOTHING
+            number, fresh = 1, False
+            while True:
+                now = self._gw.clock.monotonic_s()
+                choice = self._choose(backend, tried, now)
+                if choice is None:
+                    failed = _Failed(NoEndpoint("no endpoint of this model is in service"), reused=False)
+                else:
+                    try:
+                        return await self._send(backend, form, choice, reason, body, now, fresh)
+                    except _Failed as error:
+                        failed = error
+                        tried |= {choice.index}
+                following = self._after(failed, backend, number, tried, routes_left)
+                if following.action == "give_up":
+                    raise failed.error
+                if following.action == "fallback":  # policy says so only while routes are left
+                    reason = "fallback"
+                    break
+                if following.action == "again_fresh_connection":
+                    fresh, reason, tried = True, "fresh_connection", NOTHING
+                    continue
+                fresh, reason = False, "retry"
+                number += 1
+                if following.reason == "same_endpoint":
+                    tried = NOTHING
+                if following.delay_s:
+                    await asyncio.sleep(following.delay_s)
         raise AssertionError("the last route either answers or raises")
 
-    async def _on_route(self, route: ModelRoute, routes_left: int, reason: str) -> Upstream:
-        """An answer from this route's backend. Raises `_NextRoute` to go on to the next one, else what ends the
-        request.
-        """
-        backend = self._backends[route.backend]
-        self._record.routed(route)
-        form = self._form(backend)
-        body = self._body(route, backend, form)
-        backend.retries.earn()
-        tried: frozenset[int] = NOTHING
-        number, fresh = 1, False
-        while True:
-            now = self._gw.clock.monotonic_s()
-            choice = self._choose(backend, tried, now)
-            if choice is None:
-                failed = _Failed(NoEndpoint("no endpoint of this model is in service"), reused=False)
-            else:
-                try:
-                    return await self._send(backend, form, choice, reason, body, now, fresh=fresh)
-                except _Failed as error:
-                    failed = error
-                    tried |= {choice.index}
-            following = self._after(failed, backend, number, tried, routes_left)
-            if following.action == "give_up":
-                raise failed.error
-            if following.action == "fallback":
-                raise _NextRoute
-            if following.action == "again_fresh_connection":
-                fresh, reason, tried = True, "fresh_connection", NOTHING
-                continue
-            fresh, reason = False, "retry"
-            number += 1
-            if following.reason == "same_endpoint":
-                tried = NOTHING
-            if following.delay_s:
-                await asyncio.sleep(following.delay_s)
-
     async def _send(
-        self, backend: Backend, form: Form, choice: Choice, reason: str, body: bytes, now: float, *, fresh: bool
+        self, backend: Backend, form: Form, choice: Choice, reason: str, body: bytes, now: float, fresh: bool
     ) -> Upstream:
         """One request to one endpoint. Raises `_Failed`, `UpstreamRejected`, `StoreUnavailable`; cancels it when
         cancelled.
         """
-        record, endpoint = self._record, backend.endpoints[choice.index]
+        record, endpoint, call = self._record, backend.endpoints[choice.index], self.call
         view = endpoint.view
-        row = Attempt(backend.name, endpoint.name, reason, choice.reason, [seen.outstanding for seen in backend.seen])
+        row = Attempt(backend.name, endpoint.name, reason, choice.reason, backend.loads())
         record.open()
         record.row.attempts.append(row)
         endpoint.admitted(now)
@@ -184,16 +177,16 @@ class Attempts:
                 reused = True
             row.sent_ms = record.at_ms(now)
             reply = await connection.request(
-                endpoint.head(form.path, record.id, record.row.traceparent, self.call.content_type, len(body)),
+                endpoint.head(form.path, record.id, record.row.traceparent, call.content_type, len(body)),
                 body,
-                want_stream=self.call.stream,
-                limits=self._snap.limits,
-                total_deadline_s=self._deadline_s,
-                now=now,
+                call.stream,
+                self._snap.limits,
+                self._deadline_s,
+                now,
             )
             row.status = reply.status
             row.first_byte_ms = record.at_ms(connection.first_byte_s)
-            error = judge(reply, self.call.stream, form)
+            error = None if reply.status == 200 and reply.streaming is call.stream else judge(reply, form)
             endpoint.tell(error, connection.last_byte_s)
             verdict = True
             if error is not None:
@@ -217,13 +210,14 @@ class Attempts:
 
     def _choose(self, backend: Backend, tried: frozenset[int], now: float) -> Choice | None:
         """Where to; the conversation's key is worked out once, and only when there is a choice to make."""
-        if len(backend.endpoints) == 1:
-            return balance.choose(backend.views(now), None, tried, 0.0)
+        views = backend.views(now)
+        if len(views) == 1:
+            return balance.choose(views, None, tried, 0.0)
         if self._sticky is None:
             header = self._ex.headers.get(CONVERSATION_HEADER)
             self._sticky = conversation_key(self.caller.tenant.name, header, self.call, self._codec.opening) or b""
             self._record.row.conversation = self._sticky.hex()
-        return balance.choose(backend.views(now), self._sticky or None, tried, self._gw.random.random())
+        return balance.choose(views, self._sticky or None, tried, self._gw.random.random())
 
     def _after(
         self, failed: _Failed, backend: Backend, number: int, tried: frozenset[int], routes_left: int
@@ -273,17 +267,11 @@ class _Failed(Exception):
         self.reused = reused
 
 
-class _NextRoute(Exception):
-    """This route cannot answer; the next one may."""
-
-
-def judge(reply: Reply, want_stream: bool, form: Form) -> UpstreamError | UpstreamRejected | NotServed | None:
-    """What a reply's head means; None when it is the answer. Redirects are never followed."""
+def judge(reply: Reply, form: Form) -> UpstreamError | UpstreamRejected | NotServed:
+    """What a reply means that is not the answer asked for. Redirects are never followed."""
     status = reply.status
     if status == 200:
-        if want_stream and not reply.streaming:
-            return UpstreamProtocol("the backend answered a stream with something else")
-        return None
+        return UpstreamProtocol("the backend answered a stream with something else")
     if status in (429, 503):
         headers = () if reply.retry_after is None else (("retry-after", reply.retry_after.decode("latin-1")),)
         return UpstreamBusy("the backend is full at the moment", headers=headers)

@@ -4,6 +4,8 @@ byte leaves.
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.config.snapshot import Caller, ModelRoute, Snapshot
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
@@ -12,6 +14,9 @@ from gateway.store.records import Opened, Record
 from gateway.wire import trace
 from gateway.wire.call import Call
 from gateway.wire.usage import Usage
+
+TRACING: Final = frozenset((b"x-request-id", b"x-client-request-id", b"traceparent"))
+"""Headers of the caller's that go into the record."""
 
 
 class Recording:
@@ -28,12 +33,10 @@ class Recording:
         self._opened = False
         self._closed = False
         headers = ex.headers
-        if b"x-request-id" in headers:
-            self.row.caller_request_id = trace.caller_id(headers[b"x-request-id"])
-        elif b"x-client-request-id" in headers:
-            self.row.caller_request_id = trace.caller_id(headers[b"x-client-request-id"])
-        if b"traceparent" in headers:
-            self.row.traceparent = trace.parent(headers[b"traceparent"])
+        if not TRACING.isdisjoint(headers):
+            own = headers.get(b"x-request-id") or headers.get(b"x-client-request-id", b"")
+            self.row.caller_request_id = trace.caller_id(own)
+            self.row.traceparent = trace.parent(headers.get(b"traceparent", b""))
 
     # -- what each step learned; each returns its argument so that the path reads as a line
 

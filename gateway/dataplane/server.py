@@ -31,6 +31,8 @@ LINGER_S = 2.0
 UNFRAMED_FROM_BYTES = 64 * 1024
 WRITE_HIGH_BYTES = 256 * 1024
 HOP_BY_HOP = frozenset((b"connection", b"upgrade", b"http2-settings"))
+UNUSUAL = frozenset((b"connection", b"expect", b"upgrade"))
+"""Without these headers, a request that HTTP/1.1 would keep alive needs no second look."""
 SINGLE = frozenset((b"authorization", b"x-api-key", b"content-length", b"content-type", b"expect", b"host"))
 
 
@@ -189,23 +191,22 @@ class ServerConnection(asyncio.Protocol):
             if size > limits.header:
                 raise HeadersTooLarge("the request line and headers are larger than the limit")
         self._head_read = 0
-        if b"upgrade" in headers or exchange.method == b"CONNECT":
+        exchange.max_body = limits.body
+        usual = parser.should_keep_alive() and UNUSUAL.isdisjoint(headers)
+        if not usual or exchange.method == b"CONNECT":
+            exchange.keep_alive = parser.should_keep_alive()
+            exchange.http_1_0 = parser.get_http_version() == "1.0"
+            exchange.expects_continue = headers.get(b"expect", b"").lower() == b"100-continue" and not exchange.http_1_0
             self._upgrading = parser.should_upgrade()
             if self._upgrading:
                 return
-        exchange.max_body = limits.body
-        keep_alive = parser.should_keep_alive()
-        if not keep_alive or b"connection" in headers:  # what HTTP/1.1 alone would keep needs no second look
-            exchange.keep_alive = keep_alive
-            exchange.http_1_0 = parser.get_http_version() == "1.0"
         if b"host" not in headers and not exchange.http_1_0:  # RFC 9112 §3.2; all we read of it is that it is there
             raise InvalidRequest("an HTTP/1.1 request needs a Host header")
         if self._stopping:
             exchange.close_after = True
-        if b"expect" in headers:
-            exchange.expects_continue = headers[b"expect"].lower() == b"100-continue" and not exchange.http_1_0
-        if b"content-length" in headers:
-            exchange.length = int(headers[b"content-length"])
+        length = headers.get(b"content-length")
+        if length is not None:
+            exchange.length = int(length)
             if exchange.length > limits.body:
                 exchange.fail(BodyTooLarge(f"the body is larger than the limit of {limits.body} bytes"))
         if self.active is not None or self._queue:  # pipelined: held, and nothing more is read until its turn comes

@@ -48,6 +48,10 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
+ONLY: Final = "only"
+_FIRST: Final = Choice(0, ONLY)
+
+
 def weight_hash(name: str) -> int:
     """An endpoint's own 64 bits, from its name, so that every worker and every restart agrees."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
@@ -62,8 +66,7 @@ def choose(
     O(n), deterministic in its arguments: the same loads and draw give the same choice again.
     """
     if len(endpoints) == 1:
-        only = endpoints[0]
-        return Choice(only.index, "only") if only.available and only.index not in tried else None
+        return _FIRST if endpoints[0].available and not tried else None
     free = [endpoint for endpoint in endpoints if endpoint.available and endpoint.index not in tried]
     if not free:
         return None

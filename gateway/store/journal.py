@@ -14,10 +14,10 @@ import itertools
 import mmap
 import os
 import threading
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from zlib import crc32
 
 import msgspec
 
@@ -225,19 +225,15 @@ class Journal:
     def _append(self, kind: int, payload: bytes) -> bool:
         """Writes one entry into the map; False when there is no room and no reserve."""
         segment = self._current
-        length = len(payload)
         at = segment.used
-        begin = at + 8
-        end = begin + length
+        end = at + 8 + len(payload)
         if end > segment.size:
-            if not self._rotate():
-                return False
-            return self._append(kind, payload)
-        segment.map[begin:end] = payload
+            return self._rotate() and self._append(kind, payload)
+        segment.map[at + 8 : end] = payload
         words = segment.words
         word = at >> 2
-        words[word + 1] = zlib.crc32(payload, segment.seeds[kind])
-        words[word] = kind << 24 | length  # last: this store is what makes the entry exist
+        words[word + 1] = crc32(payload, segment.seeds[kind])
+        words[word] = kind << 24 | len(payload)  # last: this store is what makes the entry exist
         segment.used = (end + 3) & ~3
         return True
 

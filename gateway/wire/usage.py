@@ -7,7 +7,7 @@ usage (None, "unknown"), and a part that is not believable counts as no part: it
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -26,6 +26,9 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     reasoning_tokens: int
 
 
+_Tokens = Annotated[int, msgspec.Meta(ge=0, le=MAX_TOKENS)]
+
+
 class _InputParts(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
 
@@ -35,8 +38,8 @@ class _OutputParts(msgspec.Struct, gc=False):
 
 
 class _Stated(msgspec.Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: _Tokens | None = None
+    completion_tokens: _Tokens | None = None
     prompt_tokens_details: _InputParts | None = None
     completion_tokens_details: _OutputParts | None = None
 
@@ -63,6 +66,8 @@ def from_answer(body: bytes) -> Usage | None:
         if stated is None:
             return None
         input_parts, output_parts = stated.prompt_tokens_details, stated.completion_tokens_details
+        if input_parts is None and output_parts is None and stated.prompt_tokens is not None:
+            return Usage(stated.prompt_tokens, 0, stated.completion_tokens or 0, 0)
         return _disjoint(
             stated.prompt_tokens,
             stated.completion_tokens,

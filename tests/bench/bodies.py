@@ -46,4 +46,5 @@ def images_body(model: str = ALIAS) -> bytes:
 
 
 def _dump(request: object) -> bytes:
-    return json.dumps(request, ensure_ascii=False).encode()
+    """Without spaces, as OpenAI's SDKs send it."""
+    return json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()
