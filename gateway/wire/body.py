@@ -12,8 +12,8 @@ the same field.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ from gateway.errors import InvalidRequest
 from gateway.wire.long_strings import Shortened, shorten
 
 Fields = dict[str, msgspec.Raw]
+T = TypeVar("T")
 
 _decode: Final = msgspec.json.Decoder(Fields).decode
 _decode_name: Final = msgspec.json.Decoder(str).decode
@@ -159,6 +160,22 @@ def present(fields: Fields, name: str) -> msgspec.Raw:
     if raw is None or raw == _NULL:
         raise InvalidRequest(f"{name} is required", param=name)
     return raw
+
+
+def typed(decode: Callable[[msgspec.Raw], T], value: msgspec.Raw, name: str) -> T:
+    """A field's value, or a member of one, as `decode` types it. Raises InvalidRequest that says where in `name` it is
+    something else.
+    """
+    try:
+        return decode(value)
+    except msgspec.ValidationError as wrong:
+        reason, _, where = str(wrong).partition(" - at `$")
+        place = name + where.removesuffix("`")
+        raise InvalidRequest(f"{place}: {reason[:1].lower()}{reason[1:]}", param=place) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise InvalidRequest(f"{name} is not valid JSON", param=name) from None
+    except RecursionError:
+        raise InvalidRequest(f"{name} is nested too deeply", param=name) from None
 
 
 def shown(name: str) -> str:

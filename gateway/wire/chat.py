@@ -44,10 +44,16 @@ def parse(body: bytes, content_type: bytes = JSON) -> Call:
 def opening(call: Call) -> bytes:
     """The messages up to and including the first of the role user: each turn of a conversation sends them again, byte
     for byte.
+    """
+    return until_user(call.fields["messages"])
+
+
+def until_user(said: msgspec.Raw) -> bytes:
+    """The start of an array of objects, up to and including the first whose role is user.
 
     At most MAX_OPENING_BYTES, which is also how far the search goes.
     """
-    head = bytes(memoryview(call.fields["messages"])[:MAX_OPENING_BYTES])
+    head = bytes(memoryview(said)[:MAX_OPENING_BYTES])
     depth = start = at = 0
     while found := _PIECE.search(head, at):
         at = found.end()

@@ -284,3 +284,24 @@ def test_an_object_with_too_many_fields_is_refused_before_it_costs_anything() ->
     with pytest.raises(InvalidRequest, match="at most 1000 fields"):
         body.members(body.fields(b'{"o":' + many.encode() + b"}"), "o")
     assert len(body.fields(json.dumps({str(n): n for n in range(body.MAX_FIELDS)}).encode())) == body.MAX_FIELDS
+
+
+class _Item(msgspec.Struct):
+    role: str | None = None
+    content: msgspec.Raw = msgspec.Raw(b"null")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (b'[{"role":"a"},{"role":5}]', "input[1].role: expected `str | null`, got `int`"),
+        (b'["a"]', "input[0]: expected `object`, got `str`"),
+        (b"{}", "input: expected `array`, got `object`"),
+        (b'[{"role":"\xff"}]', "input is not valid JSON"),
+    ],
+)
+def test_a_typed_field_says_where_it_is_something_else(value: bytes, message: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        body.typed(msgspec.json.Decoder(list[_Item]).decode, msgspec.Raw(value), "input")
+    assert caught.value.message == message
+    assert str(caught.value.param).startswith("input")
