@@ -77,6 +77,7 @@ class Connection(asyncio.Protocol):
         "_chunks",
         "_content_type",
         "_ended",
+        "_feed",
         "_framed",
         "_head_done",
         "_keep_alive",
@@ -119,6 +120,7 @@ class Connection(asyncio.Protocol):
         self.idle_since_s = 0.0
         self._waiter: Waiter[Reply] | None = None
         self._pump_waiter: Waiter[None] | None = None
+        self._feed: Callable[[bytes], bytes]
         self._sink: Callable[[bytes], None] | None = None
         self._paused = False
         self._retry_after: bytes | None = None
@@ -154,23 +156,21 @@ class Connection(asyncio.Protocol):
             self.transport.write(body)
         return waiter
 
-    def pump(self, sink: Callable[[bytes], None]) -> Waiter[None]:
-        """Hands what is left of a streamed body to `sink`, in order; waiting for it ends with the stream's clean end.
+    def pump(self, feed: Callable[[bytes], bytes], sink: Callable[[bytes], None]) -> Waiter[None]:
+        """Hands what is left of a streamed body to `feed`, in order, and what that makes of it to `sink`; waiting
+        for it ends with the stream's clean end.
 
         Raises `StreamBroken` when the upstream breaks off and `UpstreamTimeout` when it stalls.
         """
         waiter: Waiter[None] = Waiter()
         self._pump_waiter = waiter
-        early = b"".join(self._chunks)
-        self._chunks = []
-        if early:
-            sink(early)
+        self._feed, self._sink = feed, sink
+        if self._chunks:
+            self._pass_on()
         if not self.busy:  # the whole stream came with its head
             self._end_pump()
         elif self.closed:
             self._fail(StreamBroken(BROKEN_OFF))
-        else:
-            self._sink = sink
         return waiter
 
     def pause_reading(self) -> None:
@@ -217,7 +217,6 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         self.last_byte_s = self.now()
-        self._received += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -228,17 +227,17 @@ class Connection(asyncio.Protocol):
                 self._broken(UpstreamProtocol(f"the backend's answer is not valid HTTP/1.1 ({type(error).__name__})"))
                 return
             self._keep_alive = False  # the answer is whole; what follows it belongs to no request
+        if self._sink is not None:
+            if self._chunks:
+                self._pass_on()
+            if self._ended:
+                self._end_pump()
+            return
+        self._received += len(data)
         if self._received > self._limits.answer and not self._pumping:
             self._broken(UpstreamProtocol("the backend's answer is larger than limits.answer"))
         elif self._ready is not None:
             self._deliver(self._ready)
-        elif self._sink is not None:
-            chunks = self._chunks
-            if chunks:
-                self._chunks = []
-                self._sink(chunks[0] if len(chunks) == 1 else b"".join(chunks))
-            if self._ended:
-                self._end_pump()
         elif not self._head_done and self._received > MAX_HEAD_BYTES:
             self._broken(UpstreamProtocol("the backend's answer has more than 64 KiB of headers"))
 
@@ -317,6 +316,15 @@ class Connection(asyncio.Protocol):
         if waiter is not None:
             waiter.set(reply)
 
+    def _pass_on(self) -> None:
+        """What came since the last time goes through `feed` to the sink, in one piece."""
+        chunks = self._chunks
+        assert self._sink is not None
+        out = self._feed(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+        chunks.clear()
+        if out:
+            self._sink(out)
+
     def _end_pump(self) -> None:
         self._sink = None
         waiter, self._pump_waiter = self._pump_waiter, None
@@ -352,8 +360,7 @@ class Connection(asyncio.Protocol):
             return
         if self._pumping:
             if self._sink is not None and self._chunks:  # what came before the break is the caller's
-                chunks, self._chunks = self._chunks, []
-                self._sink(b"".join(chunks))
+                self._pass_on()
             error = StreamBroken(BROKEN_OFF)
         elif self._head_done and isinstance(error, ConnectFailed):
             error = UpstreamProtocol(BROKEN_OFF)

@@ -19,20 +19,13 @@ async def relay(ex: Exchange, record: Recording, call: Call, codec: Codec, upstr
     caller that leaves cancels this, and with it the upstream.
     """
     passing = upstream.form.relay(call)
-    feed, send = passing.feed, ex.send
-
-    def sink(data: bytes) -> None:
-        out = feed(data)
-        if out:
-            send(out)
-
     ex.start(200, record.answer_headers(upstream.reply.content_type or EVENT_STREAM))
     connection = upstream.connection
     ex.source = connection
     if ex.throttled:
         connection.pause_reading()
     try:
-        await connection.pump(sink)
+        await connection.pump(passing.feed, ex.send)
     except UpstreamError as error:
         if not passing.complete:
             upstream.broke(error)
