@@ -38,6 +38,12 @@ class InvalidRequest(CallerError):
     """The body or a header is not what the endpoint takes; `param` names the field."""
 
 
+class InvalidRow(CallerError):
+    """A row breaks the schema of a classic model: column (`param`), row and rule are named, never the value."""
+
+    code = "invalid_row"
+
+
 class Unauthenticated(CallerError):
     """No key, or one that is not (or no longer) valid: one message for all, so that nothing can be probed."""
 
