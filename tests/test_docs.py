@@ -29,7 +29,7 @@ from gateway.runtime import ops
 from gateway.store.derive import Line
 from gateway.store.retention import DEFAULT_BYTES
 from gateway.telemetry import names
-from gateway.wire import denied, trace
+from gateway.wire import denied, messages_to_chat, trace
 from tests.bench.table import place
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -241,6 +241,16 @@ def test_every_refused_field_is_told_with_its_reason() -> None:
     assert {name: why for name, why in told.items() if name not in arguments} == denied.REASONS
     assert arguments <= set(told)
     assert {dialect.refuse for dialect in DIALECTS.values()} == {denied.refuse}  # so "these do not" holds for all
+
+
+def test_every_field_that_is_not_translated_is_told() -> None:
+    left_out, refused = [
+        _quoted(cells[0])
+        for cells in _rows(_section(REFERENCE, "Anthropic's messages"))
+        if re.match("left out: hints|refused$", cells[1])
+    ][-2:]
+    assert left_out == messages_to_chat.LEFT_OUT
+    assert refused == messages_to_chat.REFUSED
 
 
 def test_every_path_of_both_listeners_is_told() -> None:

@@ -38,12 +38,13 @@ class Dialect:
 
 OPENAI_CLASSIC = frozenset(("chat", "completions", "embeddings"))
 """What every server has that calls itself OpenAI-compatible."""
+ANTHROPIC = frozenset(("messages", "messages_count"))
 
 
 DIALECTS: Mapping[str, Dialect] = {
-    "vllm": Dialect(OPENAI_CLASSIC, refuse=denied.refuse, salts=True),
+    "vllm": Dialect(OPENAI_CLASSIC | ANTHROPIC, refuse=denied.refuse, salts=True),
     "v2": Dialect(frozenset(("infer",)), refuse=denied.refuse, salts=False, health_path=b"/v2/health/ready"),
-    "embedded": Dialect(OPENAI_CLASSIC, refuse=denied.refuse, salts=False),
+    "embedded": Dialect(OPENAI_CLASSIC | ANTHROPIC, refuse=denied.refuse, salts=False),
     "fake": Dialect(OPENAI_CLASSIC, refuse=denied.refuse, salts=False),
 }
 

@@ -14,6 +14,7 @@ from gateway.errors import MethodNotAllowed, UnknownPath
 from gateway.wire import chat as wire_chat
 from gateway.wire import completions as wire_completions
 from gateway.wire import embeddings as wire_embeddings
+from gateway.wire import messages as wire_messages
 from gateway.wire.call import Codec
 from gateway.wire.errors import OPENAI, Shape
 
@@ -37,6 +38,8 @@ HANDLERS: Mapping[bytes, Route] = {
     b"/v1/chat/completions": _generates(wire_chat.CODEC),
     b"/v1/completions": _generates(wire_completions.CODEC),
     b"/v1/embeddings": _generates(wire_embeddings.CODEC),
+    b"/v1/messages": _generates(wire_messages.CODEC),
+    b"/v1/messages/count_tokens": _generates(wire_messages.COUNT),
     b"/v1/models": Route(b"GET", meta.models),
 }
 MODEL = Route(b"GET", meta.model)

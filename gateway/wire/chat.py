@@ -10,6 +10,7 @@ import msgspec
 from gateway.errors import InvalidRequest
 from gateway.wire import body as wire_body
 from gateway.wire import relay, usage
+from gateway.wire.body import Fields
 from gateway.wire.call import JSON, Call, Codec, Form, outgoing_with_usage, read
 
 MAX_OPENING_BYTES: Final = 8_192
@@ -33,12 +34,17 @@ def parse(body: bytes, content_type: bytes = JSON) -> Call:
     """Raises InvalidRequest."""
     fields = wire_body.fields(body)
     call = read("chat", body, fields, streams=True)
+    require_messages(fields)
+    return call
+
+
+def require_messages(fields: Fields) -> None:
+    """Raises InvalidRequest where `messages` is not a non-empty array; what is in it is the backend's to judge."""
     messages = memoryview(wire_body.present(fields, "messages"))
     if messages[0] != _BRACKET:
         raise InvalidRequest("messages must be an array", param="messages")
     if len(messages) < 64 and not bytes(messages[1:-1]).strip():
         raise InvalidRequest("messages must not be empty", param="messages")
-    return call
 
 
 def opening(call: Call) -> bytes:

@@ -1,8 +1,9 @@
 """Records what real servers put on the wire, for the unit tests of the formats and of the relay.
 
-`python -m tests.support.wire_samples http://127.0.0.1:PORT MODEL OUT_DIR [KEY]` asks a running server and writes one
-file per answer into OUT_DIR: the body as sent, chunk framing removed (`.sse` for streams, `.json` otherwise), and
-`index.json` with path, request, status and content type of each. It starts no server and checks nothing: tests do.
+`python -m tests.support.wire_samples http://127.0.0.1:PORT MODEL OUT_DIR [KEY [NAME…]]` asks a running server and
+writes one file per answer, or for the names given, into OUT_DIR: the body as sent, chunk framing removed (`.sse` for
+streams, `.json` otherwise), and `index.json` with path, request, status and content type of each. It starts no server
+and checks nothing: tests do. An empty KEY is none.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import http.client
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,6 +35,23 @@ _WEATHER = {
     },
 }
 _CHAT, _TEXT, _EMBED = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
+_ANTHROPIC, _COUNT = "/v1/messages", "/v1/messages/count_tokens"
+_ANTHROPIC_TOOL = {
+    "tools": [
+        {
+            "name": "weather",
+            "description": "The weather in a city.",
+            "input_schema": {
+                "type": "object",
+                "properties": {"city": {"type": "string", "enum": ["Oslo", "Rome"]}},
+                "required": ["city"],
+                "additionalProperties": False,
+            },
+        }
+    ],
+    "tool_choice": {"type": "tool", "name": "weather"},
+    "max_tokens": 40,
+}
 _TOOL = {"tools": [_WEATHER], "tool_choice": {"type": "function", "function": {"name": "weather"}}, "max_tokens": 40}
 
 REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -81,6 +100,21 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "embeddings": (_EMBED, {"input": "hello"}),
+    "messages": (_ANTHROPIC, {"messages": _MESSAGES, **_SHORT}),
+    "messages_stream": (_ANTHROPIC, {"messages": _MESSAGES, **_SHORT, "stream": True}),
+    "messages_tool": (_ANTHROPIC, {"messages": _MESSAGES, "temperature": 0, **_ANTHROPIC_TOOL}),
+    "messages_stream_tool": (_ANTHROPIC, {"messages": _MESSAGES, "temperature": 0, **_ANTHROPIC_TOOL, "stream": True}),
+    "messages_count": (_COUNT, {"messages": _MESSAGES}),
+    "messages_error": (_ANTHROPIC, {"messages": _MESSAGES, "temperature": -1, "max_tokens": 4}),
+    "messages_error_type": (_ANTHROPIC, {"messages": _MESSAGES, "temperature": "hot", "max_tokens": 4}),
+    "messages_error_too_long": (
+        _ANTHROPIC,
+        {"messages": [{"role": "user", "content": "word " * 6000}], "max_tokens": 4},
+    ),
+    "messages_error_stream_too_long": (
+        _ANTHROPIC,
+        {"messages": [{"role": "user", "content": "word " * 6000}], "max_tokens": 4, "stream": True},
+    ),
 }
 
 
@@ -99,23 +133,27 @@ def ask(url: str, method: str, path: str, body: bytes | None, key: str | None) -
         connection.close()
 
 
-def record(url: str, model: str, out: Path, key: str | None) -> None:
-    """Writes the answers to REQUESTS, the model list, and a refused key (where the server has keys) into `out`."""
+def record(url: str, model: str, out: Path, key: str | None, names: Collection[str]) -> None:
+    """Writes the answers to REQUESTS, the model list, and a refused key (where the server has keys) into `out`; with
+    `names`, only those.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    index: dict[str, Any] = {}
+    index: dict[str, Any] = json.loads((out / "index.json").read_text()) if names else {}
     calls = [(name, "POST", path, {"model": model, **body}) for name, (path, body) in REQUESTS.items()]
     for name, method, path, body in [
         *calls,
         ("models", "GET", "/v1/models", None),
         ("error_path", "GET", "/v1/none", None),
     ]:
+        if names and name not in names:
+            continue
         sent = None if body is None else json.dumps(body).encode()
         status, content_type, answer = ask(url, method, path, sent, key)
         file = f"{name}.{'sse' if 'event-stream' in content_type else 'json'}"
         (out / file).write_bytes(answer)
         shown = body if sent is None or len(sent) < 2000 else "(too long to keep)"
         index[file] = {"request": [method, path, shown], "status": status, "content_type": content_type}
-    if key is not None:
+    if key is not None and not names:
         status, content_type, answer = ask(url, "GET", "/v1/models", None, "wrong")
         (out / "error_key.json").write_bytes(answer)
         index["error_key.json"] = {
@@ -127,4 +165,10 @@ def record(url: str, model: str, out: Path, key: str | None) -> None:
 
 
 if __name__ == "__main__":
-    record(sys.argv[1], sys.argv[2], SAMPLES / sys.argv[3], sys.argv[4] if len(sys.argv) > 4 else None)
+    record(
+        sys.argv[1],
+        sys.argv[2],
+        SAMPLES / sys.argv[3],
+        sys.argv[4] or None if len(sys.argv) > 4 else None,
+        sys.argv[5:],
+    )
