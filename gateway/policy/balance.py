@@ -66,7 +66,7 @@ def choose(
     O(n), deterministic in its arguments: the same loads and draw give the same choice again.
     """
     if len(endpoints) == 1:
-        return _FIRST if endpoints[0].available and not tried else None
+        return _FIRST if endpoints[0].available and 0 not in tried else None
     free = [endpoint for endpoint in endpoints if endpoint.available and endpoint.index not in tried]
     if not free:
         return None
