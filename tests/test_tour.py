@@ -84,13 +84,14 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
             process.kill()
 
 
-def test_models_chat_stream_and_embedding_come_as_the_tour_says(tour: Tour) -> None:
-    models, answer, *stream, embedding = [line for line in tour.run_shell(0).splitlines() if line]
+def test_models_chat_stream_response_and_embedding_come_as_the_tour_says(tour: Tour) -> None:
+    models, answer, *stream, response, embedding = [line for line in tour.run_shell(0).splitlines() if line]
     assert [model["id"] for model in json.loads(models)["data"]] == ["minilm", "smollm2-135m"]
     assert json.loads(answer)["choices"][0]["message"]["content"]
     assert all(line.startswith("data: ") for line in stream)
     assert len(stream) > 3
     assert stream[-1] == "data: [DONE]"
+    assert json.loads(response)["output"][0]["content"][0]["text"]
     assert len(json.loads(embedding)["data"][0]["embedding"]) == 384
 
 

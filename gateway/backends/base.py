@@ -39,10 +39,14 @@ class Dialect:
 OPENAI_CLASSIC = frozenset(("chat", "completions", "embeddings"))
 """What every server has that calls itself OpenAI-compatible."""
 ANTHROPIC = frozenset(("messages", "messages_count"))
+VLLM_OWN = frozenset(("responses", "rerank", "score", "transcriptions"))
+"""llama.cpp has a path for responses too, but its answers leave out what callers need: it says of an answer that was
+cut that it is complete, does not keep to `text.format`, and its events do not say which item they belong to.
+"""
 
 
 DIALECTS: Mapping[str, Dialect] = {
-    "vllm": Dialect(OPENAI_CLASSIC | ANTHROPIC, refuse=denied.refuse, salts=True),
+    "vllm": Dialect(OPENAI_CLASSIC | ANTHROPIC | VLLM_OWN, refuse=denied.refuse, salts=True),
     "v2": Dialect(frozenset(("infer",)), refuse=denied.refuse, salts=False, health_path=b"/v2/health/ready"),
     "embedded": Dialect(OPENAI_CLASSIC | ANTHROPIC, refuse=denied.refuse, salts=False),
     "fake": Dialect(OPENAI_CLASSIC, refuse=denied.refuse, salts=False),

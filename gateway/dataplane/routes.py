@@ -15,6 +15,7 @@ from gateway.wire import chat as wire_chat
 from gateway.wire import completions as wire_completions
 from gateway.wire import embeddings as wire_embeddings
 from gateway.wire import messages as wire_messages
+from gateway.wire import responses as wire_responses
 from gateway.wire.call import Codec
 from gateway.wire.errors import OPENAI, Shape
 
@@ -40,6 +41,7 @@ HANDLERS: Mapping[bytes, Route] = {
     b"/v1/embeddings": _generates(wire_embeddings.CODEC),
     b"/v1/messages": _generates(wire_messages.CODEC),
     b"/v1/messages/count_tokens": _generates(wire_messages.COUNT),
+    b"/v1/responses": _generates(wire_responses.CODEC),
     b"/v1/models": Route(b"GET", meta.models),
 }
 MODEL = Route(b"GET", meta.model)

@@ -68,7 +68,7 @@ def from_answer(body: bytes) -> Usage | None:
         input_parts, output_parts = stated.prompt_tokens_details, stated.completion_tokens_details
         if input_parts is None and output_parts is None and stated.prompt_tokens is not None:
             return Usage(stated.prompt_tokens, 0, stated.completion_tokens or 0, 0)
-        return _disjoint(
+        return disjoint(
             stated.prompt_tokens,
             stated.completion_tokens,
             None if input_parts is None else input_parts.cached_tokens,
@@ -91,7 +91,7 @@ def _from_odd(body: bytes) -> Usage | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     input_parts, output_parts = stated.get("prompt_tokens_details"), stated.get("completion_tokens_details")
-    return _disjoint(
+    return disjoint(
         stated.get("prompt_tokens"),
         stated.get("completion_tokens"),
         input_parts.get("cached_tokens") if isinstance(input_parts, dict) else None,
@@ -99,7 +99,10 @@ def _from_odd(body: bytes) -> Usage | None:
     )
 
 
-def _disjoint(prompt: object, completion: object, cached: object, reasoning: object) -> Usage | None:
+def disjoint(prompt: object, completion: object, cached: object, reasoning: object) -> Usage | None:
+    """Counts as a backend stated them, the second two as parts of the first two; None when the totals cannot be
+    believed.
+    """
     if completion is None:  # embeddings have no output
         completion = 0
     if not (

@@ -1,0 +1,91 @@
+"""A stream of named events that passes as it came: the backend's bytes in, the caller's out, unchanged.
+
+Events pass only whole, so that an error can always be told between two of them. Only those that can hold what the
+gateway must know are read; the one that ends the answer is held until the backend has ended, since callers hang up on
+it and the record must be closed by then.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from gateway.wire import sse
+from gateway.wire.usage import Usage
+
+MAX_HELD_BYTES: Final = 4 * 1024 * 1024
+"""An event longer than this is passed on before it is whole, and not read: the last one may repeat the whole answer,
+and what was asked.
+"""
+
+
+class Seen(NamedTuple):
+    """What one event said."""
+
+    usage: Usage | None = None
+    ends: bool = False
+    failed: bool = False
+
+
+class EventRelay:
+    """One stream; see `call.Passing`. `worth` finds the bytes without which an event says nothing to the gateway;
+    `look` reads the data of one that has them.
+    """
+
+    __slots__ = ("_ending", "_held", "_look", "_worth", "failed", "mid_frame", "usage")
+
+    def __init__(self, worth: re.Pattern[bytes], look: Callable[[bytes], Seen]) -> None:
+        self._worth = worth
+        self._look = look
+        self.usage: Usage | None = None
+        self.failed = False
+        self.mid_frame = False
+        self._held = b""
+        self._ending = b""
+
+    @property
+    def complete(self) -> bool:
+        """The event that ends the answer came."""
+        return bool(self._ending)
+
+    def feed(self, data: bytes) -> bytes:
+        """What the caller may have of `data` and of what was held before; b"" when nothing."""
+        if self._ending:  # nothing follows the end; what does anyway goes with it
+            self._ending += data
+            return b""
+        if self._held:
+            data = self._held + data
+            self._held = b""
+        if not data.endswith(b"\n\n"):
+            end = sse.end_of_frames(data)
+            if len(data) - end > MAX_HELD_BYTES:
+                self.mid_frame = True
+                return data
+            self._held = data[end:]
+            data = data[:end]
+            if not data:
+                return b""
+        self.mid_frame = False
+        return self._read(data) if self._worth.search(data) else data
+
+    def finish(self) -> bytes:
+        """The backend ended: what is left to send."""
+        held, self._held = self._held, b""
+        rest = held if self._ending else self._read(held)
+        rest, self._ending = rest + self._ending, b""
+        return rest
+
+    def _read(self, data: bytes) -> bytes:
+        """`data` up to its last event, which is kept with all that follows it."""
+        passed = 0
+        for frame in sse.frames(data):
+            if self._worth.search(frame):
+                seen = self._look(sse.data(frame) or b"")
+                self.usage = seen.usage or self.usage
+                self.failed |= seen.failed
+                if seen.ends:
+                    self._ending, self._held = data[passed:] + self._held, b""
+                    return data[:passed]
+            passed += len(frame)
+        return data

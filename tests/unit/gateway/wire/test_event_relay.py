@@ -1,0 +1,73 @@
+"""A stream of named events passes unchanged, and what the gateway must know is read from it."""
+
+from __future__ import annotations
+
+import re
+
+from gateway.wire.event_relay import MAX_HELD_BYTES, EventRelay, Seen
+from gateway.wire.usage import Usage
+
+TEXT = b'event: text\ndata: {"say":"the end"}\n\n'
+COUNTS = b'event: counts\ndata: "counts"\n\n'
+BAD = b'event: bad\ndata: "bad"\n\n'
+END = b'event: end\ndata: "end"\n\n'
+SEEN = Usage(1, 2, 3, 4)
+
+
+def look(payload: bytes) -> Seen:
+    return {b'"counts"': Seen(SEEN), b'"bad"': Seen(failed=True), b'"end"': Seen(ends=True)}.get(payload, Seen())
+
+
+def relay() -> EventRelay:
+    return EventRelay(re.compile(b"counts|bad|end"), look)
+
+
+def run(stream: bytes, *cuts: int) -> tuple[bytes, bytes, EventRelay]:
+    """What passed, what came at the finish, and the relay."""
+    passing = relay()
+    passed = b"".join(passing.feed(stream[a:b]) for a, b in zip((0, *cuts), (*cuts, len(stream)), strict=True))
+    return passed, passing.finish(), passing
+
+
+def test_events_pass_whole_and_the_last_one_waits_for_the_backends_end() -> None:
+    passing = relay()
+    assert passing.feed(TEXT + TEXT[:5]) == TEXT
+    assert passing.feed(TEXT[5:] + COUNTS + END) == TEXT + COUNTS
+    assert (passing.usage, passing.complete, passing.failed) == (SEEN, True, False)
+    assert passing.finish() == END
+
+
+def test_no_cut_changes_what_passes_and_what_is_seen() -> None:
+    stream = TEXT + BAD + COUNTS + TEXT + END
+    for cut in range(len(stream)):
+        passed, rest, passing = run(stream, cut)
+        assert (passed, rest) == (stream[: -len(END)], END)
+        assert (passing.usage, passing.failed) == (SEEN, True)
+
+
+def test_what_follows_the_end_follows_it_still() -> None:
+    stream = TEXT + END + TEXT + b"data: ha"
+    for cut in range(len(TEXT + END) - 2, len(stream)):
+        passed, rest, _ = run(stream, cut)
+        assert (passed, rest) == (TEXT, stream[len(TEXT) :])
+
+
+def test_half_an_event_at_the_end_passes_and_is_no_end() -> None:
+    passed, rest, passing = run(TEXT + END[:-9])
+    assert (passed, rest) == (TEXT, END[:-9])
+    assert not passing.complete
+
+
+def test_an_end_without_its_blank_line_is_one() -> None:
+    passing = relay()
+    assert passing.feed(TEXT + END[:-1]) == TEXT
+    assert passing.finish() == END[:-1]
+
+
+def test_an_event_too_long_to_hold_passes_in_parts_and_the_relay_knows() -> None:
+    passing = relay()
+    start = b"data: " + b"x" * MAX_HELD_BYTES
+    assert passing.feed(start) == start
+    assert passing.mid_frame
+    assert passing.feed(b"\n\n" + TEXT) == b"\n\n" + TEXT
+    assert not passing.mid_frame
