@@ -171,6 +171,12 @@ class UpstreamRejected(GatewayError):
         self.body = body
 
 
+class ModelFailed(GatewayError):
+    """A model that runs in this process raised on this request: the operator looks at the model."""
+
+    code = "model_failed"
+
+
 class StoreUnavailable(GatewayError):
     """A store we must write to before serving (the journal) cannot take more."""
 

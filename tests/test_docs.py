@@ -29,7 +29,7 @@ from gateway.runtime import ops
 from gateway.store.derive import Line
 from gateway.store.retention import DEFAULT_BYTES
 from gateway.telemetry import names
-from gateway.wire import denied, messages_to_chat, trace
+from gateway.wire import denied, infer, infer_paths, messages_to_chat, trace
 from tests.bench.table import place
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -240,6 +240,8 @@ def test_every_refused_field_is_told_with_its_reason() -> None:
     arguments = {f"chat_template_kwargs.{name}" for name in denied.TEMPLATE_ARGUMENTS}
     assert {name: why for name, why in told.items() if name not in arguments} == denied.REASONS
     assert arguments <= set(told)
+    parameters = {cells[0].strip("`"): cells[1] for cells in _rows(_section(REFERENCE, "Classic models"))}
+    assert parameters == infer.REFUSED
     assert {dialect.refuse for dialect in DIALECTS.values()} == {denied.refuse}  # so "these do not" holds for all
 
 
@@ -259,6 +261,8 @@ def test_every_path_of_both_listeners_is_told() -> None:
         told[listener].add(path.strip("`"))
     data = {f"{method.decode()} {path.decode()}" for path, (method, *_) in routes.HANDLERS.items()}
     data |= {f"GET {path.decode()}" for path in routes.PROBES} | {f"GET {meta.PREFIX.decode()}{{id}}"}
+    classic = f"{infer_paths.PREFIX.decode()}{{m}}[/versions/{{v}}]"
+    data |= {f"POST {classic}/infer", f"GET {classic}", f"GET {classic}/ready"}
     assert told == {"data": data, "ops": {f"GET {path}" for path in asyncio.run(_ops_paths())}}
 
 

@@ -72,15 +72,27 @@ class Endpoint:
             authorization,
         )
 
-    def head(self, path: bytes, request_id: str, traceparent: str, content_type: bytes, length: int) -> bytes:
-        """The head of a POST to this endpoint. Nothing of the caller's headers passes but a valid `traceparent`."""
+    def head(
+        self,
+        path: bytes,
+        request_id: str,
+        traceparent: str,
+        content_type: bytes,
+        length: int,
+        method: bytes = b"POST",
+        more: bytes = b"",
+    ) -> bytes:
+        """The head of a request to this endpoint. Nothing of the caller's headers passes but a valid `traceparent`;
+        `more` is whole lines that belong to the body's format.
+        """
         trace = b"\r\ntraceparent: " + traceparent.encode("ascii") if traceparent else b""
-        start = b"POST " + self.pool.address.base + path + self._head_start
-        return b"%b%b%b\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (
+        start = method + b" " + self.pool.address.base + path + self._head_start
+        return b"%b%b%b\r\ncontent-type: %b\r\n%bcontent-length: %d\r\n\r\n" % (
             start,
             request_id.encode("ascii"),
             trace,
             content_type,
+            more,
             length,
         )
 

@@ -28,20 +28,27 @@ BROKEN_OFF = "the backend broke off in the middle of its answer"
 class Reply:
     """The head of an answer and, when it was not streamed, its whole body.
 
-    `streaming` is True while the body is still to come through `Connection.pump`. `retry_after` is the upstream's
-    header or None.
+    `streaming` is True while the body is still to come through `Connection.pump`. `retry_after` and `json_length` (the
+    header `Inference-Header-Content-Length`) are the upstream's headers or None.
     """
 
-    __slots__ = ("body", "content_type", "retry_after", "status", "streaming")
+    __slots__ = ("body", "content_type", "json_length", "retry_after", "status", "streaming")
 
     def __init__(
-        self, status: int, content_type: bytes, retry_after: bytes | None, body: bytes, streaming: bool
+        self,
+        status: int,
+        content_type: bytes,
+        retry_after: bytes | None,
+        body: bytes,
+        streaming: bool,
+        json_length: bytes | None = None,
     ) -> None:
         self.status = status
         self.content_type = content_type
         self.retry_after = retry_after
         self.body = body
         self.streaming = streaming
+        self.json_length = json_length
 
 
 class Limits(Protocol):
@@ -80,6 +87,7 @@ class Connection(asyncio.Protocol):
         "_feed",
         "_framed",
         "_head_done",
+        "_json_length",
         "_keep_alive",
         "_limits",
         "_paused",
@@ -124,6 +132,7 @@ class Connection(asyncio.Protocol):
         self._sink: Callable[[bytes], None] | None = None
         self._paused = False
         self._retry_after: bytes | None = None
+        self._json_length: bytes | None = None
         self._ready: Reply | None = None
         self._chunks: list[bytes] = []
 
@@ -145,7 +154,7 @@ class Connection(asyncio.Protocol):
         self.total_deadline_s = total_deadline_s
         self._sent_s = self.last_byte_s = now
         self._content_type = b""
-        self._retry_after = None
+        self._retry_after = self._json_length = None
         self._framed = self._head_done = self._keep_alive = self._ended = self._pumping = False
         self._received = 0
         waiter = self._waiter = Waiter()
@@ -274,6 +283,8 @@ class Connection(asyncio.Protocol):
             self._framed = True
         elif name == b"retry-after":
             self._retry_after = value
+        elif name == b"inference-header-content-length":
+            self._json_length = value
 
     def on_headers_complete(self) -> None:
         status = self.parser.get_status_code()
@@ -303,7 +314,7 @@ class Connection(asyncio.Protocol):
             chunks = self._chunks
             body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
             self._chunks = []
-            self._ready = Reply(self._status, self._content_type, self._retry_after, body, False)
+            self._ready = Reply(self._status, self._content_type, self._retry_after, body, False, self._json_length)
 
     # -- inside
 

@@ -177,7 +177,15 @@ class Attempts:
                 reused = True
             row.sent_ms = record.at_ms(now)
             reply = await connection.request(
-                endpoint.head(form.path, record.id, record.row.traceparent, call.content_type, len(body)),
+                endpoint.head(
+                    form.path if form.path_for is None else form.path_for(record.row.served_model),
+                    record.id,
+                    record.row.traceparent,
+                    call.content_type,
+                    len(body),
+                    form.method,
+                    call.header_lines,
+                ),
                 body,
                 call.stream,
                 self._snap.limits,

@@ -12,13 +12,17 @@ import hmac
 from collections.abc import Mapping
 from email.utils import formatdate
 from random import Random
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.backends.base import Backend
+from gateway.backends.run_threads import RunThreads
 from gateway.clock import Clock
 from gateway.config.snapshot import Snapshot
 from gateway.store.journal import Journal
 from gateway.store.records import RequestIds
+
+if TYPE_CHECKING:  # imports numpy and ONNX Runtime, which a gateway without classic models does not need
+    from gateway.backends.onnx import Session
 
 
 class Served(Protocol):
@@ -48,6 +52,7 @@ class Gateway:
         "_secret",
         "backends",
         "bugs",
+        "classic",
         "clock",
         "connections",
         "date_line",
@@ -58,6 +63,7 @@ class Gateway:
         "journal",
         "loaded_s",
         "random",
+        "runs",
         "snapshot",
         "streams",
     )
@@ -72,10 +78,14 @@ class Gateway:
         random: Random,
         secret: bytes,
         bugs: BugLog,
+        classic: Mapping[str, Mapping[str, Session]] | None = None,
     ) -> None:
+        """`classic`: the loaded sessions of the snapshot's classic models, by alias and version."""
         self.snapshot = snapshot
         self.loaded_s = clock.wall_ns() // 10**9
         self.backends = backends
+        self.classic = classic or {}
+        self.runs = RunThreads()
         self.journal = journal
         self.ids = ids
         self.clock = clock
@@ -92,13 +102,21 @@ class Gateway:
         self._salts: dict[tuple[str, str], bytes] = {}
         self.tick(clock.monotonic_s())
 
-    def reload(self, snapshot: Snapshot, backends: Mapping[str, Backend]) -> None:
-        """Serves with a new snapshot from the next request on. Backends no longer used let their requests end."""
+    def reload(
+        self,
+        snapshot: Snapshot,
+        backends: Mapping[str, Backend],
+        classic: Mapping[str, Mapping[str, Session]] | None = None,
+    ) -> None:
+        """Serves with a new snapshot from the next request on. Backends no longer used let their requests end; a
+        session ends with the last request that uses it.
+        """
         old = self.backends
         until_s = (
             self.clock.monotonic_s() + self.snapshot.limits.total_s
         )  # by then every request that knew it has ended
         self.backends = backends
+        self.classic = classic or {}
         self.snapshot = snapshot
         self.loaded_s = self.clock.wall_ns() // 10**9
         self._salts.clear()
@@ -106,6 +124,11 @@ class Gateway:
             if backends.get(name) is not backend:
                 backend.close()
                 self._leaving.append((backend, until_s))
+
+    @property
+    def takes_new(self) -> bool:
+        """Whether new requests are taken: not while draining, nor while the journal cannot take more."""
+        return not self.draining and self.journal.accepts_new
 
     def cut(self) -> None:
         """Cancels every request that still runs: each answers that the process ends, and closes its record."""

@@ -37,8 +37,8 @@ def healthz(gw: Gateway, ex: Exchange) -> None:
 
 
 def readyz(gw: Gateway, ex: Exchange) -> None:
-    """Whether new requests are taken: not while draining, nor while the journal cannot take more."""
-    ready = not gw.draining and gw.journal.accepts_new
+    """Whether new requests are taken."""
+    ready = gw.takes_new
     ex.answer(200 if ready else 503, TEXT, b"ready\n" if ready else b"not ready\n")
 
 

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.config.snapshot import Caller, ModelRoute, Snapshot
+from gateway.config.snapshot import Caller, ClassicVersion, ModelRoute, Snapshot
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.errors import CallerError, Draining, GatewayError, StoreUnavailable, UpstreamRejected
 from gateway.store.records import Opened, Record
 from gateway.wire import trace
 from gateway.wire.call import Call
+from gateway.wire.infer import InferCall
+from gateway.wire.infer_paths import Target
 from gateway.wire.usage import Usage
 
 TRACING: Final = frozenset((b"x-request-id", b"x-client-request-id", b"traceparent"))
@@ -57,10 +59,28 @@ class Recording:
             row.end_user = call.end_user
         return call
 
+    def aimed(self, target: Target) -> Target:
+        """The model a path names."""
+        self.row.alias = target.alias
+        self.row.version = target.version
+        return target
+
+    def asked(self, call: InferCall) -> InferCall:
+        """The same as `parsed`, for a classic model."""
+        self.row.rows = call.rows
+        return call
+
     def routed(self, route: ModelRoute) -> None:
         """The route tried now."""
         self.row.backend = route.backend
         self.row.served_model = route.served_model
+
+    def runs_here(self, version: ClassicVersion) -> None:
+        """The version of a classic model that answers, in this process."""
+        row = self.row
+        row.backend = "onnx"
+        row.served_model = version.alias
+        row.version = version.version
 
     def open(self) -> None:
         """Before a backend is called. Raises `StoreUnavailable` when the journal cannot take it: nothing is served

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from gateway.dataplane import chat, meta
+from gateway.dataplane import chat, infer, meta
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.recording import Recording
@@ -14,6 +14,7 @@ from gateway.errors import MethodNotAllowed, UnknownPath
 from gateway.wire import chat as wire_chat
 from gateway.wire import completions as wire_completions
 from gateway.wire import embeddings as wire_embeddings
+from gateway.wire import infer_answer, infer_paths
 from gateway.wire import messages as wire_messages
 from gateway.wire import responses as wire_responses
 from gateway.wire.call import Codec
@@ -43,10 +44,18 @@ HANDLERS: Mapping[bytes, Route] = {
     b"/v1/messages/count_tokens": _generates(wire_messages.COUNT),
     b"/v1/responses": _generates(wire_responses.CODEC),
     b"/v1/models": Route(b"GET", meta.models),
+    b"/v2": Route(b"GET", infer.server, infer_answer.ERRORS),
 }
 MODEL = Route(b"GET", meta.model)
+INFER = Route(b"POST", infer.infer, infer_answer.ERRORS)
+CLASSIC_MODEL = Route(b"GET", infer.model, infer_answer.ERRORS)
 PROBE_METHODS = (b"GET", b"HEAD")
-PROBES: Mapping[bytes, Probe] = {b"/healthz": meta.healthz, b"/readyz": meta.readyz}
+PROBES: Mapping[bytes, Probe] = {
+    b"/healthz": meta.healthz,
+    b"/readyz": meta.readyz,
+    b"/v2/health/live": infer.live,
+    b"/v2/health/ready": infer.ready,
+}
 
 
 def find(ex: Exchange) -> Handler:
@@ -63,7 +72,9 @@ def find(ex: Exchange) -> Handler:
 def errors_of(ex: Exchange) -> Shape:
     """How the endpoint of this request tells errors; OpenAI's way where there is none."""
     route = _route(ex.path)
-    return OPENAI if route is None else route.errors
+    if route is None:
+        return infer_answer.ERRORS if ex.path.startswith(b"/v2/") else OPENAI
+    return route.errors
 
 
 def _route(path: bytes) -> Route | None:
@@ -72,6 +83,10 @@ def _route(path: bytes) -> Route | None:
         return exact
     if path.startswith(meta.PREFIX) and len(path) > len(meta.PREFIX):
         return MODEL
+    if path.startswith(infer_paths.PREFIX):
+        target = infer_paths.target(path)
+        if target is not None:
+            return INFER if target.action == "infer" else CLASSIC_MODEL
     return None
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from gateway.config.snapshot import Caller, ModelRoute, Snapshot
-from gateway.errors import ModelNotFound
+from gateway.config.snapshot import Caller, ClassicVersion, ModelRoute, Snapshot
+from gateway.errors import ModelNotFound, NotServed
 from gateway.wire.body import shown
 from gateway.wire.call import Call
 
@@ -33,9 +33,34 @@ def plan(snapshot: Snapshot, caller: Caller, call: Call) -> Plan:
 
 
 def route_of(snapshot: Snapshot, caller: Caller, alias: str) -> ModelRoute:
-    """The route of one alias, if this caller may know of it. Raises ModelNotFound."""
+    """The route of one alias, if this caller may know of it. Raises ModelNotFound; NotServed for a classic model, to
+    which no route leads.
+    """
     allowed = caller.tenant.allows(alias)  # asked in either case: the two refusals take the same time
     route = snapshot.models.get(alias)
+    if route is None and allowed and alias in snapshot.classic:
+        raise NotServed("this model is a classic one: it is asked at /v2/models/{name}/infer", param="model")
     if route is None or not allowed:
-        raise ModelNotFound(f"the model {shown(alias)} does not exist, or this key may not use it", param="model")
+        raise _not_found(alias)
     return route
+
+
+def version_of(snapshot: Snapshot, caller: Caller, alias: str, version: str) -> ClassicVersion | None:
+    """The version of a classic model, by default (`version` is "") its highest; None where a backend serves the alias.
+    Raises ModelNotFound, the same for what does not exist and what this caller may not use.
+    """
+    allowed = caller.tenant.allows(alias)
+    model = snapshot.classic.get(alias)
+    if not allowed or (model is None and alias not in snapshot.models):
+        raise _not_found(alias)
+    if model is None:
+        return None
+    found = model.versions.get(version or model.default)
+    if found is None:
+        known = ", ".join(model.versions)
+        raise ModelNotFound(f"the model {alias} has no version {shown(version)}; it has {known}", param="version")
+    return found
+
+
+def _not_found(alias: str) -> ModelNotFound:
+    return ModelNotFound(f"the model {shown(alias)} does not exist, or this key may not use it", param="model")

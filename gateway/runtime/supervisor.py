@@ -28,10 +28,10 @@ from gateway.runtime.jobs import Jobs
 from gateway.runtime.journals import Journals
 from gateway.runtime.loop_lag import LoopLag
 from gateway.runtime.processes import Processes
-from gateway.runtime.release import version
 from gateway.runtime.state_dir import Addresses, StateDir
 from gateway.runtime.workers import State, Workers
 from gateway.telemetry.logs import Log
+from gateway.telemetry.release import version
 
 DRAIN_MARGIN_S = 5.0
 """What workers get beyond `limits.drain_s` to close what they cut."""

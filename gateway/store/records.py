@@ -2,7 +2,8 @@
 
 A `Record` is mutable while its request lives and is written once, when the request ends. Stored form: a MessagePack
 array in the order of the fields below, so fields are only ever **appended, with a default**: old journals then read
-as records with the default, and old readers skip what they do not know. Nothing here holds a prompt or an answer.
+as records with the default, and old readers skip what they do not know. The last one is a text: zero bytes at the end
+of a file are taken for unwritten, so no entry may end in one. Nothing here holds a prompt or an answer.
 """
 
 from __future__ import annotations
@@ -99,6 +100,10 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     """The conversation's id, or the prefix's digest that stands for one."""
     end_user: str = ""
     """`user` of the body: a subject under the key, never a right."""
+    rows: int | None = None
+    """Of a call of a classic model: the first dimension of its first input."""
+    version: str = ""
+    """Of a classic model: the version asked for, then the one that answered."""
 
 
 class Opened(msgspec.Struct, array_like=True, gc=False):

@@ -41,6 +41,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     """`n`: how many answers were asked for."""
     content_type: bytes = JSON
     """Of `body`, as the caller sent it and the backend gets it."""
+    header_lines: bytes = b""
+    """Whole header lines the backend gets because the body's format asks for them."""
 
 
 class Passing(Protocol):
@@ -86,6 +88,9 @@ class Form:
     """A whole answer in the caller's format; None: it is. Raises UpstreamProtocol for an answer that cannot be read."""
     refusal: Callable[[int, bytes], bytes] | None = None
     """(status, body) of a backend's refusal → the body in the caller's format; None: it is."""
+    path_for: Callable[[str], bytes] | None = None
+    """The served model → the path, where that holds the model's name; None: it is `path`."""
+    method: bytes = b"POST"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.errors import GatewayError
+from gateway.wire import errors as wire_errors
 from gateway.wire.infer import Signature
 
 EXTENSIONS: Final = ("binary_tensor_data",)
@@ -16,6 +18,14 @@ PLATFORM: Final = "onnxruntime_onnx"
 """Triton's word for what runs here."""
 
 _encode: Final = msgspec.json.Encoder().encode
+
+
+def _error(error: GatewayError, request_id: str | None) -> bytes:
+    return _encode({"error": wire_errors.message(error, request_id)})
+
+
+ERRORS: Final = wire_errors.Shape(_error, _error)
+"""Nothing here is streamed."""
 
 
 class Output(msgspec.Struct, frozen=True):

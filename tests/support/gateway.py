@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -17,20 +17,27 @@ from gateway.backends import base
 from gateway.clock import SystemClock
 from gateway.config import snapshot as config_snapshot
 from gateway.config.archive import digest, encode
-from gateway.config.model import Config, Vllm
+from gateway.config.model import Config, Servers, kind_of
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.server import ServerConnection, protocol_class
 from gateway.store import journal_read
 from gateway.store.journal import Journal
 from gateway.store.records import Record, RequestIds
 
+if TYPE_CHECKING:
+    from gateway.backends.onnx import Session
+
+Classic: TypeAlias = "Mapping[str, Mapping[str, Session]]"
+
 KEY = "lg-test-key-of-acme"
 OTHER_KEY = "lg-test-key-of-globex"
 
 
-def config(urls: dict[str, list[str]], models: dict[str, dict[str, Any]] | None = None, **server: Any) -> Config:
-    """A configuration with backends by name, models (by default `m` on the first backend, called `served` there), and
-    two tenants: acme may use everything, globex only `other/*`.
+def config(
+    urls: dict[str, list[str]], models: dict[str, dict[str, Any]] | None = None, *, kind: str = "vllm", **server: Any
+) -> Config:
+    """A configuration with backends by name and of one `kind`, models (by default `m` on the first backend, called
+    `served` there), and two tenants: acme may use everything, globex only `other/*`.
     """
     models = models or {"m": {"backend": next(iter(urls)), "served_model": "served"}}
     limits = {name: float(value) if name.endswith("_s") else value for name, value in server.pop("limits", {}).items()}
@@ -39,7 +46,7 @@ def config(urls: dict[str, list[str]], models: dict[str, dict[str, Any]] | None 
         {
             "server": {"limits": limits, **server},
             "backends": {
-                name: {"kind": "vllm", "endpoints": [{"url": url} for url in found]} for name, found in urls.items()
+                name: {"kind": kind, "endpoints": [{"url": url} for url in found]} for name, found in urls.items()
             },
             "models": {alias: {"kind": "backend", **model} for alias, model in models.items()},
             "tenants": {
@@ -61,15 +68,17 @@ def backends_of(found: Config) -> dict[str, base.Backend]:
     """The backends of a configuration, with nothing connected."""
     backends = {}
     for name, backend in found.backends.items():
-        assert isinstance(backend, Vllm)
+        assert isinstance(backend, Servers)
         urls = [endpoint.url for endpoint in backend.endpoints]
         limits, retries = found.server.limits, found.server.retries
-        backends[name] = base.build(name, "vllm", urls, backend.api_key, limits.connect_s, retries.share)
+        backends[name] = base.build(name, kind_of(backend), urls, backend.api_key, limits.connect_s, retries.share)
     return backends
 
 
-def build(found: Config, state_dir: Path) -> Gateway:
-    """A gateway over this configuration, with a journal in `state_dir`."""
+def build(found: Config, state_dir: Path, classic: Classic | None = None) -> Gateway:
+    """A gateway over this configuration, with a journal in `state_dir`; `classic` are its models that run in it, by
+    alias and version.
+    """
     clock = SystemClock()
     return Gateway(
         snapshot=snapshot_of(found),
@@ -80,6 +89,7 @@ def build(found: Config, state_dir: Path) -> Gateway:
         random=Random(7),
         secret=b"test secret of 32 bytes, or some",
         bugs=Bugs(),
+        classic=classic,
     )
 
 
@@ -130,9 +140,9 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def serving(found: Config, state_dir: Path) -> AsyncIterator[Running]:
+async def serving(found: Config, state_dir: Path, classic: Classic | None = None) -> AsyncIterator[Running]:
     """Serves until the block ends; fails when a handler had a bug, or an exception was lost."""
-    gw = build(found, state_dir)
+    gw = build(found, state_dir, classic)
     loop = asyncio.get_running_loop()
     lost: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: lost.append(context))
@@ -152,6 +162,7 @@ async def serving(found: Config, state_dir: Path) -> AsyncIterator[Running]:
             backend.close()
         await asyncio.sleep(0)
         await server.wait_closed()
+        gw.runs.close()
         gw.journal.stop()
         loop.set_exception_handler(None)
     assert not gw.bugs.seen, gw.bugs.seen  # type: ignore[attr-defined]

@@ -7,10 +7,10 @@ import re
 import pytest
 
 from gateway.config.model import Config
-from gateway.config.snapshot import Caller, ModelRoute, Snapshot, TenantRules
+from gateway.config.snapshot import Caller, ClassicModel, ClassicVersion, ModelRoute, Snapshot, TenantRules
 from gateway.config.snapshot import compile as compile_snapshot
-from gateway.errors import ModelNotFound
-from gateway.policy.resolve import plan
+from gateway.errors import ModelNotFound, NotServed
+from gateway.policy.resolve import plan, route_of, version_of
 from gateway.wire import chat
 from gateway.wire.call import Call
 
@@ -59,3 +59,39 @@ def test_a_long_name_is_not_told_back_whole(snapshot: Snapshot) -> None:
     with pytest.raises(ModelNotFound) as refused:
         plan(snapshot, CALLER, call("m" * 256))
     assert len(refused.value.message) < 140
+
+
+CHURN = {name: ClassicVersion("openai/churn", name, f"{name}.onnx", "", {}) for name in ("2", "10")}
+
+
+@pytest.fixture
+def classic(snapshot: Snapshot) -> Snapshot:
+    snapshot.classic["openai/churn"] = ClassicModel("openai/churn", CHURN, "10")
+    snapshot.classic["churn"] = ClassicModel("churn", CHURN, "10")
+    return snapshot
+
+
+def test_a_classic_models_version_is_the_one_asked_for_or_its_default(classic: Snapshot) -> None:
+    assert version_of(classic, CALLER, "openai/churn", "") is CHURN["10"]
+    assert version_of(classic, CALLER, "openai/churn", "2") is CHURN["2"]
+    assert version_of(classic, CALLER, "openai/x", "") is None
+
+
+@pytest.mark.parametrize("alias", ["churn", "unknown", "openai/unknown", "large"])
+@pytest.mark.parametrize("version", ["", "2", "9"])
+def test_unknown_and_forbidden_classic_models_are_one_answer(classic: Snapshot, alias: str, version: str) -> None:
+    with pytest.raises(ModelNotFound) as refused:
+        version_of(classic, CALLER, alias, version)
+    assert refused.value.message == f"the model {alias} does not exist, or this key may not use it"
+
+
+def test_an_unknown_version_is_told_with_those_there_are(classic: Snapshot) -> None:
+    with pytest.raises(ModelNotFound, match="the model openai/churn has no version 3; it has 2, 10"):
+        version_of(classic, CALLER, "openai/churn", "3")
+
+
+def test_no_route_leads_to_a_classic_model_which_is_told_to_who_may_use_it(classic: Snapshot) -> None:
+    with pytest.raises(NotServed, match="it is asked at /v2/models"):
+        route_of(classic, CALLER, "openai/churn")
+    with pytest.raises(ModelNotFound):
+        route_of(classic, CALLER, "churn")

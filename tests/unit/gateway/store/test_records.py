@@ -42,15 +42,21 @@ def test_two_records_never_share_their_list_of_attempts() -> None:
 
 def test_columns_are_only_ever_appended() -> None:
     """Old journals are read by position. If this fails: put the new column at the end, with a default."""
-    assert Record.__struct_fields__[:26] == (
+    assert Record.__struct_fields__[:28] == (
         *("id", "started_ns", "tenant", "key", "endpoint", "alias", "stream", "snapshot", "backend", "served_model"),
         *("attempts", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens"),
         *("status", "code", "outcome", "first_byte_ms", "total_ms", "body_bytes", "answer_bytes"),
-        *("caller_request_id", "traceparent", "conversation", "end_user"),
+        *("caller_request_id", "traceparent", "conversation", "end_user", "rows", "version"),
     )
     assert Opened.__struct_fields__[:9] == (
         *("id", "started_ns", "tenant", "key", "endpoint", "alias", "backend", "snapshot", "stream"),
     )
+
+
+def test_no_entry_ends_in_a_zero_byte() -> None:
+    """A reader that looks for the next entry behind damage takes zero bytes at the end for unwritten."""
+    for entry in (Record(), crashed(opened("req_7")), a_record(stream=False)):
+        assert msgspec.msgpack.encode(entry)[-1] != 0
 
 
 def test_a_crashed_request_keeps_what_was_known_when_it_opened_and_claims_nothing_else() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 
+
+@cache
 def version() -> str:
     """As installed; "source" for a tree that is not."""
     from importlib.metadata import PackageNotFoundError, version  # slow to import, and wanted once

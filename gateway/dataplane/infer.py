@@ -1,0 +1,120 @@
+"""The path of a call to a classic model, in the Open Inference Protocol v2: run in this process, or by a server that
+speaks the protocol too (KServe, Triton). And what the protocol tells of the gateway and its models.
+
+Read `infer` top to bottom: it is the whole path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from gateway.dataplane.attempt import Attempts
+from gateway.dataplane.exchange import Exchange
+from gateway.dataplane.gateway import Gateway
+from gateway.dataplane.recording import Recording
+from gateway.policy import identity, resolve
+from gateway.telemetry import release
+from gateway.wire import infer as wire_infer
+from gateway.wire import infer_answer, infer_passing, infer_paths
+from gateway.wire.infer_paths import Target
+from gateway.wire.inflate import inflate
+
+JSON_HEADERS: Final = b"content-type: application/json\r\n"
+
+
+async def infer(gw: Gateway, ex: Exchange, record: Recording) -> None:
+    """POST /v2/models/{m}[/versions/{v}]/infer."""
+    snap, backends, classic = gw.snapshot, gw.backends, gw.classic  # one configuration for the whole request
+    record.begin("infer", snap)
+    caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))  # 401
+    target = record.aimed(_target(ex))
+    body = await _body(ex, snap.limits.body)  # 400, 408, 413
+    call = record.asked(wire_infer.parse(body, ex.headers.get(wire_infer.HEADER_LENGTH)))  # 400
+    version = resolve.version_of(snap, caller, target.alias, target.version)  # 404
+    if version is None:
+        passed = infer_passing.call(target, call)
+        plan = resolve.plan(snap, caller, passed)
+        attempts = Attempts(gw, ex, record, snap, backends, caller, passed, infer_passing.codec(target))
+        upstream = await attempts.first_byte(plan)  # 502, 503, 504, or as sent
+        answer, length = upstream.reply.body, infer_passing.json_length(upstream.reply.json_length)
+    else:
+        session = classic[version.alias][version.version]
+        inputs = session.inputs(call)  # 400
+        record.runs_here(version)
+        record.open()  # 503
+        names = session.names(call)
+        left_s = snap.limits.total_s - record.elapsed_ms() / 1e3
+        found = await session.run(inputs, names, gw.runs, left_s)  # 500, 503, 504
+        outputs = session.outputs(call, names, found)
+        answer, length = infer_answer.render(target.alias, version.version, call.id, outputs)
+    record.close(200, "ok", "answered", len(answer))
+    ex.answer(200, _headers(record, length), answer)
+
+
+async def server(gw: Gateway, ex: Exchange, record: Recording) -> None:
+    """GET /v2: the server, and what it can do."""
+    snap = gw.snapshot
+    record.begin("models", snap)
+    record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))
+    _tell(ex, record, infer_answer.server(release.version()))
+
+
+async def model(gw: Gateway, ex: Exchange, record: Recording) -> None:
+    """GET /v2/models/{m}[/versions/{v}][/ready]: what a model takes and gives, and whether it can be asked."""
+    snap, backends, classic = gw.snapshot, gw.backends, gw.classic
+    record.begin("models", snap)
+    caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))
+    target = record.aimed(_target(ex))
+    version = resolve.version_of(snap, caller, target.alias, target.version)  # 404
+    if version is None:
+        passed = infer_passing.question(target)
+        plan = resolve.plan(snap, caller, passed)
+        codec = infer_passing.codec(target)
+        upstream = await Attempts(gw, ex, record, snap, backends, caller, passed, codec).first_byte(plan)
+        _tell(ex, record, upstream.reply.body)
+    elif target.action == "ready":
+        _tell(ex, record, infer_answer.ready(target.alias))
+    else:
+        signature = classic[version.alias][version.version].signature
+        versions = tuple(snap.classic[target.alias].versions)
+        _tell(ex, record, infer_answer.model(target.alias, versions, signature))
+
+
+def live(gw: Gateway, ex: Exchange) -> None:
+    """The process runs and its loop turns."""
+    ex.answer(200, JSON_HEADERS, b'{"live":true}')
+
+
+def ready(gw: Gateway, ex: Exchange) -> None:
+    """Whether new requests are taken, as `/readyz` says it."""
+    if gw.takes_new:
+        ex.answer(200, JSON_HEADERS, b'{"ready":true}')
+    else:
+        ex.answer(503, JSON_HEADERS, b'{"ready":false}')
+
+
+def _target(ex: Exchange) -> Target:
+    target = infer_paths.target(ex.path)
+    assert target is not None, "the route was found by it"
+    return target
+
+
+async def _body(ex: Exchange, most: int) -> bytes:
+    body = await ex.body()
+    encoding = ex.headers.get(b"content-encoding")
+    if encoding is None:
+        return body
+    # In a thread: a small body may unfold to the limit.
+    return await asyncio.get_running_loop().run_in_executor(None, inflate, body, encoding, most)
+
+
+def _headers(record: Recording, length: int | None) -> bytes:
+    if length is None:
+        return record.answer_headers(wire_infer.JSON_TYPE)
+    return record.answer_headers(wire_infer.BINARY_TYPE) + b"%b: %d\r\n" % (wire_infer.HEADER_LENGTH, length)
+
+
+def _tell(ex: Exchange, record: Recording, body: bytes) -> None:
+    record.close(200, "ok", "answered", len(body))
+    ex.answer(200, record.answer_headers(wire_infer.JSON_TYPE), body)
