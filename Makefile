@@ -7,13 +7,14 @@ PYTEST_ARGS ?=
 BIN := .venv/bin
 LOCKS := deploy/locks
 PREVIOUS := .venv-openai-previous
+PROVIDERS := .venv-providers
 # Wheels only: building an sdist would fetch its build tools unpinned.
 PIP := -m pip --disable-pip-version-check --no-input
 LOCKED := install --quiet --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-previous serve test check bench fix lock schema wheel system-deps hooks clean
+.PHONY: help setup setup-previous setup-providers serve test check bench fix lock schema wheel system-deps hooks clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -40,6 +41,13 @@ $(PREVIOUS)/locked: $(LOCKS)/openai-previous.txt
 	$(PREVIOUS)/bin/python $(PIP) $(LOCKED) -r $(LOCKS)/openai-previous.txt
 	@touch $@
 
+setup-providers: $(PROVIDERS)/locked
+
+$(PROVIDERS)/locked: $(LOCKS)/providers.txt
+	$(PYTHON) -m venv $(PROVIDERS)
+	$(PROVIDERS)/bin/python $(PIP) $(LOCKED) -r $(LOCKS)/providers.txt
+	@touch $@
+
 system-deps: ## Debian packages that some tests and the bench use (root)
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends nginx gcc libc6-dev
@@ -51,7 +59,7 @@ serve: setup ## the demo on 127.0.0.1:8080
 
 ## --- work -----------------------------------------------------------------------------------------------------------
 
-test: setup setup-previous ## every test this machine can run; skipped ones are listed with their reasons
+test: setup setup-previous setup-providers ## every test this machine can run; skipped ones are listed with their reasons
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: setup ## format, lint, types, import rules, docs
@@ -88,8 +96,9 @@ lock: ## the locks of deploy/locks again, with hashes (needs the package index)
 	$(UV_COMPILE) pyproject.toml $(LOCKS)/embedded.in -c $(LOCKS)/dev.txt -o $(LOCKS)/embedded.txt
 	$(UV_COMPILE) --no-deps $(LOCKS)/embedded-nodeps.in -o $(LOCKS)/embedded-nodeps.txt
 	$(UV_COMPILE) $(LOCKS)/build.in -c $(LOCKS)/dev.txt -o $(LOCKS)/build.txt
+	$(UV_COMPILE) pyproject.toml --extra providers -c $(LOCKS)/runtime.txt -o $(LOCKS)/providers.txt
 	$(UV_COMPILE) pyproject.toml $(LOCKS)/openai-previous.in -o $(LOCKS)/openai-previous.txt
 
 clean: ## everything that was built here
-	rm -rf .venv $(PREVIOUS) dist build state .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/bench/build
+	rm -rf .venv $(PREVIOUS) $(PROVIDERS) dist build state .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/bench/build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -39,6 +39,14 @@ def test_the_embedded_locks_hold_what_the_extra_asks_for() -> None:
     assert not _unmet(EXTRAS["embedded"], _pins("embedded", "embedded-nodeps")), "run `make lock`"
 
 
+def test_the_providers_lock_holds_what_the_extra_asks_for_and_never_the_compromised_release() -> None:
+    assert not _unmet([*PROJECT["project"]["dependencies"], *EXTRAS["providers"]], _pins("providers")), (
+        "run `make lock`"
+    )
+    [asked] = [Requirement(text) for text in EXTRAS["providers"]]
+    assert not asked.specifier.contains("1.107.0")
+
+
 def test_the_locks_hold_what_was_asked_of_them() -> None:
     folder = ROOT / "deploy" / "locks"
     for asked in folder.glob("*.in"):

@@ -49,6 +49,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "vllm": Dialect(OPENAI_CLASSIC | ANTHROPIC | VLLM_OWN, refuse=denied.refuse, salts=True),
     "v2": Dialect(frozenset(("infer",)), refuse=denied.refuse, salts=False, health_path=b"/v2/health/ready"),
     "embedded": Dialect(OPENAI_CLASSIC | ANTHROPIC, refuse=denied.refuse, salts=False),
+    "provider": Dialect(OPENAI_CLASSIC, refuse=denied.refuse, salts=False),
     "fake": Dialect(OPENAI_CLASSIC, refuse=denied.refuse, salts=False),
 }
 

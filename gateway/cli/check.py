@@ -16,7 +16,7 @@ def check(directory: Path) -> None:
     Exit codes: 0 it will run as it says; 1 an error (it will not run), or a doubt (it will, but probably not as meant);
     2 wrong usage.
     """
-    from gateway.backends import embedded_models
+    from gateway.backends import embedded_models, provider_extra
     from gateway.config import archive, review
     from gateway.config.describe import describe
     from gateway.config.load import load_with_places
@@ -32,6 +32,7 @@ def check(directory: Path) -> None:
         *review.doubts(config, now_s),
         *review.missing_files(config, lambda path: Path(path).exists()),
         *review.missing_models(config, embedded_models.missing),
+        *review.missing_providers(config, provider_extra.missing),
     ]
     if not doubts:
         click.echo("No doubts.")

@@ -12,7 +12,19 @@ from typing import TypeVar
 
 from gateway.config import units
 from gateway.config.globs import compile_globs
-from gateway.config.model import Backend, Config, Embedded, Fake, Limits, Onnx, Servers, Tenant, Version, kind_of
+from gateway.config.model import (
+    Backend,
+    Config,
+    Embedded,
+    Fake,
+    Limits,
+    Onnx,
+    Provider,
+    Servers,
+    Tenant,
+    Version,
+    kind_of,
+)
 from gateway.config.review import ALL_INTERFACES, fallbacks
 from gateway.config.snapshot import version_order
 
@@ -78,14 +90,24 @@ def _backend(backend: Backend) -> str:
         case Servers():
             urls = _list([endpoint.url for endpoint in backend.endpoints])
             count = _count(len(backend.endpoints), "endpoint")
-            names = [] if backend.api_key is None else units.env_names(backend.api_key)
-            secret = f"key from ${{{names[0]}}}" if names else "key in the file"
-            return f"{kind_of(backend)}, {count}: {urls}" + ("" if backend.api_key is None else f"; {secret}")
+            return f"{kind_of(backend)}, {count}: {urls}" + _key(backend.api_key)
+        case Provider():
+            where = backend.api_base or f"{backend.provider} at its own address"
+            key = "" if backend.api_key_file is None else f"; key from the file {backend.api_key_file}"
+            return f"provider {backend.provider}: sends prompts to {where}" + (key or _key(backend.api_key))
         case Embedded():
             return f"embedded: {backend.model}, started beside the gateway"
         case Fake():
             source = backend.script or "a built-in script"
             return f"fake: answers from {source}, not from a model; started beside the gateway"
+
+
+def _key(api_key: str | None) -> str:
+    """Where a backend's key comes from."""
+    if api_key is None:
+        return ""
+    names = units.env_names(api_key)
+    return f"; key from ${{{names[0]}}}" if names else "; key in the file"
 
 
 def _model(config: Config, alias: str) -> str:

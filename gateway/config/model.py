@@ -85,6 +85,14 @@ Scalar: TypeAlias = Annotated[str | bool | int | float, _unit("text", "a text, a
 Bound: TypeAlias = Annotated[int | float, _unit("number", "a number")]
 Listen: TypeAlias = Annotated[str, _unit("address", "host:port")]
 Url: TypeAlias = Annotated[str, _unit("url", "http://host:port, https://host or unix:///path.sock")]
+BaseUrl: TypeAlias = Annotated[
+    str, _unit("base_url", "http://host:port/path or https://host/path, as the provider's documentation gives it")
+]
+ProviderName: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^[a-z0-9][a-z0-9_\-]{0,63}" + _END),
+    _unit("text", "litellm's name of a provider, such as openai, anthropic, azure or bedrock"),
+]
 Secret: TypeAlias = Annotated[str, _unit("secret", "a secret, best as ${NAME}")]
 
 
@@ -189,7 +197,29 @@ class Fake(Section, frozen=True, kw_only=True, tag_field="kind", tag="fake"):
     """A file that says what it answers; without one it says the last user message back."""
 
 
-Backend: TypeAlias = Vllm | V2 | Embedded | Fake
+class Provider(Section, frozen=True, kw_only=True, tag_field="kind", tag="provider"):
+    """An outside provider, asked through litellm in a process beside the gateway (the extra `providers`). Prompts leave
+    this machine."""
+
+    provider: ProviderName
+    """litellm's name of the provider: `openai`, `anthropic`, `azure`, `bedrock`, …. A model's `served_model` is what
+    litellm wants after that name."""
+    api_key: Secret | None = None
+    """The provider's key. Write `${NAME}`: it is then read from the environment and never stored. Providers that take
+    credentials of their cloud (`AWS_…`, `GOOGLE_…`, `AZURE_…` in the environment) need none here."""
+    api_key_file: Path | None = None
+    """A file that holds the key, instead of `api_key`; it is read for each request, so that a key can change."""
+    api_base: BaseUrl | None = None
+    """Where the provider is asked, when not at its own address; may have a path. May hold `${NAME}`."""
+
+    def __repr__(self) -> str:
+        return (
+            f"Provider(provider={self.provider!r}, api_key={'…' if self.api_key else None}, "
+            f"api_key_file={self.api_key_file!r}, api_base={self.api_base!r})"
+        )
+
+
+Backend: TypeAlias = Vllm | V2 | Embedded | Provider | Fake
 
 
 def kind_of(backend: Backend) -> str:

@@ -12,7 +12,18 @@ from collections.abc import Callable, Iterator
 
 from gateway.config import review_classic, units
 from gateway.config.globs import compile_globs
-from gateway.config.model import EMBEDDED_MODELS, MAX_FALLBACKS, Backend, Config, Embedded, Fake, Model, Onnx, Servers
+from gateway.config.model import (
+    EMBEDDED_MODELS,
+    MAX_FALLBACKS,
+    Backend,
+    Config,
+    Embedded,
+    Fake,
+    Model,
+    Onnx,
+    Provider,
+    Servers,
+)
 from gateway.config.places import Finding
 from gateway.config.shape import Path, nearest
 
@@ -70,11 +81,13 @@ def _own_fallbacks(config: Config, alias: str) -> tuple[str, ...]:
 
 
 def missing_files(config: Config, exists: Callable[[str], bool]) -> Iterator[Finding]:
-    """Doubts about scripts that backends name; not in `doubts`, since asking is I/O, and another machine may have
+    """Doubts about files that backends name; not in `doubts`, since asking is I/O, and another machine may have
     them."""
     for name, backend in config.backends.items():
         if isinstance(backend, Fake) and backend.script is not None and not exists(backend.script):
             yield Finding(("backends", name, "script"), "there is no such file here")
+        if isinstance(backend, Provider) and backend.api_key_file is not None and not exists(backend.api_key_file):
+            yield Finding(("backends", name, "api_key_file"), "there is no such file here")
 
 
 def missing_models(config: Config, missing: Callable[[str], str | None]) -> Iterator[Finding]:
@@ -83,6 +96,13 @@ def missing_models(config: Config, missing: Callable[[str], str | None]) -> Iter
     for name, backend in config.backends.items():
         if isinstance(backend, Embedded) and (lacking := missing(backend.model)) is not None:
             yield Finding(("backends", name, "model"), lacking)
+
+
+def missing_providers(config: Config, missing: Callable[[], str | None]) -> Iterator[Finding]:
+    """The same for outside providers, which all need the same packages."""
+    for name, backend in config.backends.items():
+        if isinstance(backend, Provider) and (lacking := missing()) is not None:
+            yield Finding(("backends", name, "kind"), lacking)
 
 
 def _listeners(config: Config) -> Iterator[Finding]:
@@ -111,6 +131,9 @@ def _backend(path: Path, backend: Backend) -> Iterator[Finding]:
             ):
                 known = nearest(backend.model, list(EMBEDDED_MODELS))
                 yield Finding((*path, "model"), f"unknown model (a file's path holds a / or ends with .gguf); {known}")
+        case Provider():
+            if backend.api_key is not None and backend.api_key_file is not None:
+                yield Finding((*path, "api_key_file"), "give one of api_key and api_key_file", (*path, "api_key"))
         case Fake():
             pass
 
@@ -197,12 +220,16 @@ def _doubtful_backends(config: Config) -> Iterator[Finding]:
         path: Path = ("backends", name)
         if name not in used:
             yield Finding(path, "no model uses this backend")
-        if not isinstance(backend, Servers):
+        if not isinstance(backend, Servers | Provider):
             continue
         if backend.api_key is not None and not units.env_names(backend.api_key):
             yield Finding(
                 (*path, "api_key"), "a secret in a file is archived with every snapshot: write ${NAME} and set it"
             )
+        if isinstance(backend, Provider):
+            if units.leaves_in_clear(backend.api_base):
+                yield Finding((*path, "api_base"), "prompts and the key leave this machine unencrypted: use https://")
+            continue
         for index, endpoint in enumerate(backend.endpoints):
             here = (*path, "endpoints", index, "url")
             there = homes.setdefault(endpoint.url.rstrip("/"), here)

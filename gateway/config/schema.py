@@ -30,6 +30,7 @@ SECTIONS: tuple[tuple[str, type[Struct]], ...] = (
     ("backends.NAME, kind: v2", model.V2),
     ("backends.NAME.endpoints[]", model.Endpoint),
     ("backends.NAME, kind: embedded", model.Embedded),
+    ("backends.NAME, kind: provider", model.Provider),
     ("backends.NAME, kind: fake", model.Fake),
     ("models.NAME", model.Model),
     ("models.NAME, kind: onnx", model.Onnx),
@@ -124,6 +125,7 @@ _WRITTEN: dict[str, dict[str, Any]] = {
     "digest": {"type": "string", "pattern": "^sha256:[0-9a-fA-F]{64}$"},
     "address": {"type": "string", "examples": ["127.0.0.1:8080", "0.0.0.0:8080"]},
     "url": {"type": "string", "examples": ["http://vllm-0:8000", "unix:///run/model.sock"]},
+    "base_url": {"type": "string", "examples": ["https://api.example.com/v1"]},
     "secret": {"type": "string", "examples": ["${VLLM_KEY}"]},
 }
 """How values of our units are written, where that is not how they are stored."""

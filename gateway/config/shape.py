@@ -33,7 +33,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "digest": units.digest,
     "address": units.address,
 }
-_SECRET_UNITS = ("secret", "url", "digest")
+_SECRET_UNITS = ("secret", "url", "base_url", "digest")
 _WRONG = object()
 _COMPARED = 1_000  # comparing takes some 30 µs a name
 
@@ -187,14 +187,16 @@ class Shaper:
 
     def _references(self, value: str, unit: str) -> None:
         """`${NAME}` stays in the value, but it must be there, and only a secret or a URL may hold one."""
-        if unit in ("secret", "url"):
+        if unit in ("secret", "url", "base_url"):
             resolved = units.resolve_env(value, self.environ)
             if unit == "url":
                 units.check_url(resolved)
+            elif unit == "base_url":
+                units.check_base_url(resolved)
             elif not resolved.strip() or any(ord(char) < 33 or ord(char) > 126 for char in resolved):
                 raise ValueError("a secret is printable ASCII without spaces, and not empty")
         elif "${" in value:
-            raise ValueError("a reference to the environment (${NAME}) may stand only in api_key and url")
+            raise ValueError("a reference to the environment (${NAME}) may stand only in api_key, api_base and url")
 
     def _members(self, node: Node, path: Path, allowed: str) -> dict[str, Node] | None:
         if node.value is None:

@@ -143,6 +143,27 @@ def check_url(url: str) -> None:
         raise ValueError("expected only scheme, host and port: the gateway adds /v1/… itself")
 
 
+def check_base_url(url: str) -> None:
+    """The address of a provider's API with its references already resolved: a scheme, a host, perhaps a port and a
+    path."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ValueError("not a URL: expected https://host/path") from error
+    if parts.query or parts.fragment:
+        raise ValueError("expected only scheme, host, port and path")
+    check_url(parts._replace(path="").geturl())
+    if parts.scheme == "unix" or any(ord(char) <= 32 or ord(char) >= 127 for char in parts.path):
+        raise ValueError("expected https://host/path, without spaces or letters outside ASCII")
+
+
+def leaves_in_clear(url: str | None) -> bool:
+    """Whether what is sent to `url` can be read on its way: http, and not to this machine."""
+    parts = urlsplit(url or "")
+    host = parts.hostname or ""
+    return parts.scheme == "http" and not (host in ("localhost", "::1") or host.startswith("127."))
+
+
 def shown(value: object) -> str:
     """A value as an error may show it: short, on one line, and without anything that looks like a secret."""
     text = value if isinstance(value, str) else repr(value)

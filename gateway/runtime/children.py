@@ -1,5 +1,5 @@
-"""The servers that run beside the gateway for `embedded` and `fake` backends: started, awaited, restarted, replaced,
-stopped.
+"""The servers that run beside the gateway for `embedded`, `provider` and `fake` backends: started, awaited,
+restarted, replaced, stopped.
 
 Each listens on a unix socket whose path follows from the backend's name and configuration, so a worker can compute it,
 and a changed backend comes up beside its old self before any request moves over.
@@ -15,11 +15,12 @@ import re
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
-from gateway.backends import embedded_models
-from gateway.config.model import Backend, Embedded, Fake
+from gateway.backends import embedded_models, provider_extra
+from gateway.config.model import Backend, Embedded, Fake, Provider
 from gateway.runtime.backoff import Backoff
 from gateway.runtime.failures import StartFailed
 from gateway.runtime.processes import Process, Processes, describe_end
@@ -36,10 +37,13 @@ LOG_BYTES = 4 << 20
 """What a child printed is kept in two files of at most about this size."""
 
 KEPT_LINES = 5
+Hosted: TypeAlias = Embedded | Provider | Fake
+"""The backends that are served from here."""
+
 LISTENING = re.compile(rb"\blistening (?:unix:/|http://)")
 
 
-def address(state_dir: Path, name: str, backend: Embedded | Fake) -> str:
+def address(state_dir: Path, name: str, backend: Hosted) -> str:
     """`unix:///path` of the child that serves `backend`: what a worker connects to."""
     return f"unix://{socket_path(state_dir, name, _version(backend))}"
 
@@ -48,25 +52,32 @@ def _version(backend: Backend) -> str:
     return hashlib.sha256(msgspec.json.encode(backend)).hexdigest()[:8]
 
 
-def _arguments(backend: Embedded | Fake, socket: Path) -> list[str]:
+def _arguments(backend: Hosted, socket: Path) -> list[str]:
     if isinstance(backend, Embedded):
         return embedded_models.arguments(backend.model, f"unix://{socket}")
+    if isinstance(backend, Provider):
+        return provider_extra.arguments(str(socket))
     script = () if backend.script is None else ("--script", backend.script)
     return ["-m", "gateway.backends.fake", *script, "--socket", str(socket), "--parent", str(os.getpid())]
+
+
+def _environment(backend: Hosted) -> dict[str, str]:
+    """What a child's environment has beyond ours. A provider's configuration goes there, as written, with the key or
+    the variable's name: arguments can be seen by everyone on the machine."""
+    return {provider_extra.VARIABLE: msgspec.json.encode(backend).decode()} if isinstance(backend, Provider) else {}
 
 
 class Child:
     """One backend's server under one configuration. It is restarted at the same address for as long as it is wanted."""
 
-    def __init__(
-        self, processes: Processes, state_dir: StateDir, log: Log, name: str, backend: Embedded | Fake
-    ) -> None:
+    def __init__(self, processes: Processes, state_dir: StateDir, log: Log, name: str, backend: Hosted) -> None:
         self.name = name
         self.socket = socket_path(state_dir.path, name, _version(backend))
         self.listening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._processes = processes
         self._log = log
         self._arguments = _arguments(backend, self.socket)
+        self._environment = _environment(backend)
         self._output = state_dir.run / f"{name}.log"
         self._wanted = True
         self._process: Process | None = None
@@ -90,7 +101,12 @@ class Child:
             return
         try:
             make_socket_folder(self.socket)
-            process = self._processes.start(self._arguments, piped=True, on_end=lambda code: self._ended(process, code))
+            process = self._processes.start(
+                self._arguments,
+                piped=True,
+                environment=self._environment,
+                on_end=lambda code: self._ended(process, code),
+            )
         except OSError as error:
             self._log.error("child_start_failed", backend=self.name, error=str(error))
             asyncio.get_running_loop().call_later(self._backoff.ended(0.0) or 1.0, self._start)
@@ -201,11 +217,11 @@ class Children:
         running, self._running = self._running, {}
         await asyncio.gather(*(child.stop() for child in running.values()))
 
-    def _needed(self, backends: Mapping[str, Backend]) -> dict[str, tuple[str, Embedded | Fake]]:
+    def _needed(self, backends: Mapping[str, Backend]) -> dict[str, tuple[str, Hosted]]:
         return {
             address(self._state_dir.path, name, backend): (name, backend)
             for name, backend in backends.items()
-            if isinstance(backend, Embedded | Fake)
+            if isinstance(backend, Hosted)
         }
 
     def _missing(self, backends: Mapping[str, Backend]) -> dict[str, Child]:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import gateway
@@ -86,16 +86,17 @@ class Processes:
         *,
         pass_fds: Sequence[int] = (),
         piped: bool = False,
+        environment: Mapping[str, str] | None = None,
         on_end: Callable[[int], None],
     ) -> Process:
-        """Starts `sys.executable` with `arguments`; `on_end` gets the return code.
+        """Starts `sys.executable` with `arguments` and what `environment` adds to ours; `on_end` gets the return code.
 
         The child reads nothing. What it prints goes to our stderr, our own stdout being kept for the line that says the
         gateway is ready; or, `piped`, all of it to the pipe that `Process.output_fd` reads. Raises OSError.
         """
         popen = subprocess.Popen(
             [sys.executable, *FLAGS, *arguments],
-            env=_environment(),
+            env=_environment() | dict(environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if piped else 2,
             stderr=subprocess.STDOUT if piped else None,

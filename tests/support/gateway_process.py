@@ -207,14 +207,20 @@ def lives(pid: int) -> bool:
         return False
 
 
-def launch(folder: Path, state_dir: Path, *flags: str, environment: Mapping[str, str] | None = None) -> GatewayProcess:
+def launch(
+    folder: Path,
+    state_dir: Path,
+    *flags: str,
+    environment: Mapping[str, str] | None = None,
+    python: Path | str = sys.executable,
+) -> GatewayProcess:
     """Starts `lockgate serve` on a written configuration and returns at once; the caller stops it."""
     log = state_dir.with_name(state_dir.name + ".log")
     log.parent.mkdir(parents=True, exist_ok=True)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LOCKGATE_")}
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", "serve", "--config", folder, "--state-dir", state_dir, *flags],
+            [python, "-m", "gateway", "serve", "--config", folder, "--state-dir", state_dir, *flags],
             cwd=ROOT,
             env={**inherited, **(environment or {})},
             stdin=subprocess.DEVNULL,
@@ -230,11 +236,12 @@ def serving(
     configuration: Mapping[str, Any] | None = None,
     *flags: str,
     environment: Mapping[str, str] | None = None,
+    python: Path | str = sys.executable,
 ) -> Iterator[GatewayProcess]:
     """A gateway that is ready, under the folder `root` (a test's `tmp_path`); stopped afterwards, and by force if need
     be."""
     write(root / "config", minimal() if configuration is None else configuration)
-    gateway = launch(root / "config", root / "state", *flags, environment=environment)
+    gateway = launch(root / "config", root / "state", *flags, environment=environment, python=python)
     try:
         gateway.wait_ready()
         yield gateway

@@ -101,6 +101,7 @@ class Upstream:
     """A scripted server: request number i of all gets `scripts[i]`, later ones the last. `seen` lists what came."""
 
     scripts: list[Script]
+    port: int = 0
     seen: list[Seen] = field(default_factory=list)
     connections: int = 0
     aborted: asyncio.Event = field(default_factory=asyncio.Event)
@@ -110,7 +111,7 @@ class Upstream:
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     async def __aenter__(self) -> Upstream:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         return self
 
     async def __aexit__(self, *exc: object) -> None:

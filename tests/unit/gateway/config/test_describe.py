@@ -14,6 +14,7 @@ from gateway.config.model import (
     Key,
     Model,
     Onnx,
+    Provider,
     Tenant,
     Version,
     Vllm,
@@ -42,6 +43,8 @@ def test_it_says_what_each_name_leads_to() -> None:
                 "gpu": Vllm(endpoints=(Endpoint(url="http://a:1"), Endpoint(url="http://b:1")), api_key="${KEY}"),
                 "cpu": Embedded(model="minilm"),
                 "fake": Fake(script="s.yaml"),
+                "cloud": Provider(provider="openai", api_key="${KEY}"),
+                "nearby": Provider(provider="azure", api_key_file="key", api_base="https://a.example.com"),
                 "triton": V2(endpoints=(Endpoint(url="http://t:8000"),)),
             },
             models={
@@ -52,6 +55,8 @@ def test_it_says_what_each_name_leads_to() -> None:
         )
     )
     assert "vllm, 2 endpoints: http://a:1, http://b:1; key from ${KEY}" in said
+    assert "provider openai: sends prompts to openai at its own address; key from ${KEY}" in said
+    assert "provider azure: sends prompts to https://a.example.com; key from the file key" in said
     assert "v2, 1 endpoint: http://t:8000" in said
     assert "embedded: minilm, started beside the gateway" in said
     assert "fake: answers from s.yaml, not from a model" in said

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import review
-from gateway.config.model import V2, Config, Endpoint, Key, Model, Onnx, Tenant, Vllm
+from gateway.config.model import V2, Config, Endpoint, Key, Model, Onnx, Provider, Tenant, Vllm
 from gateway.config.shape import dotted
 
 NOW_S = 1_800_000_000
@@ -177,6 +177,10 @@ def test_what_is_not_there_is_a_doubt_of_whoever_can_look() -> None:
     found = msgspec.json.decode(text, type=Config)
     assert [dotted(each.path) for each in review.missing_files(found, lambda path: False)] == ["backends.b.script"]
     assert not list(review.missing_files(found, lambda path: True))
+    secret = config(backends={"a": Provider(provider="openai", api_key_file="keys/openai")})
+    assert [dotted(f.path) for f in review.missing_files(secret, lambda path: False)] == ["backends.a.api_key_file"]
+    (doubt,) = review.missing_providers(secret, lambda: "it is not here")
+    assert (dotted(doubt.path), doubt.message) == ("backends.a.kind", "it is not here")
     (doubt,) = review.missing_models(found, lambda model: f"{model} is not here")
     assert (dotted(doubt.path), doubt.message) == ("backends.a.model", "/x.gguf is not here")
     assert not list(review.missing_models(found, lambda model: None))
@@ -218,6 +222,18 @@ def test_a_secret_in_a_file_is_a_doubt_and_a_reference_is_not() -> None:
     assert doubt.startswith("backends.a.api_key: ")
     assert "hunter2" not in doubt
     assert not doubts(config(backends={"a": Vllm(endpoints=BACKEND.endpoints, api_key="${KEY}")}))
+
+
+def test_a_provider_has_one_key_and_is_asked_under_cover() -> None:
+    both = Provider(provider="openai", api_key="${KEY}", api_key_file="key")
+    assert problems(config(backends={"a": both})) == ["backends.a.api_key_file: give one of api_key and api_key_file"]
+    assert doubts(config(backends={"a": Provider(provider="openai", api_key="hunter2")})) == [
+        "backends.a.api_key: a secret in a file is archived with every snapshot: write ${NAME} and set it"
+    ]
+    (doubt,) = doubts(config(backends={"a": Provider(provider="openai", api_base="http://api.example.com/v1")}))
+    assert "unencrypted" in doubt
+    for api_base in ("https://api.example.com/v1", "http://127.0.0.1:1/v1", "http://localhost", None):
+        assert not doubts(config(backends={"a": Provider(provider="openai", api_base=api_base)}))
 
 
 def test_a_fallback_to_the_very_same_model_is_a_doubt() -> None:

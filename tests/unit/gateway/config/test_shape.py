@@ -64,7 +64,7 @@ def test_an_unknown_kind_of_backend_names_the_nearest() -> None:
     built, found = shape(Config, "backends: {a: {kind: vlm}, b: {endpoints: []}, c: {kind: [x]}}")
     assert built is None
     assert found[0] == '1 backends.a.kind: "vlm" is not a known kind; did you mean vllm?'
-    assert found[1] == "1 backends.b: the key kind is missing: one of embedded, fake, v2, vllm"
+    assert found[1] == "1 backends.b: the key kind is missing: one of embedded, fake, provider, v2, vllm"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,8 @@ def test_a_secret_from_the_environment_is_judged_but_never_shown() -> None:
 
 def test_a_reference_where_none_belongs_is_told() -> None:
     assert (
-        "only in api_key and url" in shape(Config, "models: {m: {backend: a, served_model: '${X}'}}", {"X": "x"})[1][0]
+        "only in api_key, api_base and url"
+        in shape(Config, "models: {m: {backend: a, served_model: '${X}'}}", {"X": "x"})[1][0]
     )
 
 

@@ -171,3 +171,26 @@ def test_what_an_error_shows_is_short_and_on_one_line(text: str) -> None:
 def test_what_looks_like_a_secret_is_never_shown(secret: str) -> None:
     assert secret not in units.shown(secret)
     assert secret[3:] not in units.shown(["a", {"k": secret}])
+
+
+@pytest.mark.parametrize("url", ["https://api.example.com", "https://api.example.com/v1", "http://[::1]:80/a/b-c"])
+def test_the_address_of_an_api_may_have_a_path(url: str) -> None:
+    units.check_base_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("api.example.com/v1", "https://", "ftp://a/b", "unix:///run/x.sock", "https://a/b?key=1", "https://a/b#c"),
+        *("https://user:hunter2@a/b", "https://a:0/b", "https://a/b c", "https://a/\u00e9", "https://[a/b", ""),
+    ],
+)
+def test_an_address_of_an_api_is_a_scheme_a_host_and_a_path(url: str) -> None:
+    with pytest.raises(ValueError, match=r"URL|expected") as caught:
+        units.check_base_url(url)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_what_others_can_read_on_its_way_is_known() -> None:
+    assert units.leaves_in_clear("http://example.com/v1")
+    assert not any(map(units.leaves_in_clear, ("https://example.com", "http://127.0.0.1:1", "http://[::1]", None)))
