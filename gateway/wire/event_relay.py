@@ -51,8 +51,7 @@ class EventRelay:
 
     def feed(self, data: bytes) -> bytes:
         """What the caller may have of `data` and of what was held before; b"" when nothing."""
-        if self._ending:  # nothing follows the end; what does anyway goes with it
-            self._ending += data
+        if self._ending:  # a format has nothing behind its end
             return b""
         if self._held:
             data = self._held + data
@@ -72,12 +71,12 @@ class EventRelay:
     def finish(self) -> bytes:
         """The backend ended: what is left to send."""
         held, self._held = self._held, b""
-        rest = held if self._ending else self._read(held)
+        rest = b"" if self._ending else self._read(held)
         rest, self._ending = rest + self._ending, b""
         return rest
 
     def _read(self, data: bytes) -> bytes:
-        """`data` up to its last event, which is kept with all that follows it."""
+        """`data` up to the event that ends the answer, which is kept."""
         passed = 0
         for frame in sse.frames(data):
             if self._worth.search(frame):
@@ -85,7 +84,7 @@ class EventRelay:
                 self.usage = seen.usage or self.usage
                 self.failed |= seen.failed
                 if seen.ends:
-                    self._ending, self._held = data[passed:] + self._held, b""
+                    self._ending = frame
                     return data[:passed]
             passed += len(frame)
         return data

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from gateway.wire.messages_relay import MessagesRelay
-from gateway.wire.relay import MAX_HELD_BYTES
+from gateway.wire import messages, messages_relay
+from gateway.wire.event_relay import MAX_HELD_BYTES, EventRelay
 from gateway.wire.usage import Usage
 from tests.support.wire_samples import SAMPLES
 
@@ -21,11 +21,14 @@ SAYS = b'event: content_block_delta\ndata: {"type":"content_block_delta","delta"
 DELTA = b'event: message_delta\ndata: {"type":"message_delta","usage":{"output_tokens":4}}\n\n'
 STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 ERROR = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"full"}}\n\n'
+CALL = messages.CODEC.parse(
+    b'{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}', b"application/json"
+)
 WHOLE = START + SAYS + DELTA + STOP
 
 
-def passed(stream: bytes, cuts: list[int]) -> tuple[bytes, MessagesRelay]:
-    relay = MessagesRelay()
+def passed(stream: bytes, cuts: list[int]) -> tuple[bytes, EventRelay]:
+    relay = messages_relay.of(CALL)
     edges = [0, *cuts, len(stream)]
     out = b"".join(relay.feed(stream[begin:end]) for begin, end in itertools.pairwise(edges))
     return out + relay.finish(), relay
@@ -51,21 +54,21 @@ def test_later_counts_complete_earlier_ones() -> None:
 
 
 def test_the_last_event_is_held_until_the_backend_has_ended() -> None:
-    relay = MessagesRelay()
+    relay = messages_relay.of(CALL)
     assert relay.feed(WHOLE) == START + SAYS + DELTA
     assert relay.complete
     assert relay.finish() == STOP
 
 
 def test_a_text_that_names_the_last_event_is_not_it() -> None:
-    relay = MessagesRelay()
+    relay = messages_relay.of(CALL)
     named = b'data: {"type":"content_block_start","content_block":{"type":"tool_use","name":"message_stop"}}\n\n'
     assert relay.feed(SAYS + named) == SAYS + named
     assert not relay.complete
 
 
 def test_what_follows_the_end_is_dropped() -> None:
-    relay = MessagesRelay()
+    relay = messages_relay.of(CALL)
     assert relay.feed(WHOLE + b"data: [DO") + relay.feed(b"NE]\n\n") + relay.finish() == WHOLE
 
 
@@ -84,14 +87,14 @@ def test_what_cannot_be_read_passes(odd: bytes) -> None:
 
 
 def test_a_half_event_is_not_shown_before_it_is_whole() -> None:
-    relay = MessagesRelay()
+    relay = messages_relay.of(CALL)
     assert relay.feed(START + b"event: mess") == START
     assert not relay.complete
     assert relay.finish() == b"event: mess"
 
 
 def test_an_event_longer_than_anything_read_passes_in_parts() -> None:
-    relay = MessagesRelay()
+    relay = messages_relay.of(CALL)
     long = b'data: {"x":"' + b"y" * MAX_HELD_BYTES
     assert relay.feed(long) == long
     assert relay.mid_frame
