@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import onnxruntime
@@ -82,12 +83,16 @@ class Session:
     rows: Rows | None = None
     """What the schema asks of each row; None where there is none."""
 
-    def __init__(self, model: bytes, name: str, threads: int = 1) -> None:
-        """`model` is an ONNX file, `name` says which in messages. Raises ConfigError for what cannot be served."""
+    def __init__(self, model: bytes, name: str, threads: int = 1, data: Path | None = None) -> None:
+        """`model` is an ONNX file, `name` says which in messages, `data` is the folder of weights that it keeps in
+        files beside it. Raises ConfigError for what cannot be served.
+        """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if data is not None:
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(data))
         options.log_severity_level = 4  # what goes wrong is raised; its log lines may hold values
         try:
             self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

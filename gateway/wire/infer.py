@@ -46,6 +46,7 @@ bytes."""
 MAX_TENSORS: Final = 1_000
 """Inputs of one request, and outputs asked for."""
 MAX_DIMS: Final = 32
+MAX_ELEMENTS: Final = 2**40
 MAX_ID_CHARS: Final = 512
 
 REFUSED: Final = {
@@ -254,6 +255,8 @@ def place(where: str, shape: Sequence[int], datatype: str) -> int:
         raise InvalidRequest(f"{where}: shape must have at most {MAX_DIMS} dimensions", param=where)
     if shape and min(shape) < 0:
         raise InvalidRequest(f"{where}: shape must not hold a negative number", param=where)
+    if math.prod(size or 1 for size in shape) > MAX_ELEMENTS:  # also where a 0 says that there are none
+        raise InvalidRequest(f"{where}: shape is larger than any tensor here", param=where)
     return math.prod(shape)
 
 

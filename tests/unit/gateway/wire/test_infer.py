@@ -68,6 +68,7 @@ def test_outputs_are_binary_where_the_request_or_the_output_says_so() -> None:
         (_input(datatype="FLOAT"), "inputs.x: the datatype FLOAT does not exist; there are BOOL, INT8"),
         (_input(shape=[-1]), "inputs.x: shape must not hold a negative number"),
         (_input(shape=[1] * 33), "inputs.x: shape must have at most 32 dimensions"),
+        (_input(shape=[0, 2**41]), "inputs.x: shape is larger than any tensor here"),
         (_input(shape=[1.5]), "Expected `int`, got `float` - at `$.inputs[0].shape[0]`"),
         (_without_data(), "inputs.x: data is missing, and so is the parameter binary_data_size"),
         (_input(parameters={"binary_data_size": 8}), "inputs.x: has data in JSON and binary_data_size"),
