@@ -17,7 +17,7 @@ from gateway.wire.call import JSON, Codec
 async def generate(gw: Gateway, ex: Exchange, record: Recording, codec: Codec) -> None:
     """Serves one call; whatever it raises is answered and recorded by `lifecycle.run`."""
     snap, backends = gw.snapshot, gw.backends  # one configuration for the whole request
-    record.begin(codec.endpoint, snap)
+    record.begin(codec.endpoint, snap, codec.errors.id_header)
     caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))  # 401
     call = record.parsed(codec.parse(await ex.body(), ex.headers.get(b"content-type", JSON)))  # 400, 408, 413
     plan = resolve.plan(snap, caller, call)  # 404

@@ -24,7 +24,7 @@ TRACING: Final = frozenset((b"x-request-id", b"x-client-request-id", b"tracepare
 class Recording:
     """Writes one `Record`. `close` and its kin may be called again: the first one counts."""
 
-    __slots__ = ("_closed", "_ex", "_gw", "_opened", "id", "row")
+    __slots__ = ("_closed", "_ex", "_gw", "_id_header", "_opened", "id", "row")
 
     def __init__(self, gw: Gateway, ex: Exchange) -> None:
         started_ns = gw.clock.wall_ns()
@@ -33,6 +33,7 @@ class Recording:
         self._gw = gw
         self._ex = ex
         self._opened = False
+        self._id_header = b""
         self._closed = False
         headers = ex.headers
         if not TRACING.isdisjoint(headers):
@@ -42,7 +43,9 @@ class Recording:
 
     # -- what each step learned; each returns its argument so that the path reads as a line
 
-    def begin(self, endpoint: str, snap: Snapshot) -> None:
+    def begin(self, endpoint: str, snap: Snapshot, id_header: bytes = b"") -> None:
+        """`id_header` is where the endpoint's callers look for our id too (`Shape.id_header`)."""
+        self._id_header = id_header
         self.row.endpoint = endpoint
         self.row.snapshot = snap.digest
 
@@ -127,6 +130,8 @@ class Recording:
     def answer_headers(self, content_type: bytes) -> bytes:
         """The headers of every answer: content type, our id, and beside it the caller's own."""
         headers = b"content-type: %b\r\nx-request-id: %b\r\n" % (content_type, self.id.encode())
+        if self._id_header:
+            headers += b"%b: %b\r\n" % (self._id_header, self.id.encode())
         return headers + self.caller_header if self.row.caller_request_id else headers
 
     @property

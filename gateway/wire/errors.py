@@ -17,10 +17,13 @@ _encode: Final = msgspec.json.Encoder().encode
 class Shape:
     """How one format tells an error: as a body, and as a frame inside a stream whose first byte is gone (the official
     SDKs raise on it; the stream ends after it). Both take the error and the request's id, if it is to be told.
+
+    `id_header` is where the format's SDKs look for that id, if not in `x-request-id`, which every answer has.
     """
 
     body: Callable[[GatewayError, str | None], bytes]
     frame: Callable[[GatewayError, str | None], bytes]
+    id_header: bytes = b""
 
 
 def render(error: GatewayError, request_id: str, shape: Shape) -> tuple[int, bytes, bytes]:
@@ -34,7 +37,10 @@ def render(error: GatewayError, request_id: str, shape: Shape) -> tuple[int, byt
         status, content_type, body = error.sent_status, error.content_type, error.body
     else:
         status, content_type, body = error.status, b"application/json", shape.body(error, request_id)
-    lines = [b"content-type: " + content_type, b"x-request-id: " + request_id.encode("latin-1", "replace")]
+    sent_id = request_id.encode("latin-1", "replace")
+    lines = [b"content-type: " + content_type, b"x-request-id: " + sent_id]
+    if shape.id_header:
+        lines.append(b"%b: %b" % (shape.id_header, sent_id))
     if not error.retryable:
         lines.append(b"x-should-retry: false")
     lines += (f"{name}: {value}".encode("latin-1", "replace") for name, value in error.headers)

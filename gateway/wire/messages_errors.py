@@ -49,7 +49,7 @@ def _frame(error: GatewayError, request_id: str | None) -> bytes:
     return b"event: error\ndata: " + _body(error, request_id) + b"\n\n"
 
 
-ANTHROPIC: Final = Shape(_body, _frame)
+ANTHROPIC: Final = Shape(_body, _frame, b"request-id")
 """Messages; a stream ends without `message_stop`."""
 
 

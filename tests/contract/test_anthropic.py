@@ -18,7 +18,7 @@ import pytest
 
 from gateway.backends.base import DIALECTS
 from tests.contract import kinds
-from tests.contract.anthropic_cases import CASES, TURNS, WEATHER, client, create, run, stream
+from tests.contract.anthropic_cases import CASES, TURNS, WEATHER, client, create, fields, run, stream
 from tests.contract.results import differences
 from tests.contract.upstreams import Servers
 from tests.support import gateway as in_process
@@ -95,6 +95,16 @@ def test_a_translated_stream_is_the_whole_answer(servers: Servers) -> None:
         *("message_start", "content_block_start", "content_block_delta", "content_block_stop"),
         *("message_delta", "message_stop"),
     ]
+
+
+def test_every_message_has_the_requests_id_where_the_package_looks_for_it(servers: Servers) -> None:
+    with client(servers.pair("fake").through) as asking:
+        ask: Any = asking.messages.create
+        messages = [ask(**fields("m")) for _ in range(2)]
+        with asking.messages.stream(**fields("m")) as events:
+            ids = {events.request_id, *(message._request_id for message in messages)}
+    assert len(ids) == 3
+    assert all(each.startswith("req_") for each in ids)
 
 
 def test_a_translated_tool_call_has_its_parsed_input(servers: Servers) -> None:
@@ -177,6 +187,7 @@ def test_errors_are_raised_as_the_package_names_them(
     assert isinstance(error, kind)
     assert isinstance(error, anthropic.APIStatusError)
     assert (error.type, error.error_code) == (type_, code)
+    assert (error.request_id or "").startswith("req_")
 
 
 def test_leaving_a_stream_cancels_the_backend(tmp_path: Path) -> None:
