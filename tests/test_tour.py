@@ -100,10 +100,17 @@ def test_a_model_the_key_may_not_use_does_not_exist(tour: Tour) -> None:
 
 
 def test_the_openai_sdk_streams_and_embeds(tour: Tour) -> None:
-    (block,) = tour.python
+    block = next(block for block in tour.python if "import OpenAI" in block)
     said, dimensions = tour.run(sys.executable, "-c", block).rsplit("\n", 2)[:2]
     assert said.strip()
     assert dimensions.strip() == "384 dimensions"
+
+
+def test_anthropics_sdk_streams_and_counts(tour: Tour) -> None:
+    block = next(block for block in tour.python if "import Anthropic" in block)
+    said, counts = tour.run(sys.executable, "-c", block).rsplit("\n", 2)[:2]
+    assert said.strip()
+    assert re.fullmatch(r" [1-9]\d* tokens said, [1-9]\d* tokens asked", counts)
 
 
 def test_the_metrics_count_what_the_tour_asked(tour: Tour) -> None:
