@@ -20,6 +20,7 @@ def check(directory: Path) -> None:
     from gateway.config import archive, review
     from gateway.config.describe import describe
     from gateway.config.load import load_with_places
+    from gateway.runtime import grpc_listener
 
     config, places = load_with_places(directory)
     now_s = time.time()
@@ -33,6 +34,7 @@ def check(directory: Path) -> None:
         *review.missing_files(config, lambda path: Path(path).exists()),
         *review.missing_models(config, embedded_models.missing),
         *review.missing_providers(config, provider_extra.missing),
+        *review.missing_grpc(config, grpc_listener.missing),
     ]
     if not doubts:
         click.echo("No doubts.")

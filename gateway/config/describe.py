@@ -56,6 +56,7 @@ def _server(config: Config) -> list[tuple[str, str]]:
     return [
         ("data", f"{server.bind}, {_reach(server.bind)}; callers need a key"),
         ("ops", f"{server.ops}, {_reach(server.ops)}; metrics and health, no key needed"),
+        *([("grpc", f"{server.grpc}, {_reach(server.grpc)}; callers need a key")] if server.grpc else []),
         ("workers", workers),
         ("state", server.state_dir),
         ("limits", _limits(server.limits)),

@@ -141,6 +141,9 @@ class Server(Section, frozen=True, kw_only=True):
     """The data listener, for callers with keys. Port 0 takes a free one."""
     ops: Listen = "127.0.0.1:8081"
     """The ops listener: metrics and health, without keys. Keep it away from callers."""
+    grpc: Listen | None = None
+    """A listener for classic models over gRPC (the Open Inference Protocol), for callers with keys; none when left out.
+    Port 0 takes a free one."""
     workers: Annotated[
         Annotated[int, Meta(ge=1, le=256)] | Literal["auto"], _unit("number", "auto, or a whole number from 1 to 256")
     ] = "auto"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import combinations
 
 from gateway.config import review_classic, units
 from gateway.config.globs import compile_globs
@@ -105,13 +106,24 @@ def missing_providers(config: Config, missing: Callable[[], str | None]) -> Iter
             yield Finding(("backends", name, "kind"), lacking)
 
 
+def missing_grpc(config: Config, missing: Callable[[], str | None]) -> Iterator[Finding]:
+    """The same for the gRPC listener."""
+    if config.server.grpc is not None and (lacking := missing()) is not None:
+        yield Finding(("server", "grpc"), lacking)
+
+
 def _listeners(config: Config) -> Iterator[Finding]:
-    data, ops = units.split_address(config.server.bind), units.split_address(config.server.ops)
-    same_host = data.host == ops.host or data.host in ALL_INTERFACES or ops.host in ALL_INTERFACES
-    if data.port == ops.port != 0 and same_host:
-        yield Finding(
-            ("server", "ops"), f"bind ({data}) and ops ({ops}) need the same port: give one another", ("server", "bind")
-        )
+    server = config.server
+    written = [("bind", server.bind), ("ops", server.ops), *([("grpc", server.grpc)] if server.grpc else [])]
+    listeners = [(name, units.split_address(listen)) for name, listen in written]
+    for (name, here), (other_name, there) in combinations(listeners, 2):
+        same_host = here.host == there.host or here.host in ALL_INTERFACES or there.host in ALL_INTERFACES
+        if here.port == there.port != 0 and same_host:
+            yield Finding(
+                ("server", other_name),
+                f"{name} ({here}) and {other_name} ({there}) need the same port: give one another",
+                ("server", name),
+            )
 
 
 def _backend(path: Path, backend: Backend) -> Iterator[Finding]:

@@ -27,4 +27,6 @@ def read(folder: Path, overrides: Overrides) -> Loaded:
 
 def fixed_at_start(old: Server, new: Server) -> list[str]:
     """The settings that differ and take a restart: sockets, processes and the state directory are made once."""
-    return [name for name in ("bind", "ops", "workers", "state_dir") if getattr(old, name) != getattr(new, name)]
+    return [
+        name for name in ("bind", "ops", "grpc", "workers", "state_dir") if getattr(old, name) != getattr(new, name)
+    ]

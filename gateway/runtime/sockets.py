@@ -28,8 +28,7 @@ def listen_shared(host: str, port: int, count: int) -> list[socket.socket]:
     there, and is opened for sharing afterwards: from then on the port is ours and no moment is left for someone to slip
     in between.
     """
-    sockets = [_bind(host, port, shared=False)]
-    sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sockets = [hold_shared(host, port)]
     bound_port = int(sockets[0].getsockname()[1])
     sockets += [_bind(host, bound_port, shared=True) for _ in range(count - 1)]
     for sock in sockets:
@@ -37,11 +36,26 @@ def listen_shared(host: str, port: int, count: int) -> list[socket.socket]:
     return sockets
 
 
+def hold_shared(host: str, port: int) -> socket.socket:
+    """A bound socket that does not listen, for listeners made elsewhere in our processes: they may share its port, and
+    nobody else has it. Raises `StartFailed`.
+    """
+    sock = _bind(host, port, shared=False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    return sock
+
+
 def listen_alone(host: str, port: int) -> socket.socket:
     """One listening socket, not shared. Raises `StartFailed`."""
     sock = _bind(host, port, shared=False)
     sock.listen(BACKLOG)
     return sock
+
+
+def address_of(sock: socket.socket) -> str:
+    """`HOST:PORT` of a bound socket, an IPv6 address in brackets."""
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if sock.family == socket.AF_INET6 else f"{host}:{port}"
 
 
 def url_of(sock: socket.socket) -> str:

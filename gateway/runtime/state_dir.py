@@ -35,6 +35,8 @@ class Addresses(msgspec.Struct, frozen=True):
     pid: int
     data: str
     ops: str
+    grpc: str | None = None
+    """`host:port`, where it is offered."""
 
 
 class StateDir:

@@ -20,7 +20,7 @@ from gateway.config import archive
 from gateway.config.model import Config, Limits, Overrides, Retries
 from gateway.config.units import split_address
 from gateway.errors import ConfigError
-from gateway.runtime import configuration, library_logs, ops, resources, sockets, watch
+from gateway.runtime import configuration, grpc_listener, library_logs, ops, resources, sockets, watch
 from gateway.runtime.children import Children
 from gateway.runtime.control_channel import Beat
 from gateway.runtime.failures import StartFailed
@@ -82,10 +82,12 @@ class Supervisor:
         try:
             listeners = sockets.listen_shared(*split_address(config.server.bind), count)
             ops_listener = sockets.listen_alone(*split_address(config.server.ops))
+            grpc_holder = _hold_grpc(config.server.grpc)
         except StartFailed:
             self._state.undo()
             raise
         self._data_url, self._ops_url = sockets.url_of(listeners[0]), sockets.url_of(ops_listener)
+        self._grpc = None if grpc_holder is None else sockets.address_of(grpc_holder)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._asked_to_stop)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
@@ -98,6 +100,7 @@ class Supervisor:
             listeners,
             self._log,
             config.telemetry.log_level,
+            self._grpc,
             on_beat=self._heard,
             on_serves=self._worker_serves,
             on_end=self._worker_ended,
@@ -122,6 +125,8 @@ class Supervisor:
             await self._end(config)
             await self._jobs.stop()
             ops_listener.close()
+            if grpc_holder is not None:
+                grpc_holder.close()
 
     # -- start ---------------------------------------------------------------------------------------------------------
 
@@ -129,12 +134,13 @@ class Supervisor:
         await asyncio.gather(self._children.start(config.backends), self._workers.ready())
 
     def _ready(self, config: Config) -> None:
-        self._state.publish(Addresses(pid=os.getpid(), data=self._data_url, ops=self._ops_url))
+        self._state.publish(Addresses(pid=os.getpid(), data=self._data_url, ops=self._ops_url, grpc=self._grpc))
         self._log.info(
             "ready",
             bind=config.server.bind,
             data=self._data_url,
             ops=self._ops_url,
+            grpc=self._grpc,
             workers=len(self._workers.slots),
             state_dir=str(self._state.path),
             snapshot=self._loaded.digest,
@@ -284,6 +290,16 @@ class Supervisor:
         for worker in self._workers.slots:
             lags[f"worker-{worker.slot}"] = None if worker.beat is None else worker.beat.loop_lag_ms
         return lags
+
+
+def _hold_grpc(listen: str | None) -> socket.socket | None:
+    """The port of the gRPC listener, held for the workers that listen on it; None when there is to be none."""
+    if listen is None:
+        return None
+    lacking = grpc_listener.missing()
+    if lacking is not None:
+        raise StartFailed(f"server.grpc: {lacking}")
+    return sockets.hold_shared(*split_address(listen))
 
 
 def _in_words(section: Limits | Retries) -> str:

@@ -40,6 +40,7 @@ from gateway.runtime.control_channel import (
     ReloadFailed,
 )
 from gateway.runtime.endpoint_events import EndpointEvents
+from gateway.runtime.grpc_listener import GrpcListener
 from gateway.runtime.hosting import server
 from gateway.runtime.loop_lag import LoopLag
 from gateway.runtime.state_dir import secret
@@ -96,6 +97,7 @@ class Worker:
         self._server = server(
             protocol_class(self._gateway), graceful_s=config.server.limits.drain_s, on_started=self._started
         )
+        self._grpc = GrpcListener()
         self._told_to_end = False
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[None]] = set()
@@ -110,7 +112,10 @@ class Worker:
         self._tick()
         probing = self._loop.create_task(self._probe())
         try:
+            if self._start.grpc is not None:
+                await self._grpc.start(self._gateway, self._start.grpc)
             await self._server.serve([socket.socket(fileno=self._start.listen_fd)])
+            await self._grpc.ended()
             await _cut_running(self._gateway)
         finally:
             probing.cancel()
@@ -121,14 +126,17 @@ class Worker:
         if not self._gateway.draining:
             self._gateway.draining = True
             # The limit in force now, which a reload may have changed since the start.
-            self._server.config.timeout_graceful_shutdown = math.ceil(self._gateway.snapshot.limits.drain_s)
+            drain_s = self._gateway.snapshot.limits.drain_s
+            self._server.config.timeout_graceful_shutdown = math.ceil(drain_s)
             self._server.finish()
+            self._grpc.finish(drain_s)
 
     def _terminated(self) -> None:
         # The supervisor says Drain and sends SIGTERM, so that either would do; only a SIGTERM after a SIGTERM means
         # hurry.
         if self._told_to_end:
             self._server.finish_now()
+            self._grpc.finish(0.0)
         self._told_to_end = True
         self.drain()
 

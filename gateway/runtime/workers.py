@@ -51,6 +51,8 @@ class WorkerStart(msgspec.Struct, frozen=True):
     state_dir: str
     digest: str
     log_level: Level
+    grpc: str | None = None
+    """`host:port` to listen on for gRPC."""
 
 
 class State(StrEnum):
@@ -105,6 +107,7 @@ class Workers:
         sockets: list[socket.socket],
         log: Log,
         log_level: Level,
+        grpc: str | None,
         on_beat: Callable[[int, Beat], None],
         on_serves: Callable[[int, bool], None],
         on_end: Callable[[int, int], None],
@@ -114,6 +117,7 @@ class Workers:
         self._state_dir = state_dir
         self._log = log
         self._log_level = log_level
+        self._grpc = grpc
         self._on_beat = on_beat
         self._on_serves = on_serves
         self._on_end = on_end
@@ -193,6 +197,7 @@ class Workers:
             state_dir=str(self._state_dir.path),
             digest=self._digest,
             log_level=self._log_level,
+            grpc=self._grpc,
         )
         try:
             process = self._processes.start(
