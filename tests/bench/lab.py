@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.bench import bodies
@@ -73,6 +73,9 @@ class Load:
     chunks: int | None = None  # of each stream; None: not a stream
     warmup: int = 0
     values: Sequence[Path] = ()
+    path: str = "/v1/chat/completions"
+    headers: Sequence[str] = ()
+    expect: str = "total_tokens"  # what a good answer that is no stream holds
     max_seconds: float = 90
 
 
@@ -108,7 +111,8 @@ class Lab:
         command = [str(self._loadgen), "--port", str(target.port), "--body", str(body)]
         command += ["--connections", str(load.connections), "--requests", str(load.requests)]
         command += ["--warmup", str(load.warmup), "--max-seconds", str(load.max_seconds)]
-        for header in target.headers:
+        command += ["--path", load.path, "--expect", load.expect]
+        for header in (*target.headers, *load.headers):
             command += ["--header", header]
         for values in load.values:
             command += ["--values", str(values)]
@@ -140,7 +144,7 @@ class Lab:
     def cpu_rounds(self, loads: Mapping[str, tuple[Target, Load]], rounds: int) -> dict[str, list[float]]:
         """`cpu_per_unit` of each candidate in turn (A B A B …), after one shorter warm-up of each."""
         for target, load in loads.values():
-            self.send(target, Load(load.body, max(load.connections, load.requests // 5), load.connections, load.chunks))
+            self.send(target, replace(load, requests=max(load.connections, load.requests // 5), warmup=0))
         found: dict[str, list[float]] = {name: [] for name in loads}
         for _ in range(rounds):
             for name, (target, load) in loads.items():

@@ -18,6 +18,7 @@ from tests.bench.processes import SERVER_CORE, BenchError, command_line, free_po
 
 ROOT = Path(__file__).parents[2]
 TENANTS = ("acme", "globex")
+CLASSIC = "churn"  # the alias of the classic model
 WORKER_MODULE = "gateway.runtime.worker"
 SUMMARY = {
     "command": "python -m gateway serve --config DIR --port P --state-dir D, one worker unless said otherwise",
@@ -63,10 +64,13 @@ def secret(tenant: int, key: int) -> str:
     return "lg-" + hashlib.sha256(f"{tenant}/{key}".encode()).hexdigest()[:40]
 
 
-def write_config(lab: Lab, size: Size, *, endpoints: Sequence[str] = ()) -> Config:
+def write_config(
+    lab: Lab, size: Size, *, endpoints: Sequence[str] = (), classic: Path | None = None, grpc: int | None = None
+) -> Config:
     """YAML for the few things, JSON lines for the many; the lines for the load generator are in random order.
 
-    `endpoints` are the model servers' addresses, the mock upstream's when left out.
+    `endpoints` are the model servers' addresses, the mock upstream's when left out; `classic` is the folder of a
+    classic model, `grpc` the port of a gRPC listener.
     """
     endpoints = endpoints or [f"http://127.0.0.1:{lab.upstream_port}"]
     folder = lab.path("config")
@@ -78,7 +82,10 @@ def write_config(lab: Lab, size: Size, *, endpoints: Sequence[str] = ()) -> Conf
     (folder / "lockgate.yaml").write_text(
         json.dumps(  # JSON is YAML
             {
-                "server": {"ops": f"127.0.0.1:{free_port()}"},
+                "server": {
+                    "ops": f"127.0.0.1:{free_port()}",
+                    **({} if grpc is None else {"grpc": f"127.0.0.1:{grpc}"}),
+                },
                 "backends": {
                     "mock": {
                         "kind": "vllm",
@@ -86,7 +93,8 @@ def write_config(lab: Lab, size: Size, *, endpoints: Sequence[str] = ()) -> Conf
                         "api_key": "sk-upstream",
                     }
                 },
-                "tenants": {name: {"models": [bodies.ALIAS, "model-*"]} for name in tenants},
+                "models": {} if classic is None else {CLASSIC: {"kind": "onnx", "versions": {"1": str(classic)}}},
+                "tenants": {name: {"models": [bodies.ALIAS, "model-*", CLASSIC]} for name in tenants},
                 "telemetry": {"access_log": True},
             },
             indent=1,

@@ -57,6 +57,16 @@ ROWS: tuple[Row, ...] = (
     Row("two_workers_cpu_ratio", "CPU of a request with 2 workers, against 1", "×", "at most", 1.1),
     Row("import_ms", "`import gateway.cli`", "ms", "at most", 300),
     Row("ready_s", "`lockgate serve` to the ready line, without the embedded model", "s", "at most", 1.5),
+    Row(
+        "onnx_row_cpu_us",
+        "CPU of a row of a classic model through `/v2 … infer`, five columns checked",
+        "µs",
+        "at most",
+        150,
+    ),
+    Row("onnx_1000_rows_x_ort", "CPU of 1,000 rows in one binary call, against onnxruntime alone", "×", "at most", 1.5),
+    Row("grpc_row_cpu_us", "CPU of a row over gRPC", "µs", "shown"),
+    Row("messages_translate_us_per_chunk", "a chunk of a chat stream made an Anthropic event", "µs", "at most", 10),
     Row("prefix_hit_rate_gain", "prefix-cache hit rate of 4 replicas, less that of round robin", "", "shown"),
 )
 KEYS = tuple(row.key for row in ROWS)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tests.bench.lab import Lab
-from tests.bench.measures import cpu, latency, memory, peers, prefix, scale, startup
+from tests.bench.measures import classic, cpu, formats, latency, memory, peers, prefix, scale, startup
 from tests.bench.rows import Measured
 
 Measurement = Callable[[Lab], Mapping[str, Measured]]
@@ -33,6 +33,9 @@ PARTS: tuple[Part, ...] = (
     Part(("worker_idle_mb", "streams_5000_mb"), memory.measure),
     Part(("keys_100k_ready_s", "keys_100k_cpu_ratio"), scale.measure_keys),
     Part(("two_workers_cpu_ratio",), scale.measure_workers),
+    Part(("onnx_row_cpu_us", "onnx_1000_rows_x_ort"), classic.measure_http),
+    Part(("grpc_row_cpu_us",), classic.measure_grpc),
+    Part(("messages_translate_us_per_chunk",), formats.measure_messages),
     Part(("prefix_hit_rate_gain",), prefix.measure),
     Part(("litellm_cpu_x_us",), peers.measure_litellm),
     Part(("sglang_router_cpu_x_us",), peers.measure_sglang_router),

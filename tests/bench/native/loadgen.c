@@ -74,7 +74,10 @@ static struct {
     long requests, warmup, chunks;
     double max_seconds;
     bool stream, hold;
-} options = {.connections = 16, .requests = 20000, .warmup = 1000, .chunks = -1, .max_seconds = 60};
+    const char *expect;  // what a good answer that is no stream holds
+} options = {
+    .connections = 16, .requests = 20000, .warmup = 1000, .chunks = -1, .max_seconds = 60, .expect = "total_tokens",
+};
 
 static int poller;
 static char *request;
@@ -325,7 +328,7 @@ static void read_answer(connection *c, const char *bytes, size_t length) {
 
 static bool answer_is_good(connection *c) {
     if (c->status != 200) return false;
-    if (!options.stream) return memmem(c->body, c->body_length, "total_tokens", 12) != NULL;
+    if (!options.stream) return memmem(c->body, c->body_length, options.expect, strlen(options.expect)) != NULL;
     return c->done_seen && (options.chunks < 0 || c->content_frames == options.chunks);
 }
 
@@ -439,6 +442,7 @@ int main(int count, char **arguments) {
         {"port", 1, 0, 'p'},    {"body", 1, 0, 'b'},   {"connections", 1, 0, 'c'}, {"requests", 1, 0, 'n'},
         {"warmup", 1, 0, 'w'},  {"header", 1, 0, 'H'}, {"max-seconds", 1, 0, 't'}, {"values", 1, 0, 'v'},
         {"stream", 0, 0, 's'},  {"chunks", 1, 0, 'k'}, {"hold", 0, 0, 'o'},        {"path", 1, 0, 'P'},
+        {"expect", 1, 0, 'x'},
         {0},
     };
     const char *path = "/v1/chat/completions", *body_file = NULL;
@@ -460,6 +464,7 @@ int main(int count, char **arguments) {
             case 'k': options.chunks = atol(optarg); break;
             case 'o': options.hold = true; break;
             case 'P': path = optarg; break;
+            case 'x': options.expect = optarg; break;
             default: return 2;
         }
     }
