@@ -126,8 +126,8 @@ async def _run(gw: Gateway, ex: GrpcExchange) -> None:
         raise
 
 
-async def listen(gw: Gateway, address: str) -> grpc.aio.Server:
-    """A started server on `host:port`. Raises RuntimeError when it cannot listen there."""
+async def listen(gw: Gateway, address: str) -> tuple[grpc.aio.Server, int]:
+    """A started server on `host:port`, and its port. Raises RuntimeError when it cannot listen there."""
     server = grpc.aio.server(
         options=(
             ("grpc.max_receive_message_length", gw.snapshot.limits.body),
@@ -139,6 +139,6 @@ async def listen(gw: Gateway, address: str) -> grpc.aio.Server:
         name: grpc.unary_unary_rpc_method_handler(_handler(gw, method)) for name, method in infer_grpc.METHODS.items()
     }  # of the message's bytes: unknown methods are gRPC's to refuse
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(infer_grpc.SERVICE, handlers),))
-    server.add_insecure_port(address)
+    port = server.add_insecure_port(address)
     await server.start()
-    return server
+    return server, port

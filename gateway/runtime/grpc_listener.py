@@ -39,7 +39,7 @@ class GrpcListener:
         from gateway.dataplane import grpc_calls
 
         try:
-            self._server = await grpc_calls.listen(gateway, address)
+            self._server, _ = await grpc_calls.listen(gateway, address)
         except RuntimeError as error:
             raise ConfigError(f"server.grpc: cannot listen on {address}: {error}") from None
 
