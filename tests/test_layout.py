@@ -72,6 +72,11 @@ _EXEMPTIONS: list[tuple[str, str, list[str]]] = [
         ],
     ),
     (
+        "tests/integration/test_classic_models.py",
+        "a process of its own, started by the supervisor",
+        ["gateway/runtime/model_trial.py"],
+    ),
+    (
         "tests/integration/test_serve_crash.py",
         "is there for processes that die, so the test kills them",
         [

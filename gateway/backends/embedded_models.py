@@ -1,12 +1,10 @@
 """The small models we can serve beside the gateway: names, where their files are, what to install without them.
 
-The files come out of installed packages, which are located but never imported: their code is not ours to run. Each file
-is checked against the digest it had when it was tried, so that a changed package is refused instead of served.
+The files come out of installed packages (`packaged_files`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import sys
@@ -14,18 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gateway.backends import packaged_files
+from gateway.backends.packaged_files import PackagedFile
 from gateway.errors import ConfigError
 
 Kind = Literal["chat", "embeddings"]
-
-
-@dataclass(frozen=True, slots=True)
-class PackagedFile:
-    """A file inside an installed package, and its SHA-256."""
-
-    package: str
-    path: str
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +108,7 @@ def missing(model: str) -> str | None:
     modules = known.modules if known else _CHAT_MODULES
     lacking = [name for name in modules if importlib.util.find_spec(name) is None]
     if known:
-        lacking += [file.package for file in known.files if _located(file) is None]
+        lacking += [file.package for file in known.files if packaged_files.located(file) is None]
     elif not Path(model).is_file():
         return f"the model file {model} does not exist"
     if not lacking:
@@ -134,7 +125,7 @@ def files_of(model: str) -> tuple[Path, ...]:
         raise ConfigError(lacking)
     if model not in MODELS:
         return (Path(model),)
-    return tuple(_checked(file) for file in MODELS[model].files)
+    return tuple(packaged_files.checked(file) for file in MODELS[model].files)
 
 
 def arguments(model: str, address: str) -> list[str]:
@@ -160,20 +151,3 @@ def _address_options(address: str) -> list[str]:
         return ["--socket", "/" + address.removeprefix("unix:").lstrip("/")]
     host, _, port = address.removeprefix("http://").rpartition(":")
     return ["--host", host.strip("[]"), "--port", port]
-
-
-def _located(file: PackagedFile) -> Path | None:
-    spec = importlib.util.find_spec(file.package)
-    folders = (spec.submodule_search_locations or ()) if spec else ()
-    return next((path for folder in folders if (path := Path(folder, file.path)).is_file()), None)
-
-
-def _checked(file: PackagedFile) -> Path:
-    path = _located(file)
-    if path is None:
-        raise ConfigError(f"{file.path} of the package {file.package} is gone")
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if digest != file.sha256:
-        raise ConfigError(f"{path} is not the file that was tried: its SHA-256 is {digest}, expected {file.sha256}")
-    return path

@@ -17,18 +17,18 @@ def check(directory: Path) -> None:
     2 wrong usage.
     """
     from gateway.backends import embedded_models, provider_extra
-    from gateway.config import archive, review
+    from gateway.config import review
     from gateway.config.describe import describe
-    from gateway.config.load import load_with_places
-    from gateway.runtime import grpc_listener
+    from gateway.runtime import configuration, grpc_listener
 
-    config, places = load_with_places(directory)
+    found = configuration.read(directory)
+    config, places = found.config, found.places
     now_s = time.time()
     for line in describe(config, now_s):
         click.echo(line)
     for path, origin in sorted(places.overridden.items()):
         click.echo(f"{'.'.join(map(str, path))} comes from {origin}")
-    click.echo(f"Snapshot {archive.digest(archive.encode(config))}")
+    click.echo(f"Snapshot {found.digest}")
     doubts = [
         *review.doubts(config, now_s),
         *review.missing_files(config, lambda path: Path(path).exists()),

@@ -244,7 +244,7 @@ class Model(Section, frozen=True, kw_only=True, tag_field="kind", tag="backend")
     use this model is also served by its fallbacks."""
 
 
-class Column(Section, frozen=True, kw_only=True):
+class Column(Section, frozen=True, kw_only=True, omit_defaults=True):
     """What one column of a classic model's rows may hold."""
 
     type: (
@@ -274,10 +274,10 @@ class Version(Section, frozen=True, kw_only=True):
     """One version of a classic model. A path in its place stands for a version with that `path`."""
 
     path: Path
-    """An `.onnx` file, a packaged folder, or a model that comes in a package: `magika`,
+    """An `.onnx` file, a folder made by `lockgate models package`, or a model that comes in a package: `magika`,
     `churn-demo`."""
     digest: ModelDigest | None = None
-    """`sha256:` and 64 hexadecimal digits, of the model's file: a model with any other is not loaded.
+    """`sha256:` and 64 hexadecimal digits, as `lockgate models show` prints them: a model with any other is not loaded.
     Found when loading, and archived, when left out."""
     schema: dict[ColumnName, Column] = field(default_factory=dict)
     """The columns of this version; those of the model when left out."""

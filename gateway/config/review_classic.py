@@ -6,7 +6,7 @@ Whether the schema agrees with the file is looked at when the file is read (`pol
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from gateway.config.model import CLASSIC_MODELS, Column, Onnx, Scalar, Version
 from gateway.config.places import Finding
@@ -26,12 +26,16 @@ def problems(path: Path, model: Onnx) -> Iterator[Finding]:
         here = (*path, "versions", name)
         if isinstance(version, Version):
             yield from _file((*here, "path"), version.path)
-            for column, rules in version.schema.items():
-                yield from _column((*here, "schema", column), rules)
+            yield from schema((*here, "schema"), version.schema)
         else:
             yield from _file(here, version)
-    for column, rules in model.schema.items():
-        yield from _column((*path, "schema", column), rules)
+    yield from schema((*path, "schema"), model.schema)
+
+
+def schema(path: Path, columns: Mapping[str, Column]) -> Iterator[Finding]:
+    """Everything for which a schema at `path` must not be used."""
+    for name, column in columns.items():
+        yield from _column((*path, name), column)
 
 
 def _file(path: Path, file: str) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.config.globs import compile_globs
-from gateway.config.model import Backend, Column, Config, Limits, Model, Onnx, Retries, Version
+from gateway.config.model import V2, Backend, Column, Config, Limits, Model, Onnx, Retries, Version
 from gateway.config.review import fallbacks
 
 
@@ -102,6 +102,11 @@ class Snapshot(Struct, frozen=True, eq=False):
         if tenant.patterns is None:
             return sorted(alias for alias in tenant.exact if alias in self.models or alias in self.classic)
         return [alias for alias in self.aliases if tenant.allows(alias)]
+
+    def is_classic(self, alias: str) -> bool:
+        """Whether the model is asked under /v2: it runs in the gateway, or behind a server of that protocol."""
+        route = self.models.get(alias)
+        return alias in self.classic if route is None else isinstance(self.backends.get(route.backend), V2)
 
 
 def compile(config: Config, digest: str) -> Snapshot:  # noqa: A001 - read as snapshot.compile

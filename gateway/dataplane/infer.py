@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gateway.backends.base import Backend
-from gateway.config.snapshot import Caller, Snapshot
+from gateway.config.snapshot import Caller, ClassicVersion, Snapshot
 from gateway.dataplane.attempt import Attempts
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.recording import Recording
+from gateway.errors import NoEndpoint
 from gateway.policy import identity, resolve
 from gateway.telemetry import release
 from gateway.wire import infer as wire_infer
@@ -83,7 +84,7 @@ async def predict(
         attempts = Attempts(gw, ex, record, snap, scene.backends, caller, passed, codec)
         reply = (await attempts.first_byte(plan)).reply  # 502, 503, 504, or as sent
         return Passed(reply.body, infer_passing.json_length(reply.json_length))
-    session = scene.classic[version.alias][version.version]
+    session = _loaded(scene.classic, version)  # 503
     inputs = session.inputs(call)  # 400
     record.runs_here(version)
     record.open()  # 503
@@ -115,10 +116,12 @@ async def model(gw: Gateway, ex: Exchange, record: Recording) -> None:
         codec = infer_passing.codec(target)
         upstream = await Attempts(gw, ex, record, snap, scene.backends, caller, passed, codec).first_byte(plan)
         _tell(ex, record, upstream.reply.body)
-    elif target.action == "ready":
+        return
+    session = _loaded(scene.classic, version)  # 503
+    if target.action == "ready":
         _tell(ex, record, infer_answer.ready(target.alias))
     else:
-        signature = scene.classic[version.alias][version.version].signature
+        signature = session.signature
         versions = tuple(snap.classic[target.alias].versions)
         _tell(ex, record, infer_answer.model(target.alias, versions, signature))
 
@@ -134,6 +137,15 @@ def ready(gw: Gateway, ex: Exchange) -> None:
         ex.answer(200, JSON_HEADERS, b'{"ready":true}')
     else:
         ex.answer(503, JSON_HEADERS, b'{"ready":false}')
+
+
+def _loaded(classic: Mapping[str, Mapping[str, Session]], version: ClassicVersion) -> Session:
+    """The session of a version. Raises NoEndpoint for one that this worker could not load: its file has changed since
+    the configuration was."""
+    session = classic.get(version.alias, {}).get(version.version)
+    if session is None:
+        raise NoEndpoint(f"version {version.version} of the model {version.alias} is not loaded")
+    return session
 
 
 def _target(ex: Exchange) -> Target:

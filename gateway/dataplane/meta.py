@@ -18,7 +18,13 @@ async def models(gw: Gateway, ex: Exchange, record: Recording) -> None:
     snap = gw.snapshot
     record.begin("models", snap)
     caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))
-    _answer(ex, record, wire_models.render_list(snap.models_of(caller.tenant), gw.loaded_s))
+    _answer(
+        ex,
+        record,
+        wire_models.render_list(
+            ((alias, snap.is_classic(alias)) for alias in snap.models_of(caller.tenant)), gw.loaded_s
+        ),
+    )
 
 
 async def model(gw: Gateway, ex: Exchange, record: Recording) -> None:
@@ -26,9 +32,8 @@ async def model(gw: Gateway, ex: Exchange, record: Recording) -> None:
     snap = gw.snapshot
     record.begin("models", snap)
     caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))
-    alias = wire_models.id_of(ex.path.removeprefix(PREFIX))
-    route = resolve.route_of(snap, caller, alias or "")  # 404
-    _answer(ex, record, wire_models.render_one(route.alias, gw.loaded_s))
+    alias = resolve.known(snap, caller, wire_models.id_of(ex.path.removeprefix(PREFIX)) or "")  # 404
+    _answer(ex, record, wire_models.render_one(alias, snap.is_classic(alias), gw.loaded_s))
 
 
 def healthz(gw: Gateway, ex: Exchange) -> None:

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from gateway.config.model import Column, Scalar
 from gateway.config.shape import nearest
-from gateway.config.units import shown
 from gateway.errors import ConfigError, InvalidRequest, InvalidRow
 
 Array: TypeAlias = NDArray[Any]
@@ -77,16 +76,16 @@ class Rule:
         self.column = column
         dtype = DTYPES.get(datatype)
         if dtype is None:
-            raise ConfigError(f"column {shown(name)}: a {datatype} input has no columns to check")
+            raise ConfigError(f'column "{name}": a {datatype} input has no columns to check')
         self.dtype = dtype
         self.kind = dtype.kind
         kind = column.type or _NATURAL[self.kind]
         if self.kind not in _FITS[kind]:
-            raise ConfigError(f"column {shown(name)}: its type is {kind}, but the model takes {datatype}")
+            raise ConfigError(f'column "{name}": its type is {kind}, but the model takes {datatype}')
         self.whole = kind == "integer" and self.kind == "f"
         self.passes_nulls = column.nulls == "pass"
         if self.passes_nulls and self.kind != "f":
-            raise ConfigError(f"column {shown(name)}: nulls cannot pass: {datatype} has none (refuse or impute them)")
+            raise ConfigError(f'column "{name}": nulls cannot pass: {datatype} has none (refuse or impute them)')
         self.low = self._bound("min", column.min)
         self.high = self._bound("max", column.max)
         self.allowed = [self._held("one_of", value) for value in column.one_of]
@@ -164,7 +163,7 @@ class Rule:
         if bad.any():
             values_a_row = max(1, bad.size // (bad.shape[0] if bad.shape else 1))
             row = int(bad.argmax()) // values_a_row
-            raise InvalidRow(f"row {row}, column {shown(self.name)}: {rule}", param=self.name)
+            raise InvalidRow(f'row {row}, column "{self.name}": {rule}', param=self.name)
 
     def _is_allowed(self, array: Array) -> NDArray[np.bool_]:
         if len(self.allowed) > _MANY and self.kind != "O":
@@ -187,7 +186,7 @@ class Rule:
         whole = math.ceil(bound) if lower else math.floor(bound)
         limits = np.iinfo(self.dtype)
         if whole > limits.max if lower else whole < limits.min:
-            raise ConfigError(f"column {shown(self.name)}: no {self.dtype.name} passes {key} {bound}")
+            raise ConfigError(f'column "{self.name}": no {self.dtype.name} passes {key} {bound}')
         return whole
 
     def _held(self, key: str, value: Scalar) -> Any:
@@ -210,9 +209,7 @@ class Rule:
                 held = int(value)
         if not fits:
             held_as = "BYTES" if self.kind == "O" else self.dtype.name
-            raise ConfigError(
-                f"column {shown(self.name)}: {key} holds a value that is no {held_as}, which the model takes"
-            )
+            raise ConfigError(f'column "{self.name}": {key} holds a value that is no {held_as}, which the model takes')
         return held
 
 
@@ -248,7 +245,7 @@ class Rows:
 
     def _check_matrix(self, name: str, matrix: Array) -> Array:
         if matrix.ndim != 2 or matrix.shape[1] != len(self._rules):
-            message = f"the model takes {len(self._rules)} columns in each row of {shown(name)}"
+            message = f'the model takes {len(self._rules)} columns in each row of "{name}"'
             raise InvalidRequest(message, param=name)
         if not matrix.size:
             return matrix
@@ -308,10 +305,10 @@ def compile(columns: Mapping[str, Column], inputs: Sequence[Input]) -> Rows:  # 
         width = matrix.shape[1]
         if isinstance(width, int) and width >= 0 and width != len(columns):
             raise ConfigError(
-                f"the schema has {len(columns)} columns, but the model's one input {shown(matrix.name)} has {width}"
+                f'the schema has {len(columns)} columns, but the one input "{matrix.name}" of the model has {width}'
             )
         return Rows([Rule(name, column, matrix.datatype) for name, column in columns.items()], matrix)
-    raise ConfigError(f"column {shown(strangers[0])} is no input of the model; {nearest(strangers[0], list(known))}")
+    raise ConfigError(f'column "{strangers[0]}" is no input of the model; {nearest(strangers[0], list(known))}')
 
 
 def _has_no_null(each: Input) -> bool:

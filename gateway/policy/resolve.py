@@ -45,6 +45,13 @@ def route_of(snapshot: Snapshot, caller: Caller, alias: str) -> ModelRoute:
     return route
 
 
+def known(snapshot: Snapshot, caller: Caller, alias: str) -> str:
+    """The alias, of either kind, if this caller may know of it. Raises ModelNotFound."""
+    if not caller.tenant.allows(alias) or not (alias in snapshot.models or alias in snapshot.classic):
+        raise _not_found(alias)
+    return alias
+
+
 def version_of(snapshot: Snapshot, caller: Caller, alias: str, version: str) -> ClassicVersion | None:
     """The version of a classic model, by default (`version` is "") its highest; None where a backend serves the alias.
     Raises ModelNotFound, the same for what does not exist and what this caller may not use.

@@ -7,22 +7,29 @@ from pathlib import Path
 
 from gateway.config import archive, load
 from gateway.config.model import Config, Overrides, Server
+from gateway.config.places import Places
+from gateway.runtime import classic_models
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A valid configuration and the digest of its blob."""
+    """A valid configuration, its classic models pinned; the digest of its blob; what knows the places of its
+    entries."""
 
     config: Config
     blob: bytes
     digest: str
+    places: Places
 
 
-def read(folder: Path, overrides: Overrides) -> Loaded:
-    """Loads and checks the folder. Raises ConfigError."""
-    config = load.load(folder, overrides=overrides)
+def read(folder: Path, overrides: Overrides | None = None, before: Config | None = None) -> Loaded:
+    """Loads and checks the folder; classic models that are not in force `before` are tried too, which takes as long as
+    loading them. Raises ConfigError."""
+    found, places = load.load_with_places(folder, overrides=overrides)
+    config = classic_models.pin(found, places)
+    classic_models.try_new(config, places, before)
     blob = archive.encode(config)
-    return Loaded(config, blob, archive.digest(blob))
+    return Loaded(config, blob, archive.digest(blob), places)
 
 
 def fixed_at_start(old: Server, new: Server) -> list[str]:

@@ -207,7 +207,7 @@ class Supervisor:
             return
         try:
             # In a thread: a hundred thousand keys take a while, and the heartbeats must be heard.
-            new = await asyncio.to_thread(configuration.read, self._folder, self._overrides)
+            new = await asyncio.to_thread(configuration.read, self._folder, self._overrides, old.config)
             if new.digest != old.digest:
                 archive.write(self._state.path, new.blob)
                 await self._children.start(new.config.backends)

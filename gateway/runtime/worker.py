@@ -28,6 +28,7 @@ from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.server import protocol_class
 from gateway.errors import ConfigError
 from gateway.runtime import library_logs, worker_gauges
+from gateway.runtime.classic_models import Sessions
 from gateway.runtime.control_channel import (
     BEAT_S,
     Beat,
@@ -81,10 +82,12 @@ class Worker:
         self._upstreams = Upstreams(self._state_dir)
         self._endpoint_events = EndpointEvents(log)
         config = archive.read(self._state_dir, start.digest)
+        compiled = snapshot.compile(config, start.digest)
+        self._sessions = Sessions(log)
         clock = SystemClock()
         self._journal = Journal.create(self._state_dir, start.slot, clock)
         self._gateway = Gateway(
-            snapshot=snapshot.compile(config, start.digest),
+            snapshot=compiled,
             backends=self._upstreams.build(config),
             journal=self._journal,
             ids=RequestIds(os.urandom(5)),
@@ -92,6 +95,7 @@ class Worker:
             random=Random(),
             secret=secret(self._state_dir),
             bugs=BugLog(log),
+            classic=self._sessions.load_what_can_be(compiled.classic),
         )
         self._channel = Channel(FromSupervisor, self._told, self.drain)
         self._server = server(
@@ -161,11 +165,12 @@ class Worker:
             try:
                 # In a thread: a hundred thousand keys take a while to decode.
                 new = await asyncio.to_thread(_read, self._state_dir, digest)
+                classic = await asyncio.to_thread(self._sessions.load, new.classic)
                 backends = self._upstreams.build(new.config)
             except Exception as error:  # noqa: BLE001 (whatever it is, what we have still serves)
                 self._channel.send(ReloadFailed(digest, f"{type(error).__name__}: {error}"))
                 return
-            self._gateway.reload(new, backends)
+            self._gateway.reload(new, backends, classic)
             gc.freeze()
             self._channel.send(Reloaded(digest))
 

@@ -20,6 +20,7 @@ class _Model(msgspec.Struct):
     created: int
     owned_by: str = OWNER
     object: str = "model"
+    kind: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class _List(msgspec.Struct):
@@ -27,16 +28,21 @@ class _List(msgspec.Struct):
     object: str = "list"
 
 
-def render_list(aliases: Iterable[str], created_s: int) -> bytes:
-    """The models a caller may use, in the order given; `created_s` (Unix seconds) is when the configuration naming them
-    was loaded.
+def render_list(models: Iterable[tuple[str, bool]], created_s: int) -> bytes:
+    """The models a caller may use, in the order given, each with whether it is a classic one (asked under /v2, which
+    OpenAI's shape has no word for: `"kind": "classic"`). `created_s` (Unix seconds) is when the configuration naming
+    them was loaded.
     """
-    return _encode(_List([_Model(alias, created_s) for alias in aliases]))
+    return _encode(_List([_model(alias, classic, created_s) for alias, classic in models]))
 
 
-def render_one(alias: str, created_s: int) -> bytes:
+def render_one(alias: str, classic: bool, created_s: int) -> bytes:
     """One model."""
-    return _encode(_Model(alias, created_s))
+    return _encode(_model(alias, classic, created_s))
+
+
+def _model(alias: str, classic: bool, created_s: int) -> _Model:
+    return _Model(alias, created_s, kind="classic" if classic else msgspec.UNSET)
 
 
 def id_of(path_rest: bytes) -> str | None:

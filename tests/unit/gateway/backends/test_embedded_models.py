@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.backends import embedded_models
-from gateway.backends.embedded_models import EmbeddedModel, PackagedFile
+from gateway.backends.embedded_models import EmbeddedModel
+from gateway.backends.packaged_files import PackagedFile
 from gateway.config.model import EMBEDDED_MODELS
 from gateway.errors import ConfigError
 

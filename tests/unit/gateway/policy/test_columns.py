@@ -187,7 +187,7 @@ def test_a_schema_that_does_not_fit_the_model_is_told(schema: dict[str, Column],
 
 
 def test_a_matrix_of_another_width_than_the_schema_is_told() -> None:
-    with pytest.raises(ConfigError, match='has 3 columns, but the model\'s one input "X" has 4'):
+    with pytest.raises(ConfigError, match='has 3 columns, but the one input "X" of the model has 4'):
         columns.compile(MATRIX, [TensorSpec("X", "FP32", (-1, 4))])
     with pytest.raises(ConfigError, match="BF16 input has no columns"):
         columns.compile(MATRIX, [TensorSpec("X", "BF16", (-1, 3))])

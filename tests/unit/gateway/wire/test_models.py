@@ -10,14 +10,21 @@ from gateway.wire import models
 
 
 def test_a_list_has_each_model_once_in_the_order_given() -> None:
-    listed = json.loads(models.render_list(["small", "org/large"], 1_800_000_000))
+    listed = json.loads(models.render_list([("small", False), ("org/large", False)], 1_800_000_000))
     assert listed["object"] == "list"
     assert [each["id"] for each in listed["data"]] == ["small", "org/large"]
     assert listed["data"][0] == {"id": "small", "object": "model", "created": 1_800_000_000, "owned_by": "lockgate"}
 
 
 def test_one_model_is_told_as_in_the_list() -> None:
-    assert json.loads(models.render_one("org/large", 5)) == json.loads(models.render_list(["org/large"], 5))["data"][0]
+    for classic in (False, True):
+        (listed,) = json.loads(models.render_list([("org/large", classic)], 5))["data"]
+        assert json.loads(models.render_one("org/large", classic, 5)) == listed
+
+
+def test_a_classic_model_says_so() -> None:
+    listed = json.loads(models.render_list([("small", False), ("churn", True)], 5))["data"]
+    assert [each.get("kind") for each in listed] == [None, "classic"]
 
 
 def test_an_empty_list_is_a_list() -> None:
