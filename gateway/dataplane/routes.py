@@ -14,7 +14,7 @@ from gateway.errors import MethodNotAllowed, UnknownPath
 from gateway.wire import chat as wire_chat
 from gateway.wire import completions as wire_completions
 from gateway.wire import embeddings as wire_embeddings
-from gateway.wire import infer_answer, infer_paths
+from gateway.wire import infer_answer, infer_paths, scoring, transcriptions
 from gateway.wire import messages as wire_messages
 from gateway.wire import responses as wire_responses
 from gateway.wire.call import Codec
@@ -43,6 +43,9 @@ HANDLERS: Mapping[bytes, Route] = {
     b"/v1/messages": _generates(wire_messages.CODEC),
     b"/v1/messages/count_tokens": _generates(wire_messages.COUNT),
     b"/v1/responses": _generates(wire_responses.CODEC),
+    b"/v1/rerank": _generates(scoring.RERANK),
+    b"/v1/score": _generates(scoring.SCORE),
+    b"/v1/audio/transcriptions": _generates(transcriptions.CODEC),
     b"/v1/models": Route(b"GET", meta.models),
     b"/v2": Route(b"GET", infer.server, infer_answer.ERRORS),
 }

@@ -180,17 +180,19 @@ def post(
     *,
     key: str = KEY,
     path: str = "/v1/chat/completions",
+    content_type: bytes = b"application/json",
     extra: bytes = b"",
     close: bool = True,
 ) -> bytes:
     """A request's bytes."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return (
-        b"POST %b HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\ncontent-type: application/json\r\n"
+        b"POST %b HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\ncontent-type: %b\r\n"
         b"%b%bcontent-length: %d\r\n\r\n%b"
         % (
             path.encode(),
             key.encode(),
+            content_type,
             b"connection: close\r\n" if close else b"",
             extra,
             len(data),

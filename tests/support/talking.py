@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from gateway.backends.base import DIALECTS
 from gateway.store.records import Record
 from tests.support.gateway import CHAT, config, post, serving
 from tests.support.running import run, until
@@ -15,15 +16,25 @@ LIMITS = {"connect_s": 0.5, "first_byte_s": 0.2, "idle_s": 0.2, "total_s": 2.0, 
 
 
 def talk(
-    tmp_path: Path, scripts: list[Script], request: dict[str, Any] | bytes = CHAT, **options: Any
+    tmp_path: Path,
+    scripts: list[Script],
+    request: dict[str, Any] | bytes = CHAT,
+    *,
+    path: str = "/v1/chat/completions",
+    content_type: bytes = b"application/json",
+    kind: str = "vllm",
+    **options: Any,
 ) -> tuple[bytes, list[Record], Upstream]:
-    """One request through a gateway to one scripted endpoint: the answer, the records, the upstream."""
+    """One request through a gateway to one scripted endpoint, spoken to as this kind of backend is: the answer, the
+    records, the upstream.
+    """
 
     async def main() -> tuple[bytes, list[Record], Upstream]:
         async with Upstream(scripts) as upstream:
             limits = {**LIMITS, **options.pop("limits", {})}
             async with serving(config({"b": [upstream.url]}, limits=limits, **options), tmp_path) as gateway:
-                answer = await gateway.raw(post(request))
+                gateway.gw.backends["b"].dialect = DIALECTS[kind]
+                answer = await gateway.raw(post(request, path=path, content_type=content_type))
                 await until(lambda: gateway.gw.in_flight == 0, "requests end")
                 assert gateway.gw.backends["b"].endpoints[0].view.outstanding == 0
                 return answer, gateway.records(), upstream

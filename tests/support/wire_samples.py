@@ -21,7 +21,7 @@ SAMPLES = Path(__file__).parent / "samples"
 _MESSAGES = [{"role": "user", "content": "Say hello."}]
 _SHORT = {"max_tokens": 4, "temperature": 0}
 _USAGE = {"stream": True, "stream_options": {"include_usage": True}}
-_WEATHER = {
+_WEATHER: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "weather",
@@ -35,6 +35,13 @@ _WEATHER = {
     },
 }
 _CHAT, _TEXT, _EMBED = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
+_RESPONSES = "/v1/responses"
+_RESPONSES_SHORT = {"input": "Say hello.", "max_output_tokens": 4, "temperature": 0, "store": False}
+_RESPONSES_TOOL = {
+    "tools": [{"type": "function", **_WEATHER["function"], "strict": True}],
+    "tool_choice": {"type": "function", "name": "weather"},
+    "max_output_tokens": 40,
+}
 _ANTHROPIC, _COUNT = "/v1/messages", "/v1/messages/count_tokens"
 _ANTHROPIC_TOOL = {
     "tools": [
@@ -115,6 +122,12 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
         _ANTHROPIC,
         {"messages": [{"role": "user", "content": "word " * 6000}], "max_tokens": 4, "stream": True},
     ),
+    "responses": (_RESPONSES, _RESPONSES_SHORT),
+    "responses_stream": (_RESPONSES, {**_RESPONSES_SHORT, "stream": True}),
+    "responses_tool": (_RESPONSES, {**_RESPONSES_SHORT, **_RESPONSES_TOOL}),
+    "responses_stream_tool": (_RESPONSES, {**_RESPONSES_SHORT, **_RESPONSES_TOOL, "stream": True}),
+    "responses_error": (_RESPONSES, {**_RESPONSES_SHORT, "temperature": -1}),
+    "responses_error_stream": (_RESPONSES, {**_RESPONSES_SHORT, "temperature": -1, "stream": True}),
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 from gateway.wire import responses, responses_relay
 from gateway.wire.event_relay import EventRelay
 from gateway.wire.usage import Usage
+from tests.support.wire_samples import SAMPLES
 
 CALL = responses.parse(b'{"model":"m","input":"hi"}')
 COUNTS = {"input_tokens": 9, "output_tokens": 4, "input_tokens_details": {"cached_tokens": 3}}
@@ -68,3 +69,17 @@ def test_what_cannot_be_read_passes(data: bytes) -> None:
     passed, relay = relayed(frame)
     assert passed == frame
     assert not relay.complete
+
+
+@pytest.mark.parametrize("sample", ["responses_stream", "responses_stream_tool"])
+def test_a_recorded_stream_passes_byte_for_byte_in_every_cut(sample: str) -> None:
+    stream = (SAMPLES / "vllm" / f"{sample}.sse").read_bytes()
+    for cut in range(0, len(stream), 7):
+        relay = responses_relay.of(CALL)
+        passed = relay.feed(stream[:cut]) + relay.feed(stream[cut:])
+        assert relay.complete
+        assert relay.usage is not None
+        assert relay.usage.output_tokens > 0
+        assert b"response.completed" not in passed
+        assert passed + relay.finish() == stream
+        assert not relay.failed
