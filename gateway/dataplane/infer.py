@@ -1,17 +1,16 @@
 """The path of a call to a classic model, in the Open Inference Protocol v2: run in this process, or by a server that
 speaks the protocol too (KServe, Triton). And what the protocol tells of the gateway and its models.
 
-Read `infer` and `predict` top to bottom: they are the whole path.
+Read `infer` top to bottom: it is the whole path.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from gateway.backends.base import Backend
-from gateway.config.snapshot import Caller, ClassicVersion, Snapshot
+from gateway.config.snapshot import ClassicVersion
 from gateway.dataplane.attempt import Attempts
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
@@ -21,8 +20,6 @@ from gateway.policy import identity, resolve
 from gateway.telemetry import release
 from gateway.wire import infer as wire_infer
 from gateway.wire import infer_answer, infer_passing, infer_paths
-from gateway.wire.infer import InferCall
-from gateway.wire.infer_answer import Output
 from gateway.wire.infer_paths import Target
 from gateway.wire.inflate import inflate
 
@@ -32,66 +29,33 @@ if TYPE_CHECKING:  # imports numpy and ONNX Runtime
 JSON_HEADERS: Final = b"content-type: application/json\r\n"
 
 
-class Scene(NamedTuple):
-    """One configuration for the whole request."""
-
-    snap: Snapshot
-    backends: Mapping[str, Backend]
-    classic: Mapping[str, Mapping[str, Session]]
-
-
-class Predicted(NamedTuple):
-    """What a model that runs here gave: the version that answered, and the outputs as asked for."""
-
-    version: str
-    outputs: list[Output]
-
-
-class Passed(NamedTuple):
-    """A server's answer: its body, and the length of the JSON in it where tensors follow."""
-
-    body: bytes
-    json_length: int | None
-
-
 async def infer(gw: Gateway, ex: Exchange, record: Recording) -> None:
     """POST /v2/models/{m}[/versions/{v}]/infer."""
-    scene = Scene(gw.snapshot, gw.backends, gw.classic)
-    record.begin("infer", scene.snap)
-    caller = record.identified(identity.identify(scene.snap.keys, ex.headers, record.row.started_ns))  # 401
+    snap, backends, classic = gw.snapshot, gw.backends, gw.classic  # one configuration for the whole request
+    record.begin("infer", snap)
+    caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))  # 401
     target = record.aimed(_target(ex))
-    body = await _body(ex, scene.snap.limits.body)  # 400, 408, 413
+    body = await _body(ex, snap.limits.body)  # 400, 408, 413
     call = record.asked(wire_infer.parse(body, ex.headers.get(wire_infer.HEADER_LENGTH)))  # 400
-    found = await predict(gw, ex, record, scene, caller, target, call)  # 400, 404, 500, 502, 503, 504, or as sent
-    if isinstance(found, Predicted):
-        answer, length = infer_answer.render(target.alias, found.version, call.id, found.outputs)
-    else:
-        answer, length = found
-    record.close(200, "ok", "answered", len(answer))
-    ex.answer(200, _headers(record, length), answer)
-
-
-async def predict(
-    gw: Gateway, ex: Exchange, record: Recording, scene: Scene, caller: Caller, target: Target, call: InferCall
-) -> Predicted | Passed:
-    """What the model says, whatever the request came in and the answer goes out as. Raises what ends the request."""
-    snap = scene.snap
     version = resolve.version_of(snap, caller, target.alias, target.version)  # 404
     if version is None:
         passed = infer_passing.call(target, call)
         plan = resolve.plan(snap, caller, passed)
-        codec = infer_passing.codec(target)
-        attempts = Attempts(gw, ex, record, snap, scene.backends, caller, passed, codec)
+        attempts = Attempts(gw, ex, record, snap, backends, caller, passed, infer_passing.codec(target))
         reply = (await attempts.first_byte(plan)).reply  # 502, 503, 504, or as sent
-        return Passed(reply.body, infer_passing.json_length(reply.json_length))
-    session = _loaded(scene.classic, version)  # 503
-    inputs = session.inputs(call)  # 400
-    record.runs_here(version)
-    record.open()  # 503
-    names = session.names(call)
-    left_s = snap.limits.total_s - record.elapsed_ms() / 1e3
-    found = await session.run(inputs, names, gw.runs, left_s)  # 500, 503, 504
-    return Predicted(version.version, session.outputs(call, names, found))
+        answer, length = reply.body, infer_passing.json_length(reply.json_length)
+    else:
+        session = _loaded(classic, version)  # 503
+        inputs = session.inputs(call)  # 400
+        record.runs_here(version)
+        record.open()  # 503
+        names = session.names(call)
+        left_s = snap.limits.total_s - record.elapsed_ms() / 1e3
+        found = await session.run(inputs, names, gw.runs, left_s)  # 500, 503, 504
+        outputs = session.outputs(call, names, found)
+        answer, length = infer_answer.render(target.alias, version.version, call.id, outputs)
+    record.close(200, "ok", "answered", len(answer))
+    ex.answer(200, _headers(record, length), answer)
 
 
 async def server(gw: Gateway, ex: Exchange, record: Recording) -> None:
@@ -104,8 +68,7 @@ async def server(gw: Gateway, ex: Exchange, record: Recording) -> None:
 
 async def model(gw: Gateway, ex: Exchange, record: Recording) -> None:
     """GET /v2/models/{m}[/versions/{v}][/ready]: what a model takes and gives, and whether it can be asked."""
-    scene = Scene(gw.snapshot, gw.backends, gw.classic)
-    snap = scene.snap
+    snap, backends, classic = gw.snapshot, gw.backends, gw.classic
     record.begin("models", snap)
     caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))
     target = record.aimed(_target(ex))
@@ -114,16 +77,15 @@ async def model(gw: Gateway, ex: Exchange, record: Recording) -> None:
         passed = infer_passing.question(target)
         plan = resolve.plan(snap, caller, passed)
         codec = infer_passing.codec(target)
-        upstream = await Attempts(gw, ex, record, snap, scene.backends, caller, passed, codec).first_byte(plan)
+        upstream = await Attempts(gw, ex, record, snap, backends, caller, passed, codec).first_byte(plan)
         _tell(ex, record, upstream.reply.body)
         return
-    session = _loaded(scene.classic, version)  # 503
+    session = _loaded(classic, version)  # 503
     if target.action == "ready":
         _tell(ex, record, infer_answer.ready(target.alias))
     else:
-        signature = session.signature
         versions = tuple(snap.classic[target.alias].versions)
-        _tell(ex, record, infer_answer.model(target.alias, versions, signature))
+        _tell(ex, record, infer_answer.model(target.alias, versions, session.signature))
 
 
 def live(gw: Gateway, ex: Exchange) -> None:
@@ -141,7 +103,8 @@ def ready(gw: Gateway, ex: Exchange) -> None:
 
 def _loaded(classic: Mapping[str, Mapping[str, Session]], version: ClassicVersion) -> Session:
     """The session of a version. Raises NoEndpoint for one that this worker could not load: its file has changed since
-    the configuration was."""
+    the configuration was.
+    """
     session = classic.get(version.alias, {}).get(version.version)
     if session is None:
         raise NoEndpoint(f"version {version.version} of the model {version.alias} is not loaded")

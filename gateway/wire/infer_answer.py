@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.errors import GatewayError, UpstreamProtocol
+from gateway.errors import GatewayError
 from gateway.wire import errors as wire_errors
-from gateway.wire.body import shown
 from gateway.wire.infer import Signature
 
 EXTENSIONS: Final = ("binary_tensor_data",)
@@ -34,39 +33,27 @@ class Output(msgspec.Struct, frozen=True):
 
     name: str
     datatype: str
-    shape: tuple[int, ...]
+    shape: Sequence[int]
     data: bytes | list[Any]
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """A server's answer, read."""
-
-    model: str
-    version: str
-    id: str
-    outputs: tuple[Output, ...]
-
-
 class _Binary(msgspec.Struct):
-    binary_data_size: int | None = None
+    binary_data_size: int
 
 
 class _Output(msgspec.Struct, omit_defaults=True):
     name: str
     datatype: str
-    shape: tuple[int, ...]
+    shape: Sequence[int]
     parameters: _Binary | None = None
     data: list[Any] | None = None
 
 
 class _Answer(msgspec.Struct, omit_defaults=True):
     model_name: str
+    model_version: str
     outputs: list[_Output]
-    model_version: str = ""
     id: str = ""
-
-
-_decode: Final = msgspec.json.Decoder(_Answer).decode
 
 
 def render(model: str, version: str, request_id: str, outputs: Sequence[Output]) -> tuple[bytes, int | None]:
@@ -83,33 +70,11 @@ def render(model: str, version: str, request_id: str, outputs: Sequence[Output])
             told.append(_Output(output.name, output.datatype, output.shape, _Binary(len(data))))
         else:
             told.append(_Output(output.name, output.datatype, output.shape, data=data))
-    header = _encode(_Answer(model, told, version, request_id))
+    header = _encode(_Answer(model, version, told, request_id))
     if len(parts) == 1:
         return header, None
     parts[0] = header
     return b"".join(parts), len(header)
-
-
-def read(body: bytes, json_length: int | None) -> Answer:
-    """A server's answer. Raises UpstreamProtocol for what is none."""
-    split = len(body) if json_length is None else json_length
-    try:
-        told = _decode(body[:split])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise UpstreamProtocol("the backend's answer is not one of the Open Inference Protocol") from None
-    outputs: list[Output] = []
-    at = split
-    for output in told.outputs:
-        size = None if output.parameters is None else output.parameters.binary_data_size
-        if size is None:
-            data: bytes | list[Any] | None = output.data
-        else:
-            data = body[at : at + size] if 0 <= size <= len(body) - at else None
-            at += size
-        if data is None:
-            raise UpstreamProtocol(f"the backend's answer has no data for its output {shown(output.name)}")
-        outputs.append(Output(output.name, output.datatype, tuple(output.shape), data))
-    return Answer(told.model_name, told.model_version, told.id, tuple(outputs))
 
 
 def texts(elements: Sequence[str]) -> bytes:
