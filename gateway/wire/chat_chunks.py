@@ -6,7 +6,6 @@ that are translated have no others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -20,8 +19,7 @@ NO_CHUNK: Final = "the backend sent a frame that is no chunk of a chat"
 TOO_LONG: Final = f"the backend sent a frame of more than {MAX_FRAME_BYTES} bytes"
 
 
-@dataclass(frozen=True, slots=True)
-class CallPart:
+class CallPart(msgspec.Struct, frozen=True, gc=False):
     """A tool call, or a part of one. `index` counts the calls of an answer; `arguments` is JSON as text."""
 
     index: int
@@ -30,8 +28,7 @@ class CallPart:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(msgspec.Struct, frozen=True, gc=False):
     """What a message, or a part of one, says; "" and [] for what it does not. `logprobs` is one piece of JSON for each
     token of the content.
     """
@@ -40,21 +37,24 @@ class Said:
     refusal: str = ""
     thinking: str = ""
     """What backends call `reasoning_content` or `reasoning`."""
-    calls: list[CallPart] = field(default_factory=list)
-    logprobs: list[msgspec.Raw] = field(default_factory=list)
+    calls: list[CallPart] = []
+    logprobs: list[msgspec.Raw] = []
     finish_reason: str | None = None
+    stop: str | None = None
+    """The string that ended the answer, from backends that say which."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """Which answer this is: the backend's id of it and the time (Unix, seconds) it was made; "" and 0 when not said."""
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """Which answer this is: the backend's id of it, the time (Unix, seconds) it was made, and the backend's name of the
+    model; "" and 0 when not said.
+    """
 
     id: str
     created: int
+    model: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """A whole answer."""
 
     head: Head
@@ -90,11 +90,13 @@ class _Choice(msgspec.Struct, gc=False):
     message: _Message | None = None
     delta: _Message | None = None
     finish_reason: str | None = None
+    stop_reason: str | int | None = None
     logprobs: _Logprobs | None = None
 
 
 class _Body(msgspec.Struct, gc=False):
     id: str | None = None
+    model: str | None = None
     created: float | None = None
     choices: list[_Choice] | None = None
     error: msgspec.Raw = msgspec.Raw(b"null")
@@ -225,11 +227,14 @@ _NOTHING: Final = _Message()
 
 def _head(read: _Body) -> Head:
     created = read.created or 0
-    return Head(read.id or "", int(created) if 0 <= created < 2**53 else 0)
+    return Head(read.id or "", int(created) if 0 <= created < 2**53 else 0, read.model or "")
 
 
 def _first(read: _Body) -> _Choice | None:
-    return next((choice for choice in read.choices or () if choice.index == 0), None)
+    for choice in read.choices or ():
+        if choice.index == 0:
+            return choice
+    return None
 
 
 def _said(choice: _Choice, message: _Message, numbering: _Numbering) -> Said:
@@ -244,6 +249,7 @@ def _said(choice: _Choice, message: _Message, numbering: _Numbering) -> Said:
         calls,
         (choice.logprobs.content if choice.logprobs else None) or [],
         choice.finish_reason,
+        choice.stop_reason if isinstance(choice.stop_reason, str) else None,
     )
 
 

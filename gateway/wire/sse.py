@@ -66,9 +66,14 @@ class Splitter:
 def frames(stream: bytes) -> Iterator[bytes]:
     """The frames of a whole stream; the last one may lack its end."""
     start = 0
-    for end in _END.finditer(stream):
-        yield stream[start : end.end()]
-        start = end.end()
+    if b"\r" in stream:
+        for end in _END.finditer(stream):
+            yield stream[start : end.end()]
+            start = end.end()
+    else:  # what every backend we know sends
+        while (at := stream.find(b"\n\n", start)) >= 0:
+            yield stream[start : at + 2]
+            start = at + 2
     if start < len(stream):
         yield stream[start:]
 

@@ -138,3 +138,10 @@ def test_a_time_that_cannot_be_is_none(created: str) -> None:
 def test_what_is_no_answer_is_the_backends_fault(body: bytes) -> None:
     with pytest.raises(UpstreamProtocol):
         read_answer(body)
+
+
+@pytest.mark.parametrize(("stop", "named"), [('"END"', "END"), ("2", None), ("null", None)])
+def test_the_string_that_ended_an_answer_and_the_models_name_are_kept(stop: str, named: str | None) -> None:
+    choice = f'{{"message":{{"content":"x"}},"finish_reason":"stop","stop_reason":{stop}}}'
+    answer = read_answer(f'{{"model":"tiny","choices":[{choice}]}}'.encode())
+    assert (answer.head.model, answer.said.stop) == ("tiny", named)

@@ -111,7 +111,7 @@ def test_an_answer_that_says_no_usage_states_zeros_and_the_alias() -> None:
     "body", [b"", b"[]", b"{}", b'{"choices":[]}', b'{"choices":[{}]}', b'{"choices":[{"message":{"content":[]}}]}']
 )
 def test_what_is_no_chat_answer_is_the_backends_failure(body: bytes) -> None:
-    with pytest.raises(UpstreamProtocol, match="not one of chat completions"):
+    with pytest.raises(UpstreamProtocol, match="the backend's answer"):
         chat_to_messages.answer(body, CALL)
 
 

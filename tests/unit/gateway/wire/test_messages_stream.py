@@ -156,6 +156,7 @@ def test_a_clean_end_without_done_is_an_end_if_the_answer_was_finished() -> None
         b"",
         HEAD,
         chunk({"content": "x"}),
+        chunk({"content": "x"}) + DONE,
         chunk({"content": "x"}) + b'data: {"choices":[{"delta":{"content":"y',
         chunk({"content": "x"}) + b"data: not json\n\n" + DONE,
         chunk({"content": "x"}) + frame({"choices": [{"delta": {"content": ["parts"]}}]}) + DONE,
