@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import httptools
+import msgspec
 
 from gateway.backends.waiter import Waiter
 from gateway.errors import ConnectFailed, StreamBroken, UpstreamError, UpstreamProtocol, UpstreamTimeout
@@ -25,30 +26,29 @@ JOIN_BELOW_BYTES = 64 * 1024
 BROKEN_OFF = "the backend broke off in the middle of its answer"
 
 
-class Reply:
-    """The head of an answer and, when it was not streamed, its whole body.
+KEPT: Final = {
+    b"content-type": "content_type",
+    b"content-length": "framing",
+    b"transfer-encoding": "framing",
+    b"retry-after": "retry_after",
+    b"inference-header-content-length": "json_length",
+}
+"""The headers that are read of an answer, and where a `Reply` has them."""
 
-    `streaming` is True while the body is still to come through `Connection.pump`. `retry_after` and `json_length` (the
-    header `Inference-Header-Content-Length`) are the upstream's headers or None.
-    """
 
-    __slots__ = ("body", "content_type", "json_length", "retry_after", "status", "streaming")
+class Reply(msgspec.Struct, gc=False):
+    """The head of an answer and, when it was not streamed, its whole body."""
 
-    def __init__(
-        self,
-        status: int,
-        content_type: bytes,
-        retry_after: bytes | None,
-        body: bytes,
-        streaming: bool,
-        json_length: bytes | None = None,
-    ) -> None:
-        self.status = status
-        self.content_type = content_type
-        self.retry_after = retry_after
-        self.body = body
-        self.streaming = streaming
-        self.json_length = json_length
+    status: int = 0
+    content_type: bytes = b""
+    framing: bytes | None = None
+    """What says where the body ends; None: the end of the connection does."""
+    retry_after: bytes | None = None
+    json_length: bytes | None = None
+    """`Inference-Header-Content-Length`."""
+    body: bytes = b""
+    streaming: bool = False
+    """The body is still to come through `Connection.pump`."""
 
 
 class Limits(Protocol):
@@ -82,12 +82,9 @@ class Connection(asyncio.Protocol):
     # Per connection: loop, now, owner, transport, parser, requests_sent, closed. Per request: all others.
     __slots__ = (
         "_chunks",
-        "_content_type",
         "_ended",
         "_feed",
-        "_framed",
         "_head_done",
-        "_json_length",
         "_keep_alive",
         "_limits",
         "_paused",
@@ -95,10 +92,9 @@ class Connection(asyncio.Protocol):
         "_pumping",
         "_ready",
         "_received",
-        "_retry_after",
+        "_reply",
         "_sent_s",
         "_sink",
-        "_status",
         "_want_stream",
         "_waiter",
         "busy",
@@ -131,9 +127,8 @@ class Connection(asyncio.Protocol):
         self._feed: Callable[[bytes], bytes]
         self._sink: Callable[[bytes], None] | None = None
         self._paused = False
-        self._retry_after: bytes | None = None
-        self._json_length: bytes | None = None
-        self._ready: Reply | None = None
+        self._reply = Reply()
+        self._ready = False
         self._chunks: list[bytes] = []
 
     # -- what the data plane calls
@@ -153,9 +148,8 @@ class Connection(asyncio.Protocol):
         self._limits = limits
         self.total_deadline_s = total_deadline_s
         self._sent_s = self.last_byte_s = now
-        self._content_type = b""
-        self._retry_after = self._json_length = None
-        self._framed = self._head_done = self._keep_alive = self._ended = self._pumping = False
+        self._reply = Reply()
+        self._head_done = self._keep_alive = self._ended = self._pumping = False
         self._received = 0
         waiter = self._waiter = Waiter()
         if len(body) < JOIN_BELOW_BYTES:
@@ -245,18 +239,18 @@ class Connection(asyncio.Protocol):
         self._received += len(data)
         if self._received > self._limits.answer and not self._pumping:
             self._broken(UpstreamProtocol("the backend's answer is larger than limits.answer"))
-        elif self._ready is not None:
-            self._deliver(self._ready)
+        elif self._ready:
+            self._deliver()
         elif not self._head_done and self._received > MAX_HEAD_BYTES:
             self._broken(UpstreamProtocol("the backend's answer has more than 64 KiB of headers"))
 
     def eof_received(self) -> None:
         # An answer without a length ends with the connection (RFC 9112 §6.3).
-        if self.busy and self._head_done and not self._framed:
+        if self.busy and self._head_done and self._reply.framing is None:
             self._keep_alive = False
             self.on_message_complete()
-            if self._ready is not None:
-                self._deliver(self._ready)
+            if self._ready:
+                self._deliver()
             elif self._sink is not None:  # else `pump` finds it ended
                 self._end_pump()
 
@@ -274,54 +268,46 @@ class Connection(asyncio.Protocol):
             raise ValueError("an answer to which no request belongs")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._head_done:  # a trailer
-            return
-        name = name.lower()
-        if name == b"content-type":
-            self._content_type = value
-        elif name in (b"content-length", b"transfer-encoding"):
-            self._framed = True
-        elif name == b"retry-after":
-            self._retry_after = value
-        elif name == b"inference-header-content-length":
-            self._json_length = value
+        kept = KEPT.get(name.lower())
+        if kept is not None and not self._head_done:  # else it is a trailer
+            setattr(self._reply, kept, value)
 
     def on_headers_complete(self) -> None:
-        status = self.parser.get_status_code()
-        if status < 200:  # 100, 103: an interim answer; the real one follows
+        reply = self._reply
+        reply.status = self.parser.get_status_code()
+        if reply.status < 200:  # 100, 103: an interim answer; the real one follows
+            self._reply = Reply()
             return
-        self._status = status
         self._head_done = True
-        if status in (204, 304):
-            self._framed = True
+        if reply.status in (204, 304):
+            reply.framing = b"none"
         self.first_byte_s = self.last_byte_s
-        if self._want_stream and status == 200 and self._content_type.startswith(EVENT_STREAM):
-            self._pumping = True
-            self._ready = Reply(status, self._content_type, self._retry_after, b"", True)
+        if self._want_stream and reply.status == 200 and reply.content_type.startswith(EVENT_STREAM):
+            self._pumping = self._ready = reply.streaming = True
 
     def on_body(self, data: bytes) -> None:
         self._chunks.append(data)
 
     def on_message_complete(self) -> None:
         if not self._head_done:  # the end of an interim answer
-            self._content_type, self._retry_after, self._framed = b"", None, False
             return
-        if self._framed:
+        reply, chunks = self._reply, self._chunks
+        if reply.framing is not None:
             self._keep_alive = self.parser.should_keep_alive()
         self.busy = False
         self._ended = True
         if not self._pumping:
-            chunks = self._chunks
-            body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-            self._chunks = []
-            self._ready = Reply(self._status, self._content_type, self._retry_after, body, False, self._json_length)
+            reply.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            chunks.clear()
+            self._ready = True
 
     # -- inside
 
-    def _deliver(self, reply: Reply) -> None:
+    def _deliver(self) -> None:
         """Wakes who waits for the reply; never from within the parser, for the woken may use this connection again."""
-        self._ready = None
+        self._ready = False
         waiter, self._waiter = self._waiter, None
+        reply = self._reply
         if not reply.streaming:
             self._done()
         if waiter is not None:
@@ -365,9 +351,8 @@ class Connection(asyncio.Protocol):
         if not self.closed:
             self.closed = True
             self.transport.abort()
-        ready = self._ready
-        if ready is not None and ready.streaming:  # it began well: `pump` gives what came, and then the break
-            self._deliver(ready)
+        if self._ready and self._reply.streaming:  # it began well: `pump` gives what came, and then the break
+            self._deliver()
             return
         if self._pumping:
             if self._sink is not None and self._chunks:  # what came before the break is the caller's

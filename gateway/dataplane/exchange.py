@@ -109,31 +109,31 @@ class Exchange:
     def received(self) -> None:
         """From the server: the body is complete."""
         self.complete = True
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def fail(self, error: GatewayError) -> None:
         """From the server: the body will not come, or not within its limits."""
         if self.failure is None:
             self.failure = error
             self._body.clear()
-            self._wake()
+            if self._waiter is not None:
+                self._wake()
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None
-        if waiter is not None:
-            waiter.set(None)
+        assert waiter is not None
+        waiter.set(None)
 
     # -- the answer
 
     def answer(self, status: int, headers: bytes, body: bytes) -> None:
         """The whole answer in one write; `headers` are whole lines. A HEAD request gets its head only."""
-        length = len(body)
-        self.answer_bytes = length
+        length = self.answer_bytes = len(body)
         self.started = self.finished = True
-        if self.method == b"HEAD":
-            body = b""
         if not self.gone:
-            self.channel.write(self._head(status, headers) + b"content-length: %d\r\n\r\n%b" % (length, body))
+            shown = body if self.method != b"HEAD" else b""
+            self.channel.write(b"%bcontent-length: %d\r\n\r\n%b" % (self._head(status, headers), length, shown))
         self.channel.answered(self)
 
     def start(self, status: int, headers: bytes) -> None:

@@ -119,10 +119,10 @@ def test_any_bytes_are_a_request_or_refused(sent: bytes) -> None:
 
 def test_an_answer_in_binary_is_copied_and_one_in_json_is_packed() -> None:
     outputs = [
-        infer_answer.Output("p", "FP32", [1, 2], struct.pack("<2f", 0.25, 0.75)),
-        infer_answer.Output("label", "BYTES", [1], infer_answer.texts(["yes"])),
-        infer_answer.Output("n", "INT64", [1, 2], [1, 2]),
-        infer_answer.Output("maybe", "FP64", [1], [None]),
+        infer_answer.Output("p", "FP32", (1, 2), struct.pack("<2f", 0.25, 0.75)),
+        infer_answer.Output("label", "BYTES", (1,), infer_answer.texts(["yes"])),
+        infer_answer.Output("n", "INT64", (1, 2), [1, 2]),
+        infer_answer.Output("maybe", "FP64", (1,), [None]),
     ]
     body, length = infer_answer.render("m", "3", "id-1", outputs)
     answer = messages.ModelInferResponse.FromString(INFER.answer(body, length))
