@@ -2,7 +2,8 @@
 
 Events pass only whole, so that an error can always be told between two of them. Only those that can hold what the
 gateway must know are read; the one that ends the answer is held until the backend has ended, since callers hang up on
-it and the record must be closed by then.
+it and the record must be closed by then. A stream that ends without that one gets an error event instead, even where
+its HTTP framing ended well: some servers end every answer by closing, and callers would take half of one for a whole.
 """
 
 from __future__ import annotations
@@ -11,13 +12,21 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from gateway.errors import StreamBroken
 from gateway.wire import sse
+from gateway.wire.errors import Shape
 from gateway.wire.usage import Usage
+
+CUT_SHORT: Final = "the backend's answer ended before its end"
 
 MAX_HELD_BYTES: Final = 4 * 1024 * 1024
 """An event longer than this is passed on before it is whole, and not read: the last one may repeat the whole answer,
 and what was asked.
 """
+
+
+_ERRORS: Final = (b"event: error", b"event:error")
+"""By this clients know an error, whatever its data is."""
 
 
 class Seen(NamedTuple):
@@ -30,14 +39,15 @@ class Seen(NamedTuple):
 
 class EventRelay:
     """One stream; see `call.Passing`. `worth` finds the bytes without which an event says nothing to the gateway;
-    `look` reads the data of one that has them.
+    `look` reads the data of one that has them; `errors` is how the format tells an error.
     """
 
-    __slots__ = ("_ending", "_held", "_look", "_worth", "failed", "mid_frame", "usage")
+    __slots__ = ("_ending", "_errors", "_held", "_look", "_worth", "failed", "mid_frame", "usage")
 
-    def __init__(self, worth: re.Pattern[bytes], look: Callable[[bytes], Seen]) -> None:
+    def __init__(self, worth: re.Pattern[bytes], look: Callable[[bytes], Seen], errors: Shape) -> None:
         self._worth = worth
         self._look = look
+        self._errors = errors
         self.usage: Usage | None = None
         self.failed = False
         self.mid_frame = False
@@ -71,7 +81,11 @@ class EventRelay:
     def finish(self) -> bytes:
         """The backend ended: what is left to send."""
         held, self._held = self._held, b""
-        rest = b"" if self._ending else self._read(held)
+        rest = b"" if self._ending else self._read(held)  # the last event may lack its blank line
+        if not self._ending and not self.failed:
+            self.failed = True
+            frame = self._errors.frame(StreamBroken(CUT_SHORT), None)
+            return b"\n\n" + frame if self.mid_frame else frame
         rest, self._ending = rest + self._ending, b""
         return rest
 
@@ -82,7 +96,7 @@ class EventRelay:
             if self._worth.search(frame):
                 seen = self._look(sse.data(frame) or b"")
                 self.usage = seen.usage or self.usage
-                self.failed |= seen.failed
+                self.failed |= seen.failed or frame.startswith(_ERRORS)
                 if seen.ends:
                     self._ending = frame
                     return data[:passed]

@@ -10,8 +10,9 @@ import msgspec
 from gateway.wire import messages_usage
 from gateway.wire.call import Call
 from gateway.wire.event_relay import EventRelay, Seen
+from gateway.wire.messages_errors import ANTHROPIC
 
-_WORTH: Final = re.compile(rb'"(?:usage|error|message_stop)"')
+_WORTH: Final = re.compile(rb'"(?:usage|error|message_stop)"|^event: ?error', re.MULTILINE)
 _NULL: Final = msgspec.Raw(b"null")
 
 
@@ -25,7 +26,7 @@ _decode: Final = msgspec.json.Decoder(_Event).decode
 
 def of(call: Call) -> EventRelay:
     """The relay of this call's answer."""
-    return EventRelay(_WORTH, _Reader().look)
+    return EventRelay(_WORTH, _Reader().look, ANTHROPIC)
 
 
 class _Reader:

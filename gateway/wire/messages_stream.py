@@ -15,6 +15,7 @@ from gateway.errors import StreamBroken
 from gateway.wire import chat_to_messages, messages_usage
 from gateway.wire.call import Call
 from gateway.wire.chat_chunks import CallPart, ChunkReader, Head, Said
+from gateway.wire.event_relay import CUT_SHORT
 from gateway.wire.messages_errors import ANTHROPIC
 from gateway.wire.usage import Usage
 
@@ -30,7 +31,6 @@ _KINDS: Final = {
 _TEXT: Final = b'{"type":"text","text":""}'
 _THINKING: Final = b'{"type":"thinking","thinking":"","signature":""}'
 _STOP: Final = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
-_CUT_SHORT: Final = "the backend's answer ended before its end"
 _MIXED_CALLS: Final = "the backend called a tool without a name, or went back to an earlier call"
 
 
@@ -88,7 +88,7 @@ class MessagesStream:
         self._tell(self._reader.finish())
         if not self.failed:
             if self._finish_reason is None:
-                self._fail(_CUT_SHORT)
+                self._fail(CUT_SHORT)
             else:
                 self._end()
         return self._taken()

@@ -10,6 +10,7 @@ import msgspec
 from gateway.wire import responses_usage
 from gateway.wire.call import Call
 from gateway.wire.event_relay import EventRelay, Seen
+from gateway.wire.responses_errors import RESPONSES
 
 _WORTH: Final = re.compile(rb'"(?:response\.(?:completed|incomplete|failed)|error)"')
 """One of these stands in the data of every event that ends an answer."""
@@ -31,7 +32,7 @@ _decode: Final = msgspec.json.Decoder(_Event).decode
 
 def of(call: Call) -> EventRelay:
     """The relay of this call's answer."""
-    return EventRelay(_WORTH, _look)
+    return EventRelay(_WORTH, _look, RESPONSES)
 
 
 def _look(payload: bytes) -> Seen:

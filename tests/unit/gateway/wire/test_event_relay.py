@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 
-from gateway.wire.event_relay import MAX_HELD_BYTES, EventRelay, Seen
+from gateway.errors import StreamBroken
+from gateway.wire.errors import OPENAI
+from gateway.wire.event_relay import CUT_SHORT, MAX_HELD_BYTES, EventRelay, Seen
 from gateway.wire.usage import Usage
 
 TEXT = b'event: text\ndata: {"say":"the end"}\n\n'
 COUNTS = b'event: counts\ndata: "counts"\n\n'
 BAD = b'event: bad\ndata: "bad"\n\n'
 END = b'event: end\ndata: "end"\n\n'
+CUT = OPENAI.frame(StreamBroken(CUT_SHORT), None)
 SEEN = Usage(1, 2, 3, 4)
 
 
@@ -19,7 +22,7 @@ def look(payload: bytes) -> Seen:
 
 
 def relay() -> EventRelay:
-    return EventRelay(re.compile(b"counts|bad|end"), look)
+    return EventRelay(re.compile(b"counts|bad|end|event: error"), look, OPENAI)
 
 
 def run(stream: bytes, *cuts: int) -> tuple[bytes, bytes, EventRelay]:
@@ -52,10 +55,18 @@ def test_what_follows_the_end_is_dropped() -> None:
         assert (passed, rest) == (TEXT, END)
 
 
-def test_half_an_event_at_the_end_passes_and_is_no_end() -> None:
-    passed, rest, passing = run(TEXT + END[:-9])
-    assert (passed, rest) == (TEXT, END[:-9])
-    assert not passing.complete
+def test_a_stream_that_ends_without_its_last_event_ends_with_an_error() -> None:
+    for half in (b"", END[:-9], b"event: er"):
+        passed, rest, passing = run(TEXT + half)
+        assert (passed, rest) == (TEXT, CUT)
+        assert (passing.complete, passing.failed) == (False, True)
+
+
+def test_an_error_event_is_the_end_of_a_stream_whatever_it_says() -> None:
+    error = b'event: error\ndata: {"code":500}\n\n'
+    passed, rest, passing = run(TEXT + error)
+    assert (passed, rest) == (TEXT + error, b"")
+    assert passing.failed
 
 
 def test_an_end_without_its_blank_line_is_one() -> None:
@@ -71,3 +82,5 @@ def test_an_event_too_long_to_hold_passes_in_parts_and_the_relay_knows() -> None
     assert passing.mid_frame
     assert passing.feed(b"\n\n" + TEXT) == b"\n\n" + TEXT
     assert not passing.mid_frame
+    assert passing.feed(start) == start
+    assert passing.finish() == b"\n\n" + CUT
