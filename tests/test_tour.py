@@ -13,11 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from gateway.backends import embedded_models
+from gateway.backends import embedded_models, model_files
+from gateway.config.model import CLASSIC_MODELS
 from tests.support.gateway_process import until
 
 ROOT = Path(__file__).resolve().parent.parent
-LACKING = [model for model in embedded_models.MODELS if embedded_models.missing(model) is not None]
+LACKING = [
+    *(model for model in embedded_models.MODELS if embedded_models.missing(model) is not None),
+    *(model for model in CLASSIC_MODELS if model_files.missing(model) is not None),
+]
 WRITTEN_URL = "http://127.0.0.1:8080"
 WRITTEN_OPS = "http://127.0.0.1:8081"
 WRITTEN_COMMAND = ".venv/bin/lockgate "
@@ -86,7 +90,7 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
 
 def test_models_chat_stream_response_and_embedding_come_as_the_tour_says(tour: Tour) -> None:
     models, answer, *stream, response, embedding = [line for line in tour.run_shell(0).splitlines() if line]
-    assert [model["id"] for model in json.loads(models)["data"]] == ["minilm", "smollm2-135m"]
+    assert [model["id"] for model in json.loads(models)["data"]] == ["churn", "magika", "minilm", "smollm2-135m"]
     assert json.loads(answer)["choices"][0]["message"]["content"]
     assert all(line.startswith("data: ") for line in stream)
     assert len(stream) > 3
@@ -95,8 +99,15 @@ def test_models_chat_stream_response_and_embedding_come_as_the_tour_says(tour: T
     assert len(json.loads(embedding)["data"][0]["embedding"]) == 384
 
 
+def test_a_row_is_predicted_and_one_that_the_schema_refuses_is_named(tour: Tour) -> None:
+    predicted, refused = (json.loads(line) for line in tour.run_shell(1).splitlines())
+    assert [output["name"] for output in predicted["outputs"]] == ["left", "probabilities"]
+    assert predicted["outputs"][0]["data"] == [1]
+    assert refused == {"error": 'row 0, column "age": must be at least 18'}
+
+
 def test_a_model_the_key_may_not_use_does_not_exist(tour: Tour) -> None:
-    assert json.loads(tour.run_shell(1))["error"]["code"] == "model_not_found"
+    assert json.loads(tour.run_shell(2))["error"]["code"] == "model_not_found"
 
 
 def test_the_openai_sdk_streams_and_embeds(tour: Tour) -> None:
@@ -114,12 +125,12 @@ def test_anthropics_sdk_streams_and_counts(tour: Tour) -> None:
 
 
 def test_the_metrics_count_what_the_tour_asked(tour: Tour) -> None:
-    tour.run_shell(1)
+    tour.run_shell(2)
     line = re.compile(r'^lockgate_requests_total\{.*code="model_not_found".*tenant="globex"\} \d', re.MULTILINE)
 
     def counted() -> bool:
         try:
-            return line.search(tour.run_shell(2)) is not None
+            return line.search(tour.run_shell(3)) is not None
         except AssertionError:  # the block's grep finds nothing yet
             return False
 

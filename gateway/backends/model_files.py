@@ -63,13 +63,17 @@ class ModelFiles(msgspec.Struct, frozen=True):
     manifest: Manifest | None
 
 
-def need_runtime() -> None:
-    """Raises ConfigError with the command that installs what classic models run on, where it is missing."""
+def missing(written: str) -> str | None:
+    """What has to be installed before the model of this path or name can be served here, with the command; None for
+    nothing."""
     lacking = [name for name in ("numpy", "onnxruntime") if importlib.util.find_spec(name) is None]
     if lacking:
-        raise ConfigError(
-            f"a classic model needs {' and '.join(lacking)}, not installed here. Install with:\n    {INSTALL}"
-        )
+        need, install = " and ".join(lacking), INSTALL
+    elif written == "magika" and packaged_files.located(_MAGIKA) is None:
+        need, install = _MAGIKA.package, INSTALL_MAGIKA
+    else:
+        return None
+    return f"the classic model {written} needs {need}, not installed here. Install with:\n    {install}"
 
 
 def open_model(written: str) -> ModelFiles:
@@ -79,7 +83,7 @@ def open_model(written: str) -> ModelFiles:
     of known models) says.
     """
     if written == "magika":
-        return _bare(_packaged(_MAGIKA))
+        return _bare(packaged_files.checked(_MAGIKA))
     path = demo_folder() / "classic" / "churn" if written in CLASSIC_MODELS else Path(written)
     return _folder(path) if path.is_dir() else _bare(path)
 
@@ -125,12 +129,6 @@ def demo_folder() -> Path:
 def encode_manifest(manifest: Manifest) -> bytes:
     """The manifest's file."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
-
-
-def _packaged(file: PackagedFile) -> Path:
-    if packaged_files.located(file) is None:
-        raise ConfigError(f"the package {file.package} is not installed here. Install it with:\n    {INSTALL_MAGIKA}")
-    return packaged_files.checked(file)
 
 
 def _bare(path: Path) -> ModelFiles:

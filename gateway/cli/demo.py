@@ -1,4 +1,4 @@
-"""`lockgate demo`: the gateway with two small real models and two tenants, on a bare machine."""
+"""`lockgate demo`: the gateway with four small real models and two tenants, on a bare machine."""
 
 from __future__ import annotations
 
@@ -19,9 +19,17 @@ from gateway.cli.keys import new_key
 KEYS_FILE = "demo-keys.json"
 KEY_NAME = "demo"
 OPS = "127.0.0.1:8081"
+ROW = (
+    ("age", "FP32", 34),
+    ("plan", "BYTES", "free"),
+    ("monthly_spend", "FP32", None),
+    ("months", "INT64", 3),
+    ("tickets", "INT64", 4),
+)
+"""A customer, as the demo's model `churn` takes one."""
 
 
-@click.command(short_help="Serve two small real models to two tenants with fresh keys.")
+@click.command(short_help="Serve four small real models to two tenants with fresh keys.")
 @click.option(
     "--port", metavar="P", type=int, default=8080, show_default=True, help="The data port; 0 takes a free one."
 )
@@ -60,7 +68,7 @@ def demo(port: int, state_dir: Path, workers: int | None, ops: str | None) -> No
             sys.stdout.flush()
 
         if log is not None:
-            click.echo(f"Starting two models, which takes a few seconds. The log goes to {log}.", err=True)
+            click.echo(f"Starting the models, which takes a few seconds. The log goes to {log}.", err=True)
         overrides = Overrides(port=port, ops=ops or free_ops(), workers=workers, state_dir=str(state_dir))
         with _stderr_to(log):
             supervisor.run(folder, overrides, on_ready=on_ready)
@@ -101,11 +109,9 @@ def _stderr_to(log: Path | None) -> Iterator[None]:
 
 def source_folder() -> Path:
     """Where the demo's configuration comes from: beside the packages in a checkout, inside `gateway` in a wheel."""
-    import gateway
+    from gateway.backends import model_files
 
-    package = Path(gateway.__file__).parent
-    packed, checkout = package / "configs" / "demo", package.parent / "configs" / "demo"
-    return packed if packed.is_dir() else checkout
+    return model_files.demo_folder()
 
 
 def prepare(state_dir: Path, source: Path) -> tuple[Path, dict[str, str]]:
@@ -114,14 +120,19 @@ def prepare(state_dir: Path, source: Path) -> tuple[Path, dict[str, str]]:
     Secrets that are there are kept. Raises ConfigError when a model of the demo is not installed, or when the file of
     keys is damaged; OSError when a file cannot be written.
     """
-    from gateway.backends import embedded_models
+    from gateway.backends import embedded_models, model_files
     from gateway.config.load import load
-    from gateway.config.model import Embedded
+    from gateway.config.model import Embedded, Onnx, Version
     from gateway.errors import ConfigError
 
     config = load(source)
     models = [backend.model for backend in config.backends.values() if isinstance(backend, Embedded)]
-    lacking = [message for message in map(embedded_models.missing, models) if message is not None]
+    versions = [
+        version for model in config.models.values() if isinstance(model, Onnx) for version in model.versions.values()
+    ]
+    classic = [version.path if isinstance(version, Version) else version for version in versions]
+    told = [*map(embedded_models.missing, models), *map(model_files.missing, classic)]
+    lacking = [message for message in told if message is not None]
     if lacking:
         raise ConfigError("\n".join(["a model of the demo is not installed.", *lacking]))
 
@@ -169,21 +180,31 @@ def _write(path: Path, text: str) -> None:
     draft.replace(path)
 
 
+def _column(column: tuple[str, str, object]) -> dict[str, object]:
+    """An input of one row, in the Open Inference Protocol."""
+    name, datatype, value = column
+    return {"name": name, "shape": [1, 1], "datatype": datatype, "data": [value]}
+
+
 def _welcome(url: str, keys: dict[str, str], state_dir: Path, log: Path | None) -> str:
     everything, narrow = keys
     ops = json.loads((state_dir / "run" / "gateway.json").read_bytes())["ops"]
     program = sys.argv[0] if Path(sys.argv[0]).name == "lockgate" else "lockgate"  # in a checkout it is not on the path
+    row = json.dumps({"inputs": [*map(_column, ROW)]})
     body = '{"model": "smollm2-135m", "messages": [{"role": "user", "content": "Name the capital of France."}]}'
     return f"""
-Lockgate serves a chat model (smollm2-135m) and an embedding model (minilm), for two tenants:
+Lockgate serves a chat model (smollm2-135m), an embedding model (minilm) and two classic models (churn, magika):
 
   {url}/v1        {ops}/metrics
 
-  {everything:8} {keys[everything]}   may use both
+  {everything:8} {keys[everything]}   may use all of them
   {narrow:8} {keys[narrow]}   may use minilm only
 
   curl {url}/v1/chat/completions -H 'authorization: Bearer {keys[everything]}' \\
     -H 'content-type: application/json' -d '{body}'
+
+  curl {url}/v2/models/churn/infer -H 'authorization: Bearer {keys[everything]}' \\
+    -d '{row}'
 
 What became of each request:  {program} journal show --state-dir {state_dir}
 The keys are also in {state_dir / KEYS_FILE}. {"" if log is None else f"The log is in {log}. "}Ctrl-C ends it.

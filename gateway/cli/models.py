@@ -32,8 +32,11 @@ def models() -> None:
 def package(model: Path, name: str, schema: Path | None, note: str, out: Path) -> None:
     """Makes the folder DIR from an ONNX file, after loading it once and comparing the schema with its signature."""
     from gateway.backends import model_files
+    from gateway.errors import ConfigError
 
-    model_files.need_runtime()
+    lacking = model_files.missing(str(model))
+    if lacking is not None:
+        raise ConfigError(lacking)
     from gateway.backends import model_package
     from gateway.telemetry.release import version
 

@@ -42,7 +42,6 @@ def pin(config: Config, places: Places) -> Config:
     """
     if not any(isinstance(model, Onnx) for model in config.models.values()):
         return config
-    model_files.need_runtime()
     problems: list[str] = []
     models: dict[str, AnyModel] = {}
     for alias, model in config.models.items():
@@ -66,6 +65,9 @@ def pin(config: Config, places: Places) -> Config:
 
 
 def _pinned(version: Version, model: Onnx) -> Version:
+    lacking = model_files.missing(version.path)
+    if lacking is not None:
+        raise ConfigError(lacking)
     found = model_files.open_model(version.path)
     model_files.expect(found, version.digest or "")
     packaged = {} if found.manifest is None else found.manifest.schema

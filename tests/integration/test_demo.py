@@ -17,10 +17,14 @@ import httpx
 import openai
 import pytest
 
-from gateway.backends import embedded_models
+from gateway.backends import embedded_models, model_files
+from gateway.config.model import CLASSIC_MODELS
 
 ROOT = Path(__file__).parents[2]
-LACKING = [model for model in embedded_models.MODELS if embedded_models.missing(model) is not None]
+LACKING = [
+    *(model for model in embedded_models.MODELS if embedded_models.missing(model) is not None),
+    *(model for model in CLASSIC_MODELS if model_files.missing(model) is not None),
+]
 
 pytestmark = [
     pytest.mark.llama_cpp,
@@ -50,6 +54,20 @@ def demo(state_dir: Path) -> Iterator[tuple[str, list[str], subprocess.Popen[str
             process.kill()
 
 
+def _asking_magika(text: bytes) -> dict[str, object]:
+    """The first and the last 1,024 bytes, filled up with 256, as magika's own client prepares them."""
+    text = text.strip()
+    begin, end = list(text[:1024]), list(text[-1024:])
+    features = begin + [256] * (2048 - len(begin) - len(end)) + end
+    return {"inputs": [{"name": "bytes", "datatype": "INT32", "shape": [1, 2048], "data": features}]}
+
+
+def _magika_labels() -> list[str]:
+    config = model_files.open_model("magika").path.with_name("config.min.json")
+    labels: list[str] = json.loads(config.read_bytes())["target_labels_space"]
+    return labels
+
+
 def test_two_tenants_use_real_models_with_keys_that_last(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with demo(state) as (url, said, process):
@@ -72,6 +90,19 @@ def test_two_tenants_use_real_models_with_keys_that_last(tmp_path: Path) -> None
             assert [model.id for model in narrow.models.list().data] == ["minilm"]
             with pytest.raises(openai.NotFoundError):
                 narrow.chat.completions.create(model="smollm2-135m", messages=[{"role": "user", "content": "x"}])
+            with httpx.Client(base_url=url, headers={"authorization": f"Bearer {keys['acme']}"}) as classic:
+                listed = {model["id"]: model.get("kind") for model in classic.get("/v1/models").json()["data"]}
+                assert listed == {"churn": "classic", "magika": "classic", "minilm": None, "smollm2-135m": None}
+                (asked,) = (json.loads(line[8:-1]) for line in said if line.startswith('    -d \'{"inputs"'))
+                left, probabilities = classic.post("/v2/models/churn/infer", json=asked).json()["outputs"]
+                assert left["data"] == [1]
+                assert sum(probabilities["data"]) == pytest.approx(1)
+                for path, label in (("tests/integration/test_demo.py", "python"), ("configs/schema.json", "json")):
+                    (found,) = classic.post(
+                        "/v2/models/magika/infer", json=_asking_magika((ROOT / path).read_bytes())
+                    ).json()["outputs"]
+                    assert found["shape"] == [1, len(_magika_labels())]
+                    assert _magika_labels()[found["data"].index(max(found["data"]))] == label
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
 

@@ -72,18 +72,20 @@ def test_the_wheel_holds_the_packages_and_the_demo_and_nothing_else(wheel: Path)
     roots = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert roots == {"gateway", "guardrails", "prompts", "evals"}
     assert "gateway/py.typed" in names
-    assert any(name.startswith("gateway/configs/demo/") and name.endswith(".yaml") for name in names)
+    shipped = {name for name in names if name.startswith("gateway/configs/")}
+    model = {f"gateway/configs/demo/classic/churn/{name}" for name in ("manifest.json", "model.onnx")}
+    assert shipped == {"gateway/configs/demo/demo.yaml", *model}
     assert any(name.endswith("dist-info/licenses/LICENSE") for name in names)
 
 
 def test_the_command_of_a_clean_installation_lists_its_groups(core: Path, tmp_path: Path) -> None:
     said = _run(core / "lockgate", "--help", cwd=tmp_path)
     assert said.returncode == 0, said.stderr
-    for command in ("serve", "demo", "check", "keys", "journal", "fake"):
+    for command in ("serve", "demo", "check", "keys", "journal", "fake", "models"):
         assert f"  {command} " in said.stdout
 
 
-@pytest.mark.parametrize("command", ["serve", "demo", "check", "keys", "journal", "fake"])
+@pytest.mark.parametrize("command", ["serve", "demo", "check", "keys", "journal", "fake", "models"])
 def test_every_command_is_there_without_the_extras(core: Path, tmp_path: Path, command: str) -> None:
     said = _run(core / "lockgate", command, "--help", cwd=tmp_path)
     assert said.returncode == 0, said.stderr
@@ -130,6 +132,10 @@ def test_the_demo_of_a_clean_installation_answers_with_real_weights(wheel: Path,
         )
         assert answer.status_code == 200, answer.text
         assert "Paris" in answer.json()["choices"][0]["message"]["content"]
+        churn = httpx.get(
+            ready.split()[1] + "/v2/models/churn/versions/1", headers={"authorization": f"Bearer {keys['acme']}"}
+        )
+        assert [each["name"] for each in churn.json()["outputs"]] == ["left", "probabilities"]
     finally:
         demo.send_signal(signal.SIGTERM)
         _, _ = demo.communicate(timeout=60)
