@@ -1,8 +1,8 @@
 """Classic models in this process: one ONNX Runtime session for each version, and how its runs share the worker.
 
-A run that is expected to be short runs at once, on the event loop: going to a thread costs more. Any other runs in
-a thread (`run_threads`), bounded in number and in time. What to expect is measured, run by run, for each order of
-magnitude of the input.
+A call that is expected to be short is answered at once, on the event loop: going to a thread costs more. Any other is
+answered in a thread (`run_threads`), bounded in number and in time. What to expect is measured, call by call, for
+each order of magnitude of the input; a model whose work depends on the values themselves is never answered so.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from gateway.backends.onnx_arrays import Array
 from gateway.backends.run_threads import RunThreads
 from gateway.errors import ConfigError, ModelFailed
 from gateway.wire import infer
-from gateway.wire.infer import InferCall, Signature, TensorSpec
+from gateway.wire.infer import InferCall, Signature, TensorSpec, Wanted
 from gateway.wire.infer_answer import Output
 
 INLINE_BELOW_S: Final = 0.0003
 WEIGHT: Final = 0.3
-"""Of the newest run in what is expected of the next."""
+"""Of the newest answer in what is expected of the next."""
 
 DATATYPES: Final = {
     "tensor(bool)": "BOOL",
@@ -44,6 +44,15 @@ DATATYPES: Final = {
     "tensor(string)": "BYTES",
 }
 
+UNBOUNDED: Final = (
+    *("Loop", "Scan", "Range", "ConstantOfShape", "Expand", "Tile", "Pad", "OneHot", "Resize", "Upsample"),
+    *("BeamSearch", "GreedySearch", "Sampling"),
+)
+"""Operators whose work may depend on the values they get, not only on how many: one call says nothing of the next."""
+
+_UNBOUNDED: Final = re.compile(b"|".join(b'"%c%b' % (len(name), name.encode()) for name in UNBOUNDED))
+"""A node of one of them, in a file: the field op_type (tag 4, a text) of ONNX's NodeProto."""
+
 _NODE: Final = re.compile(r"running (\w+) node\. Name:'([^']{0,100})'")
 
 
@@ -56,7 +65,7 @@ class Rows(Protocol):
 
 
 class Expected:
-    """How long a run takes, by the size of its input: the number of bits in the count of its elements."""
+    """How long an answer takes, by the size of its input: how many bits the number of its bytes has."""
 
     def __init__(self) -> None:
         self._seconds: dict[int, float] = {}
@@ -72,13 +81,13 @@ class Expected:
         return known[smaller] * float(2 ** (size - smaller))
 
     def learn(self, size: int, took_s: float) -> None:
-        """A run's time."""
+        """One answer's time."""
         before_s = self._seconds.get(size, took_s)
         self._seconds[size] = before_s + WEIGHT * (took_s - before_s)
 
 
 class Session:
-    """One loaded version of a model. Runs may overlap."""
+    """One loaded version of a model. Calls may overlap."""
 
     rows: Rows | None = None
     """What the schema asks of each row; None where there is none."""
@@ -99,60 +108,53 @@ class Session:
         except Exception as error:  # noqa: BLE001 - its exceptions have no base of their own
             raise ConfigError(f"{name}: ONNX Runtime cannot load it: {_reason(error)}") from None
         self.name = name
+        self.bounded = _UNBOUNDED.search(model) is None
         self.signature = Signature(
             tuple(_spec(name, "input", declared) for declared in self._session.get_inputs()),
             tuple(_spec(name, "output", declared) for declared in self._session.get_outputs()),
         )
         self._datatypes = {spec.name: spec.datatype for spec in self.signature.outputs}
-        self._all = tuple(self._datatypes)
         self.expected = Expected()
 
-    def inputs(self, call: InferCall) -> Mapping[str, Array]:
-        """The inputs of a request as this model takes them. Raises a CallerError naming the tensor, or the column and
-        the row, and the rule.
-        """
-        infer.check(call, self.signature)
-        rows = self.rows
-        arrays = {tensor.name: onnx_arrays.array(tensor, may_hold_nulls=rows is not None) for tensor in call.inputs}
-        return arrays if rows is None else rows.check(arrays)
-
-    def names(self, call: InferCall) -> Sequence[str]:
-        """The outputs that a request wants, in the order of its answer."""
-        return tuple(wanted.name for wanted in call.outputs) or self._all
-
-    async def run(
-        self, inputs: Mapping[str, Array], names: Sequence[str], threads: RunThreads, timeout_s: float
-    ) -> list[Array]:
-        """The outputs of these names. Raises ModelFailed when the model raises, UpstreamBusy and UpstreamTimeout."""
-        size = sum(array.size for array in inputs.values()).bit_length()
-        if self.expected.seconds(size) < INLINE_BELOW_S:
-            return self._run(size, inputs, names, None)
+    async def predict(self, call: InferCall, threads: RunThreads, timeout_s: float) -> list[Output]:
+        """The answer to a call. Raises what `answer` raises; UpstreamBusy and UpstreamTimeout where it has to wait."""
+        if self.bounded and self.expected.seconds(_size(call)) < INLINE_BELOW_S:
+            return self.answer(call)
         options = onnxruntime.RunOptions()
         stop = partial(setattr, options, "terminate", True)
-        return await threads.run(partial(self._run, size, inputs, names, options), stop, timeout_s)
+        return await threads.run(partial(self.answer, call, options), stop, timeout_s)
 
-    def outputs(self, call: InferCall, names: Sequence[str], arrays: Sequence[Array]) -> list[Output]:
-        """What a run gave, in the form that the request asks for. `names` and `arrays` are in the same order."""
-        if call.outputs:
-            binary = [wanted.binary for wanted in call.outputs]
-        else:
-            binary = [call.binary] * len(names)
-        datatypes = self._datatypes
-        return [
-            onnx_arrays.output(name, datatypes[name], array, binary=in_binary)
-            for name, array, in_binary in zip(names, arrays, binary, strict=True)
+    def answer(self, call: InferCall, options: Any = None) -> list[Output]:
+        """The outputs in the order and the form that the call asks for.
+
+        Raises a CallerError that names the tensor, or the column and the row, and the rule; ModelFailed when the model
+        raises.
+        """
+        began_s = time.thread_time()  # not the wall: being kept waiting says nothing of the model
+        infer.check(call, self.signature)
+        rows = self.rows
+        inputs = {tensor.name: onnx_arrays.array(tensor, may_hold_nulls=rows is not None) for tensor in call.inputs}
+        wanted = call.outputs or [Wanted(name, call.binary) for name in self._datatypes]
+        found = self._run([each.name for each in wanted], inputs if rows is None else rows.check(inputs), options)
+        outputs = [
+            onnx_arrays.output(each.name, self._datatypes[each.name], array, binary=each.binary)
+            for each, array in zip(wanted, found, strict=True)
         ]
+        self.expected.learn(_size(call), time.thread_time() - began_s)
+        return outputs
 
-    def _run(self, size: int, inputs: Mapping[str, Array], names: Sequence[str], options: Any) -> list[Array]:
-        began_s = time.perf_counter()
+    def _run(self, names: Sequence[str], inputs: Mapping[str, Array], options: Any) -> list[Array]:
         try:
             found: list[Array] = self._session.run(names, inputs, options)
         except Exception as error:  # noqa: BLE001 - its exceptions have no base of their own
             node = _NODE.search(str(error))
             where = f" in its node {node[2] or node[1]}" if node else ""
             raise ModelFailed(f"the model {self.name} failed on this request{where}") from None
-        self.expected.learn(size, time.perf_counter() - began_s)
         return found
+
+
+def _size(call: InferCall) -> int:
+    return sum(len(tensor.data) for tensor in call.inputs).bit_length()
 
 
 def _spec(name: str, which: str, declared: Any) -> TensorSpec:

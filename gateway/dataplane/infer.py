@@ -46,13 +46,10 @@ async def infer(gw: Gateway, ex: Exchange, record: Recording) -> None:
         answer, length = reply.body, infer_passing.json_length(reply.json_length)
     else:
         session = _loaded(classic, version)  # 503
-        inputs = session.inputs(call)  # 400
         record.runs_here(version)
         record.open()  # 503
-        names = session.names(call)
         left_s = snap.limits.total_s - record.elapsed_ms() / 1e3
-        found = await session.run(inputs, names, gw.runs, left_s)  # 500, 503, 504
-        outputs = session.outputs(call, names, found)
+        outputs = await session.predict(call, gw.runs, left_s)  # 400, 500, 503, 504
         answer, length = infer_answer.render(target.alias, version.version, call.id, outputs)
     record.close(200, "ok", "answered", len(answer))
     ex.answer(200, _headers(record, length), answer)

@@ -9,13 +9,12 @@ import pytest
 from onnx import TensorProto, helper
 
 from gateway.backends import classic, model_files
-from gateway.backends.run_threads import RunThreads
 from gateway.config.model import Column
 from gateway.config.snapshot import ClassicVersion
 from gateway.errors import ConfigError
+from gateway.wire.infer import InferCall, Tensor
 from tests.support import onnx_models
 from tests.support.model_folders import external, packaged
-from tests.support.running import run
 
 
 def version(path: Path | str, digest: str = "", **columns: Column) -> ClassicVersion:
@@ -73,12 +72,9 @@ def test_weights_in_other_files_are_read_from_beside_the_model(tmp_path: Path) -
     weights = np.arange(64, dtype=np.float32)
     folder = packaged(tmp_path / "m", {"model.onnx": external("w.data"), "w.data": weights.tobytes()})
     session = classic.load(version(folder))
-    threads = RunThreads()
-    try:
-        (found,) = run(session.run({"x": np.ones(64, np.float32)}, ("y",), threads, 10.0))
-    finally:
-        threads.close()
-    assert found.tolist() == (weights + 1).tolist()
+    tensor = Tensor("x", "FP32", (64,), memoryview(np.ones(64, np.float32).tobytes()))
+    (found,) = session.answer(InferCall("", (tensor,), (), False))
+    assert found.data == (weights + 1).tolist()
 
 
 def test_a_file_that_is_not_the_pinned_one_is_not_loaded(tmp_path: Path) -> None:

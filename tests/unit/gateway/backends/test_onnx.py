@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +17,7 @@ from gateway.config.model import Column
 from gateway.errors import ConfigError, InvalidRequest, InvalidRow, ModelFailed, UpstreamTimeout
 from gateway.policy import columns
 from gateway.wire.infer import InferCall, Tensor, TensorSpec, Wanted
+from gateway.wire.infer_answer import Output
 from tests.support import onnx_models
 from tests.support.running import run
 
@@ -31,15 +31,9 @@ def _call(array: Array, *outputs: Wanted, binary: bool = True) -> InferCall:
     return InferCall("", (tensor,), outputs, binary)
 
 
-def _run(session: Session, *calls: InferCall) -> list[list[Array]]:
-    async def main() -> list[list[Array]]:
-        threads = RunThreads()
-        try:
-            return [await session.run(session.inputs(call), session.names(call), threads, 60) for call in calls]
-        finally:
-            threads.close()
-
-    return run(main())
+def _int(name: str, *values: int, shape: tuple[int, ...] | None = None) -> InferCall:
+    shape = (len(values),) if shape is None else shape
+    return InferCall("", (Tensor(name, "INT64", shape, list(values)),), (), True)
 
 
 def test_a_session_reads_what_its_file_takes_and_gives() -> None:
@@ -52,46 +46,54 @@ def test_one_row_at_a_time_equals_onnxruntime_bit_for_bit() -> None:
     rows = _rows(200)
     direct = onnxruntime.InferenceSession(onnx_models.linear())
     session = Session(onnx_models.linear(), "churn")
-    found = _run(session, *(_call(rows[at : at + 1]) for at in range(len(rows))))
-    for at, outputs in enumerate(found):
+    for at in range(len(rows)):
         expected: list[Array] = direct.run(None, {"x": rows[at : at + 1]})
-        assert [output.tobytes() for output in outputs] == [output.tobytes() for output in expected]
+        outputs = session.answer(_call(rows[at : at + 1]))
+        assert [output.data for output in outputs] == [output.tobytes() for output in expected]
 
 
 def test_many_rows_equal_onnxruntime_bit_for_bit() -> None:
     rows = _rows(1000)
     expected: list[Array] = onnxruntime.InferenceSession(onnx_models.linear()).run(None, {"x": rows})
     session = Session(onnx_models.linear(), "churn")
-    (found,) = _run(session, _call(rows))
-    outputs = session.outputs(_call(rows), ("scores", "label"), found)
+    outputs = session.answer(_call(rows))
     assert [output.data for output in outputs] == [output.tobytes() for output in expected]
 
 
 def test_outputs_come_in_the_order_and_the_form_they_are_asked_for() -> None:
     session = Session(onnx_models.linear(), "churn")
-    call = _call(_rows(1), Wanted("label", False), Wanted("scores", True))
-    (found,) = _run(session, call)
-    outputs = session.outputs(call, session.names(call), found)
+    outputs = session.answer(_call(_rows(1), Wanted("label", False), Wanted("scores", True)))
     assert [(output.name, output.datatype, type(output.data)) for output in outputs] == [
         ("label", "INT64", list),
         ("scores", "FP32", bytes),
     ]
 
 
-def test_short_runs_stay_on_the_loop_once_they_are_known_and_long_ones_never() -> None:
+def test_a_call_stays_on_the_loop_once_it_is_known_to_be_short() -> None:
     async def main() -> None:
         threads = CountingThreads()
-        short, long = Session(onnx_models.linear(), "short"), Session(onnx_models.rounds(), "long")
-        rows = short.inputs(_call(_rows(1)))
+        short = Session(onnx_models.linear(), "short")
         for _ in range(100):
-            await short.run(rows, ("label",), threads, 60)
+            await short.predict(_call(_rows(1)), threads, 60)
         assert 1 <= threads.runs < 100
-        before = threads.runs
-        for _ in range(3):
-            await long.run({"count": np.array(20_000)}, ("y",), threads, 60)
-        assert threads.runs == before + 3
         threads.close()
 
+    run(main())
+
+
+def test_a_model_whose_work_depends_on_values_never_stays_on_the_loop() -> None:
+    async def main() -> None:
+        threads = CountingThreads()
+        session = Session(onnx_models.rounds(), "rounds")
+        for size in range(64):
+            session.expected.learn(size, 1e-6)
+        for _ in range(3):
+            await session.predict(_int("count", 1, shape=()), threads, 60)
+        assert threads.runs == 3
+        threads.close()
+
+    assert Session(onnx_models.linear(), "linear").bounded
+    assert Session(onnx_models.columns(), "columns").bounded
     run(main())
 
 
@@ -118,15 +120,10 @@ def test_a_larger_input_than_any_before_is_expected_to_take_as_much_longer() -> 
 def test_a_model_that_raises_is_an_error_that_names_it_and_its_node_and_no_value() -> None:
     session = Session(onnx_models.look_up(), "prices (version 2)")
 
-    async def main() -> None:
-        threads = RunThreads()
-        with pytest.raises(ModelFailed) as failed:
-            await session.run({"i": np.array([4711])}, ("y",), threads, 60)
-        assert failed.value.message == "the model prices (version 2) failed on this request in its node look_up"
-        assert (await session.run({"i": np.array([2])}, ("y",), threads, 60))[0].tolist() == [2.0]
-        threads.close()
-
-    run(main())
+    with pytest.raises(ModelFailed) as failed:
+        session.answer(_int("i", 4711))
+    assert failed.value.message == "the model prices (version 2) failed on this request in its node look_up"
+    assert session.answer(_int("i", 2))[0].data == np.float32(2).tobytes()
 
 
 def test_a_run_that_takes_too_long_is_stopped_and_frees_its_thread() -> None:
@@ -135,8 +132,8 @@ def test_a_run_that_takes_too_long_is_stopped_and_frees_its_thread() -> None:
     async def main() -> None:
         threads = RunThreads(1, 0)
         with pytest.raises(UpstreamTimeout):
-            await session.run({"count": np.array(2**40)}, ("y",), threads, 0.05)
-        assert (await session.run({"count": np.array(1)}, ("y",), threads, 60))[0].shape == (64, 64)
+            await session.predict(_int("count", 2**40, shape=()), threads, 0.05)
+        assert (await session.predict(_int("count", 1, shape=()), threads, 60))[0].shape == (64, 64)
         threads.close()
 
     run(main())
@@ -156,15 +153,15 @@ def test_a_schema_is_held_against_the_rows() -> None:
         tensors = (Tensor(name, kind, (1, 1), msgspec.Raw(raw.encode())) for name, (kind, raw) in data.items())
         return InferCall("", tuple(tensors), (), False)
 
-    assert session.inputs(call("[null]"))["age"].tolist() == [[40.0]]
+    assert session.answer(call("[null]"))[0].data == [40.0]
     with pytest.raises(InvalidRow, match='row 0, column "age": must be at least 18'):
-        session.inputs(call("[17]"))
+        session.answer(call("[17]"))
 
 
 def test_without_a_schema_names_shapes_and_datatypes_are_held_against_the_file() -> None:
     session = Session(onnx_models.linear(), "churn")
     with pytest.raises(InvalidRequest, match=r"inputs.x: shape is \[1, 3\], the model takes \[-1, 4\]"):
-        session.inputs(_call(np.zeros((1, 3), np.float32)))
+        session.answer(_call(np.zeros((1, 3), np.float32)))
 
 
 @pytest.mark.parametrize(
@@ -185,8 +182,7 @@ def test_every_datatype_goes_in_and_comes_out_as_it_was(kind: int, datatype: str
     session = Session(onnx_models.identity(kind), "same")
     raw = msgspec.Raw(msgspec.json.encode(values))
     call = InferCall("", (Tensor("x", datatype, (2,), raw),), (), False)
-    (found,) = _run(session, call)
-    (output,) = session.outputs(call, ("y",), found)
+    (output,) = session.answer(call)
     assert (output.datatype, output.data) == (datatype, values)
 
 
@@ -225,13 +221,13 @@ def test_an_output_that_is_no_tensor_is_refused_with_what_to_do() -> None:
 def test_sessions_serve_overlapping_runs() -> None:
     session = Session(onnx_models.rounds(), "slow")
 
-    async def main() -> Sequence[list[Array]]:
+    async def main() -> list[list[Output]]:
         threads = RunThreads(4, 60)
-        asked = {"count": np.array(50)}
+        asked = _int("count", 50, shape=())
         try:
-            return await asyncio.gather(*(session.run(asked, ("y",), threads, 60) for _ in range(40)))
+            return await asyncio.gather(*(session.predict(asked, threads, 60) for _ in range(40)))
         finally:
             threads.close()
 
-    assert len({found[0].tobytes() for found in run(main())}) == 1
+    assert len({msgspec.msgpack.encode(found) for found in run(main())}) == 1
     assert threading.active_count() < 20
