@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.errors import InvalidRequest
-from gateway.wire.body import shown
+from gateway.wire.body import shown, typed
 
 Raw = msgspec.Raw
 Json = dict[str, Any]
@@ -27,6 +27,7 @@ MAX_PIECES: Final = 20_000
 """Of messages and their blocks in one request: walking millions would hold up all others."""
 
 _QUOTE: Final = ord('"')
+_BRACKET: Final = ord("[")
 _NO_TEXT: Final = Raw(b'""')
 _NULL: Final = Raw(b"null")
 
@@ -55,11 +56,11 @@ class _Source(msgspec.Struct, gc=False):
     url: Raw = _NULL
 
 
-_decode_list: Final = msgspec.json.Decoder(list[Raw])
-_decode_message: Final = msgspec.json.Decoder(_Message)
-_decode_block: Final = msgspec.json.Decoder(_Block)
-_decode_source: Final = msgspec.json.Decoder(_Source)
-_decode_object: Final = msgspec.json.Decoder(dict[str, Raw])
+_decode_list: Final = msgspec.json.Decoder(list[Raw]).decode
+_decode_message: Final = msgspec.json.Decoder(_Message).decode
+_decode_block: Final = msgspec.json.Decoder(_Block).decode
+_decode_source: Final = msgspec.json.Decoder(_Source).decode
+_decode_object: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def translate(system: Raw | None, messages: Raw) -> list[Json]:
@@ -68,9 +69,9 @@ def translate(system: Raw | None, messages: Raw) -> list[Json]:
     if system is not None and system != _NULL:
         chat.append({"role": "system", "content": _texts(system, "system", b"\\n")})
     left = MAX_PIECES
-    for index, raw in enumerate(read(_decode_list, messages, "messages", "an array")):
+    for index, raw in enumerate(typed(_decode_list, messages, "messages")):
         where = f"messages[{index}]"
-        message = read(_decode_message, raw, where, "an object with role and content")
+        message = typed(_decode_message, raw, where)
         blocks = _blocks(message.content, f"{where}.content")
         left -= 1 + len(blocks)
         if left < 0:
@@ -86,14 +87,6 @@ def translate(system: Raw | None, messages: Raw) -> list[Json]:
     return chat
 
 
-def read(decoder: msgspec.json.Decoder[Any], raw: Raw | bytes, where: str, what: str) -> Any:
-    """A value of the decoder's type; `where` and `what` it must be are told otherwise."""
-    try:
-        return decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise InvalidRequest(f"{where} must be {what}", param=where) from None
-
-
 Placed = list[tuple[str, _Block]]
 
 
@@ -101,11 +94,11 @@ def _blocks(content: Raw, where: str) -> Placed:
     """The blocks of a content with their places; a string is one block of text."""
     if is_text(content):
         return [(where, _Block("text", text=content))]
-    found = read(_decode_list, content, where, "a string or an array of blocks")
-    return [
-        (place, read(_decode_block, raw, place, "a block: an object with a type"))
-        for place, raw in ((f"{where}[{index}]", raw) for index, raw in enumerate(found))
-    ]
+    if memoryview(content)[0] != _BRACKET:
+        raise InvalidRequest(f"{where} must be a string or an array of blocks", param=where)
+    found = typed(_decode_list, content, where)
+    places = [f"{where}[{index}]" for index in range(len(found))]
+    return [(place, typed(_decode_block, raw, place)) for place, raw in zip(places, found, strict=True)]
 
 
 def _of_user(blocks: Placed) -> Iterator[Json]:
@@ -145,7 +138,7 @@ def _of_assistant(blocks: Placed) -> Json:
 
 
 def _call(block: _Block, where: str) -> Json:
-    read(_decode_object, block.arguments, f"{where}.input", "an object")
+    typed(_decode_object, block.arguments, f"{where}.input")
     try:
         arguments = bytes(block.arguments).decode()
     except UnicodeDecodeError:
@@ -170,7 +163,7 @@ def _result(block: _Block, where: str) -> tuple[Raw, list[Json]]:
 
 
 def _image(block: _Block, where: str) -> Json:
-    source = read(_decode_source, block.source, f"{where}.source", "an object with a type")
+    source = typed(_decode_source, block.source, f"{where}.source")
     if source.type == "url":
         url = text(source.url, f"{where}.source.url")
     elif source.type == "base64":

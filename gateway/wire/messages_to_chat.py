@@ -14,7 +14,7 @@ import msgspec
 from gateway.errors import InvalidRequest
 from gateway.wire import body as wire_body
 from gateway.wire import messages_blocks as blocks
-from gateway.wire.body import Fields, shown
+from gateway.wire.body import Fields, shown, typed
 from gateway.wire.call import Call
 from gateway.wire.messages_blocks import Json
 
@@ -60,11 +60,11 @@ class _OutputConfig(msgspec.Struct, gc=False):
     format: _Format | None = None
 
 
-_decode_list: Final = msgspec.json.Decoder(list[Raw])
-_decode_texts: Final = msgspec.json.Decoder(list[str])
-_decode_tool: Final = msgspec.json.Decoder(_Tool)
-_decode_choice: Final = msgspec.json.Decoder(_Choice)
-_decode_output: Final = msgspec.json.Decoder(_OutputConfig)
+_decode_list: Final = msgspec.json.Decoder(list[Raw]).decode
+_decode_texts: Final = msgspec.json.Decoder(list[str]).decode
+_decode_tool: Final = msgspec.json.Decoder(_Tool).decode
+_decode_choice: Final = msgspec.json.Decoder(_Choice).decode
+_decode_output: Final = msgspec.json.Decoder(_OutputConfig).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -92,9 +92,9 @@ def _request(call: Call, served_model_json: bytes) -> Json:
     if call.end_user is not None:
         asked["user"] = call.end_user
     if _given(fields, "stop_sequences"):
-        asked["stop"] = blocks.read(_decode_texts, fields["stop_sequences"], "stop_sequences", "an array of strings")
+        asked["stop"] = typed(_decode_texts, fields["stop_sequences"], "stop_sequences")
     if _given(fields, "tools"):
-        found = blocks.read(_decode_list, fields["tools"], "tools", "an array")
+        found = typed(_decode_list, fields["tools"], "tools")
         asked["tools"] = [_tool(raw, f"tools[{index}]") for index, raw in enumerate(found)]
     if _given(fields, "tool_choice"):
         asked |= _tool_choice(fields["tool_choice"])
@@ -108,7 +108,7 @@ def _given(fields: Fields, name: str) -> bool:
 
 
 def _tool(raw: Raw, where: str) -> Json:
-    tool: _Tool = blocks.read(_decode_tool, raw, where, "a tool: an object with a name")
+    tool = typed(_decode_tool, raw, where)
     if tool.type not in (None, "custom"):
         raise InvalidRequest(
             f"{where}: a tool of type {shown(tool.type)} cannot be sent to this model's backend, "
@@ -126,7 +126,7 @@ def _tool(raw: Raw, where: str) -> Json:
 
 
 def _tool_choice(raw: Raw) -> Json:
-    choice: _Choice = blocks.read(_decode_choice, raw, "tool_choice", "an object with a type")
+    choice = typed(_decode_choice, raw, "tool_choice")
     if choice.type == "tool":
         name = blocks.text(choice.name, "tool_choice.name")
         asked: Json = {"tool_choice": {"type": "function", "function": {"name": name}}}
@@ -140,9 +140,7 @@ def _tool_choice(raw: Raw) -> Json:
 
 
 def _output(raw: Raw) -> Json:
-    config: _OutputConfig = blocks.read(
-        _decode_output, raw, "output_config", "an object with an effort or a format of a type and a schema"
-    )
+    config = typed(_decode_output, raw, "output_config")
     asked: Json = {}
     if config.effort is not None:
         asked["reasoning_effort"] = config.effort

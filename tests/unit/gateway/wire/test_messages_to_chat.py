@@ -117,7 +117,7 @@ def test_an_output_config_is_an_effort_and_a_schema() -> None:
         ({"tool_choice": {"type": "tool"}}, "tool_choice.name"),
         ({"stop_sequences": "a"}, "stop_sequences"),
         ({"output_config": {"format": {"type": "text", "schema": {}}}}, "output_config.format.type"),
-        ({"output_config": {"format": {"type": "json_schema"}}}, "output_config"),
+        ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format"),
         ({"messages": [{"role": "user", "content": [{"type": "document"}]}]}, "messages[0].content[0]"),
     ],
 )
