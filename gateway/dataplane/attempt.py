@@ -45,7 +45,6 @@ NO_SUCH_THING: Final = frozenset((404, 405, 501))
 and says nothing of its health: any caller can ask an embedding model to chat.
 """
 
-NO_SUCH_ENDPOINT: Final = "this model does not serve this endpoint: chat takes a chat model, embeddings another kind"
 MAX_SALT_CHARS: Final = 256
 NO_EXTRA: Final[Mapping[str, bytes]] = {}
 NOTHING: Final[frozenset[int]] = frozenset()
@@ -251,7 +250,7 @@ class Attempts:
         codec = self._codec
         form = codec.native if codec.endpoint in backend.dialect.speaks else codec.translated
         if form is None:
-            raise NotServed(NO_SUCH_ENDPOINT)
+            raise NotServed(codec.native.missing)
         return form
 
     def _body(self, route: ModelRoute, backend: Backend, form: Form) -> bytes:
@@ -286,7 +285,7 @@ def judge(reply: Reply, form: Form) -> UpstreamError | UpstreamRejected | NotSer
     if status in (408, 504):
         return UpstreamTimeout(f"the backend gave up waiting (status {status})")
     if status in NO_SUCH_THING:
-        return NotServed(NO_SUCH_ENDPOINT)
+        return NotServed(form.missing)
     if status >= 500 or status in NOT_OUR_KEY:
         return UpstreamFailed(f"the backend failed with status {status}")
     if 400 <= status < 500:

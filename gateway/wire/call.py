@@ -91,6 +91,8 @@ class Form:
     path_for: Callable[[str], bytes] | None = None
     """The served model → the path, where that holds the model's name; None: it is `path`."""
     method: bytes = b"POST"
+    missing: str = "this model does not serve this endpoint: chat takes a chat model, embeddings another kind"
+    """What a caller is told when the backend has no such endpoint, or does not know the model."""
 
 
 @dataclass(frozen=True, slots=True)

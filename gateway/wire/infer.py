@@ -220,6 +220,9 @@ def check(call: InferCall, signature: Signature) -> None:
             where = f"outputs.{shown(wanted.name)}"
             names = ", ".join(spec.name for spec in signature.outputs)
             raise InvalidRequest(f"{where}: the model has no such output; it has {names}", param=where)
+        if wanted.parameters and "classification" in wanted.parameters:
+            where = f"outputs.{wanted.name}.parameters.classification"
+            raise InvalidRequest(f"{where} is not offered: ask for the output itself", param=where)
 
 
 def refuse(parameters: Parameters | None, where: str) -> None:

@@ -19,6 +19,8 @@ from gateway.wire.usage import Usage
 ENDPOINT: Final = "infer"
 """What a backend's dialect says it speaks."""
 
+NOT_THERE: Final = "what serves this model has no such model or version, or does not speak the Open Inference Protocol"
+
 
 def call(target: Target, asked: InferCall) -> Call:
     """A call whose body is the request, and whose header says where its JSON ends."""
@@ -42,6 +44,7 @@ def codec(target: Target) -> Codec:
         relay.of,
         path_for=partial(infer_paths.path, version=target.version, action=target.action),
         method=b"POST" if target.action == "infer" else b"GET",
+        missing=NOT_THERE,
     )
     return Codec(ENDPOINT, partial(_parse, target), _no_opening, form, errors=infer_answer.ERRORS)
 

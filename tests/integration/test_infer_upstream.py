@@ -58,6 +58,13 @@ def test_a_server_of_the_protocol_behind_the_gateway_answers_as_it_does_directly
     ]
 
 
+def test_a_version_that_a_server_behind_does_not_have_is_told_as_that(tmp_path: Path) -> None:
+    direct, (answer,), (record,) = _both(tmp_path, post(ROW, path="/v2/models/churn/versions/9/infer"))
+    assert [status(direct[0]), status(answer)] == [404, 400]
+    assert "has no such model or version" in json.loads(body(answer))["error"]
+    assert record.code == "not_served"
+
+
 def test_the_path_upstream_holds_the_served_model(tmp_path: Path) -> None:
     _, (answer,), (record,) = _both(tmp_path, infer(), served="other/churn")
     assert json.loads(body(answer))["model_name"] == "other/churn"

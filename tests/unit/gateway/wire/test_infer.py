@@ -172,6 +172,13 @@ def test_an_output_the_model_does_not_have_is_refused() -> None:
         infer.check(infer.parse(_body(X, S, ANY, outputs=[{"name": "z"}]), None), SIGNATURE)
 
 
+def test_an_output_cannot_be_had_as_classes() -> None:
+    """Left unread, it would answer something else than was asked for."""
+    wanted = {"name": "y", "parameters": {"classification": 3}}
+    with pytest.raises(InvalidRequest, match=r"outputs\.y\.parameters.classification is not offered"):
+        infer.check(infer.parse(_body(X, S, ANY, outputs=[wanted]), None), SIGNATURE)
+
+
 def test_what_a_server_of_the_protocol_is_sent_reads_as_what_came() -> None:
     header = _body(_binary(8), _input(name="j"), id="7", parameters={"own": True}, outputs=[{"name": "y"}], unknown=1)
     call = infer.parse(header + b"12345678", str(len(header)).encode())
