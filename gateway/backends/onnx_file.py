@@ -45,7 +45,7 @@ def read_head(data: bytes, name: str) -> Head:
         return _head(memoryview(data), name)
     except _Broken as broken:
         if broken.missing and data[:1] == b"\x08":  # as every writer begins: with the version of the format
-            raise ConfigError(f"{name}: this file is cut: at least {broken.missing} bytes are missing") from None
+            raise ConfigError(f"{name}: this file is cut: {broken.missing} bytes or more are missing") from None
     except UnicodeDecodeError:
         pass
     raise ConfigError(f"{name}: this is no ONNX file{_what_else(data)}")
@@ -68,10 +68,10 @@ def _head(data: memoryview, name: str) -> Head:
                 if not isinstance(version, int) or isinstance(domain, int):
                     raise _Broken
                 opsets[str(domain, "utf-8") or "ai.onnx"] = version
-    if graphs != 1 or not ir_version:
+    if graphs > 1 or not ir_version:
         raise _Broken
-    if not opsets:  # they stand behind the graph
-        raise _Broken(1)
+    if not graphs or not opsets:  # writers put them behind what was there
+        raise _Broken(missing=1)
     for path in external:
         pure = PurePosixPath(path)
         if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\\" in path or "\x00" in path:
