@@ -39,6 +39,11 @@ def test_the_embedded_locks_hold_what_the_extra_asks_for() -> None:
     assert not _unmet(EXTRAS["embedded"], _pins("embedded", "embedded-nodeps")), "run `make lock`"
 
 
+def test_the_classic_lock_holds_what_its_extras_ask_for() -> None:
+    asked = [*PROJECT["project"]["dependencies"], *EXTRAS["classic"], *EXTRAS["grpc"]]
+    assert not _unmet(asked, _pins("classic")), "run `make lock`"
+
+
 def test_the_providers_lock_holds_what_the_extra_asks_for_and_never_the_compromised_release() -> None:
     assert not _unmet([*PROJECT["project"]["dependencies"], *EXTRAS["providers"]], _pins("providers")), (
         "run `make lock`"
