@@ -83,6 +83,9 @@ def open_model(written: str) -> ModelFiles:
     of known models) says.
     """
     if written == "magika":
+        lacking = missing(written)
+        if lacking is not None:
+            raise ConfigError(lacking)
         return _bare(packaged_files.checked(_MAGIKA))
     path = demo_folder() / "classic" / "churn" if written in CLASSIC_MODELS else Path(written)
     return _folder(path) if path.is_dir() else _bare(path)

@@ -119,9 +119,7 @@ def compile(config: Config, digest: str) -> Snapshot:  # noqa: A001 - read as sn
             config=config,
             keys=_keys(config),
             models=_routes(config),
-            classic={
-                alias: _classic(alias, model) for alias, model in config.models.items() if isinstance(model, Onnx)
-            },
+            classic=classic_of(config),
             backends=config.backends,
             limits=config.server.limits,
             retries=config.server.retries,
@@ -158,6 +156,11 @@ def _routes(config: Config) -> dict[str, ModelRoute]:
         chain = tuple(bare[name] for name in fallbacks(config, alias)) if model.fallback else ()
         routes[alias] = msgspec.structs.replace(bare[alias], fallback=chain) if chain else bare[alias]
     return routes
+
+
+def classic_of(config: Config) -> dict[str, ClassicModel]:
+    """The models that run in the gateway, by alias."""
+    return {alias: _classic(alias, model) for alias, model in config.models.items() if isinstance(model, Onnx)}
 
 
 def _classic(alias: str, model: Onnx) -> ClassicModel:

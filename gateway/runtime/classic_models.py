@@ -79,10 +79,10 @@ def try_new(config: Config, places: Places, before: Config | None) -> None:
 
     Raises ConfigError with all problems found, each with its place.
     """
-    known = [] if before is None else versions_of(snapshot.compile(before, "").classic)
+    known = [] if before is None else versions_of(snapshot.classic_of(before))
     new = [
         version
-        for version in versions_of(snapshot.compile(config, "").classic)
+        for version in versions_of(snapshot.classic_of(config))
         if not any(_same_session(version, other) for other in known)
     ]
     if not new:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 import msgspec
@@ -128,3 +129,17 @@ def test_a_manifest_is_read_as_it_was_written() -> None:
         made_with={"onnxruntime": "1"},
     )
     assert msgspec.json.decode(model_files.encode_manifest(manifest), type=Manifest) == manifest
+
+
+def test_what_has_to_be_installed_is_told_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert model_files.missing("magika") is model_files.missing("m.onnx") is None
+    monkeypatch.setitem(sys.modules, "magika", None)  # as if it were not installed
+    message = (
+        "the classic model magika needs magika, not installed here. Install with:\n    pip install 'lockgate[embedded]'"
+    )
+    assert model_files.missing("magika") == told("magika") == message
+    assert model_files.missing("m.onnx") is None
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert str(model_files.missing("m.onnx")).endswith(
+        "needs onnxruntime, not installed here. Install with:\n    pip install 'lockgate[classic]'"
+    )

@@ -7,6 +7,8 @@ from click.testing import CliRunner, Result
 
 from gateway.backends import embedded_models
 from gateway.cli import main
+from tests.support import onnx_models
+from tests.support.model_folders import digest, packaged
 
 GOOD = """
 backends: {b: {kind: fake}}
@@ -67,3 +69,21 @@ def test_a_configuration_that_serves_nothing_is_doubtful(tmp_path: Path, text: s
     said = check(tmp_path, text)
     assert said.exit_code == 1
     assert "nothing can be served" in said.output
+
+
+def test_a_classic_model_is_read_and_tried(tmp_path: Path) -> None:
+    model = packaged(tmp_path / "m", {"model.onnx": onnx_models.columns()})
+    text = GOOD.replace(
+        "{m: {backend: b}}", f"{{m: {{backend: b}}, c: {{kind: onnx, versions: {{1: {model}}}, SCHEMA}}}}"
+    )
+    text = text.replace("[m]", "[m, c]")
+    said = check(tmp_path, text.replace("SCHEMA", "schema: {age: {min: 18}}"))
+    assert said.exit_code == 0, said.output
+    assert f"version 1 from {model} ({digest(onnx_models.columns())[:19]}…); 1 column checked" in said.output
+    said = check(tmp_path, text.replace("SCHEMA", "schema: {aeg: {}}"))
+    assert said.exit_code == 1
+    assert f'a.yaml:3: models.c.versions.1: {model}/model.onnx: column "aeg" is no input of the model' in said.output
+    (model / "model.onnx").write_bytes(onnx_models.linear())
+    said = check(tmp_path, text.replace("SCHEMA", "schema: {}"))
+    assert said.exit_code == 1
+    assert f"its digest is {digest(onnx_models.linear())}, its manifest expects" in said.output

@@ -4,6 +4,7 @@ tests/integration/test_classic_models.py."""
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -149,3 +150,9 @@ def test_a_trial_that_crashes_names_the_model_it_crashed_on() -> None:
 def test_a_trial_that_cannot_begin_is_no_pass() -> None:
     told = classic_models.trial(VERSIONS, [sys.executable, "-c", "raise SystemExit(3)"])
     assert told == ["loading it ended with code 3", None, None]
+
+
+def test_a_gateway_without_classic_models_imports_nothing_of_what_they_need() -> None:
+    script = "import sys, gateway.runtime.worker, gateway.runtime.supervisor; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not {"numpy", "onnxruntime"} & {name.partition(".")[0] for name in done.stdout.split()}
