@@ -34,7 +34,9 @@ class RunThreads:
         Raises UpstreamBusy when the queue is full and UpstreamTimeout after `timeout_s`.
         """
         if self.outstanding >= self._most:
-            raise UpstreamBusy("too many requests wait for a model that runs here", headers=(("retry-after", "1"),))
+            raise UpstreamBusy(
+                "too many requests wait for the threads that models run in", headers=(("retry-after", "1"),)
+            )
         loop = asyncio.get_running_loop()
         running = loop.run_in_executor(self._executor, work)
         self.outstanding += 1

@@ -6,10 +6,11 @@ Read `infer` top to bottom: it is the whole path.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from gateway.config.model import Limits
 from gateway.config.snapshot import ClassicVersion
 from gateway.dataplane.attempt import Attempts
 from gateway.dataplane.exchange import Exchange
@@ -35,7 +36,7 @@ async def infer(gw: Gateway, ex: Exchange, record: Recording) -> None:
     record.begin("infer", snap)
     caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))  # 401
     target = record.aimed(_target(ex))
-    body = await _body(ex, snap.limits.body)  # 400, 408, 413
+    body = await _body(gw, ex, snap.limits)  # 400, 408, 413
     call = record.asked(wire_infer.parse(body, ex.headers.get(wire_infer.HEADER_LENGTH)))  # 400
     version = resolve.version_of(snap, caller, target.alias, target.version)  # 404
     if version is None:
@@ -114,13 +115,17 @@ def _target(ex: Exchange) -> Target:
     return target
 
 
-async def _body(ex: Exchange, most: int) -> bytes:
+async def _body(gw: Gateway, ex: Exchange, limits: Limits) -> bytes:
     body = await ex.body()
     encoding = ex.headers.get(b"content-encoding")
     if encoding is None:
         return body
-    # In a thread: a small body may unfold to the limit.
-    return await asyncio.get_running_loop().run_in_executor(None, inflate, body, encoding, most)
+    # In a thread, and few at a time: a small body may unfold to the limit.
+    return await gw.runs.run(partial(inflate, body, encoding, limits.body), _nothing, limits.total_s)
+
+
+def _nothing() -> None:
+    """Unfolding ends by itself, soon."""
 
 
 def _headers(record: Recording, length: int | None) -> bytes:

@@ -60,7 +60,7 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     key: str = ""
     """The key's name in the configuration, never the key."""
     endpoint: str = ""
-    """chat, completions, embeddings or models; empty for an unknown path."""
+    """chat, messages, infer and so on, or models; empty for an unknown path."""
     alias: str = ""
     """The model as the caller named it."""
     stream: bool = False

@@ -64,8 +64,9 @@ Parameters = dict[str, bool | int | float | str | None]
 
 
 class TensorSpec(msgspec.Struct, frozen=True):
-    """A tensor as a model declares it. A dimension is its size, -1 for any, or a name: any, but the same wherever the
-    name stands."""
+    """A tensor as a model declares it. A dimension is its size, -1 for any, or a name: any too, but inputs whose first
+    dimension has one name have as many rows as each other.
+    """
 
     name: str
     datatype: str
@@ -190,7 +191,7 @@ def outgoing(call: InferCall) -> tuple[bytes, int | None]:
 def check(call: InferCall, signature: Signature) -> None:
     """Holds names, datatypes and shapes against what a model declares. Raises InvalidRequest."""
     specs = {spec.name: spec for spec in signature.inputs}
-    sizes: dict[str, tuple[int, str]] = {}
+    rows: dict[str, tuple[int, str]] = {}
     for tensor in call.inputs:
         spec = specs.pop(tensor.name, None)
         where = f"inputs.{shown(tensor.name)}"
@@ -204,13 +205,12 @@ def check(call: InferCall, signature: Signature) -> None:
         if len(tensor.shape) != len(spec.shape):
             raise _wrong_shape(where, tensor, spec)
         for size, declared in zip(tensor.shape, spec.shape, strict=True):
-            if isinstance(declared, str):
-                first, at = sizes.setdefault(declared, (size, where))
-                if first != size:
-                    message = f"{where}: {size} where {at} has {first}: both are the model's dimension {declared}"
-                    raise InvalidRequest(message, param=where)
-            elif declared not in (-1, size):
+            if not isinstance(declared, str) and declared not in (-1, size):
                 raise _wrong_shape(where, tensor, spec)
+        if spec.shape and isinstance(spec.shape[0], str):
+            count, at = rows.setdefault(spec.shape[0], (tensor.shape[0], where))
+            if count != tensor.shape[0]:
+                raise InvalidRequest(f"{where}: {tensor.shape[0]} rows, but {at} has {count}", param=where)
     if specs:
         missing = next(iter(specs))
         raise InvalidRequest(f"inputs.{missing} is missing: the model needs it", param=f"inputs.{missing}")

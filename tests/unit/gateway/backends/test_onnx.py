@@ -60,6 +60,13 @@ def test_many_rows_equal_onnxruntime_bit_for_bit() -> None:
     assert [output.data for output in outputs] == [output.tobytes() for output in expected]
 
 
+def test_no_rows_are_answered_with_none() -> None:
+    session = Session(onnx_models.linear(), "churn")
+    for binary in (True, False):
+        outputs = session.answer(_call(np.zeros((0, 4), np.float32), binary=binary))
+        assert [(tuple(output.shape), len(output.data)) for output in outputs] == [((0, 2), 0), ((0,), 0)]
+
+
 def test_outputs_come_in_the_order_and_the_form_they_are_asked_for() -> None:
     session = Session(onnx_models.linear(), "churn")
     outputs = session.answer(_call(_rows(1), Wanted("label", False), Wanted("scores", True)))

@@ -158,7 +158,7 @@ def test_a_request_that_is_as_the_model_declares_passes_the_check() -> None:
         ((X | {"datatype": "FP64"}, S, ANY), "inputs.x: datatype is FP64, the model takes FP32"),
         ((X | {"shape": [3]}, S, ANY), "inputs.x: shape is [3], the model takes [-1, 2] (-1 is any)"),
         ((X | {"shape": [3, 4]}, S, ANY), "inputs.x: shape is [3, 4], the model takes [-1, 2] (-1 is any)"),
-        ((X, S | {"shape": [4]}, ANY), "inputs.s: 4 where inputs.x has 3: both are the model's dimension n"),
+        ((X, S | {"shape": [4]}, ANY), "inputs.s: 4 rows, but inputs.x has 3"),
     ],
 )
 def test_what_the_model_does_not_declare_is_refused(inputs: tuple[dict[str, Any], ...], told: str) -> None:
