@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import snapshot
-from gateway.config.model import Column, Config, Fake, Key, Model, Onnx, Tenant, Version
+from gateway.config.model import V2, Column, Config, Endpoint, Fake, Key, Model, Onnx, Tenant, Version
 from gateway.config.snapshot import Snapshot, version_order
 
 DIGEST = "d" * 64
@@ -81,6 +81,17 @@ def test_a_classic_model_has_its_versions_in_order_each_with_what_to_load() -> N
     assert (churn.versions["10"].path, churn.versions["10"].columns) == ("churn/10.onnx", {"age": Column(min=18)})
     assert (churn.versions["9"].digest, churn.versions["9"].columns) == ("sha256:9", {"old": Column()})
     assert churn.versions == compiled().classic["churn"].versions
+
+
+def test_a_model_of_a_server_of_the_protocol_is_a_classic_one_too() -> None:
+    snap = snapshot.compile(
+        Config(
+            backends={"triton": V2(endpoints=(Endpoint(url="http://t:8000"),)), "b": Fake()},
+            models={"fraud": Model(backend="triton"), "small": Model(backend="b"), "churn": CHURN},
+        ),
+        DIGEST,
+    )
+    assert [alias for alias in (*snap.aliases, "gone") if snap.is_classic(alias)] == ["churn", "fraud"]
 
 
 def test_versions_are_ordered_as_one_counts() -> None:

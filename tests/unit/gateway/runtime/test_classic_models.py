@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,18 @@ def test_another_file_at_the_same_path_or_another_schema_is_another_session(tmp_
     assert stricter["m"]["1"] is not before["m"]["1"]
     path.write_bytes(LINEAR)
     assert story.load(tmp_path, f"1: {path}")["m"]["1"].signature != before["m"]["1"].signature
+
+
+def test_a_session_that_is_no_longer_wanted_ends_with_its_last_request(tmp_path: Path) -> None:
+    story, path, other = Story(), tmp_path / "m.onnx", tmp_path / "n.onnx"
+    path.write_bytes(COLUMNS)
+    other.write_bytes(LINEAR)
+    running = story.load(tmp_path, f"1: {path}")["m"]["1"]
+    kept = weakref.ref(running)
+    story.load(tmp_path, f"2: {other}")
+    assert kept() is running
+    del running
+    assert kept() is None
 
 
 def test_a_version_that_does_not_load_leaves_what_was_loaded(tmp_path: Path) -> None:
