@@ -65,7 +65,9 @@ def find(ex: Exchange) -> Handler:
     """The handler of a request. Raises `UnknownPath`, or `MethodNotAllowed` with an `allow` header."""
     route = HANDLERS.get(ex.target) or _route(ex.path)
     if route is None:
-        raise UnknownPath("there is no endpoint at this path; with OpenAI's SDK the base URL ends in /v1")
+        raise UnknownPath(
+            "there is no endpoint at this path; with OpenAI's SDK the base URL ends in /v1, with Anthropic's before it"
+        )
     if ex.method != route.method:
         word = route.method.decode()
         raise MethodNotAllowed(f"this endpoint takes {word} only", headers=(("allow", word),))

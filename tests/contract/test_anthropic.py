@@ -5,7 +5,6 @@ not speak the format, what one that does would have answered.
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -64,21 +63,19 @@ async def translating(url: str, api_key: str | None, state_dir: Path) -> AsyncIt
         yield gateway
 
 
-@pytest.mark.parametrize("kind", [kinds.of("vllm")])
-def test_what_is_translated_for_vllm_is_what_it_answers_itself(servers: Servers, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "case"), [kinds.of("vllm", case) for case in TRANSLATED])
+def test_what_is_translated_for_vllm_is_what_it_answers_itself(
+    servers: Servers, tmp_path: Path, kind: str, case: str
+) -> None:
     kinds.require(kind)
     direct = servers.pair(kind).direct
-    own = {case: run(case, direct, bearer=True) for case in TRANSLATED}
 
-    async def main(state_dir: Path) -> dict[str, Any]:
-        async with translating(direct.base_url.removesuffix("/v1"), vllm.API_KEY, state_dir) as gateway:
+    async def main() -> Any:
+        async with translating(direct.base_url.removesuffix("/v1"), vllm.API_KEY, tmp_path) as gateway:
             through = replace(direct, base_url=f"{gateway.url}/v1", key=in_process.KEY, model="m")
-            return {case: await asyncio.to_thread(run, case, through) for case in TRANSLATED}
+            return await asyncio.to_thread(run, case, through)
 
-    with tempfile.TemporaryDirectory() as folder:
-        translated = running.run(main(Path(folder)))
-    found = {case: disagreements(own[case], translated[case]) for case in TRANSLATED}
-    assert {case: lines for case, lines in found.items() if lines} == {}
+    assert disagreements(run(case, direct, bearer=True), running.run(main())) == []
 
 
 # -- the scripted server, which speaks chat completions only
