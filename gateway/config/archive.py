@@ -11,13 +11,13 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from gateway.config import units
-from gateway.config.model import Config, Endpoint, Servers
+from gateway.config.model import Column, Config, Endpoint, Onnx, Servers, Version
 from gateway.errors import ConfigError
 
 FORMAT = 2
@@ -26,6 +26,8 @@ FORMAT = 2
 class _Blob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: int
     config: Config
+    columns: tuple[tuple[str, ...], ...] = ()
+    """The columns of each of `_schemas`: maps are sorted here, and columns of a matrix have an order."""
 
 
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
@@ -34,7 +36,7 @@ _decoder = msgspec.msgpack.Decoder(_Blob)
 
 def encode(config: Config) -> bytes:
     """The canonical blob: equal configurations give equal bytes, however their files were split and ordered."""
-    return _encoder.encode(_Blob(FORMAT, config))
+    return _encoder.encode(_Blob(FORMAT, config, tuple(tuple(schema) for schema in _schemas(config))))
 
 
 def decode(blob: bytes) -> Config:
@@ -45,7 +47,23 @@ def decode(blob: bytes) -> Config:
         raise ConfigError(f"not a snapshot that this version can read: {error}") from error
     if found.format != FORMAT:
         raise ConfigError(f"a snapshot of format {found.format}; this version reads format {FORMAT}")
+    try:
+        for schema, order in zip(_schemas(found.config), found.columns, strict=True):
+            columns = {name: schema.pop(name) for name in order}
+            schema.update(columns)
+    except (KeyError, ValueError) as error:
+        raise ConfigError("not a snapshot that this version can read: its columns are not those it names") from error
     return found.config
+
+
+def _schemas(config: Config) -> Iterator[dict[str, Column]]:
+    """All schemas of classic models, in an order that does not depend on how the configuration was written."""
+    for _, model in sorted(config.models.items()):
+        if isinstance(model, Onnx):
+            yield model.schema
+            for _, version in sorted(model.versions.items()):
+                if isinstance(version, Version):
+                    yield version.schema
 
 
 def digest(blob: bytes) -> str:

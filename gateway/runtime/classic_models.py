@@ -167,5 +167,6 @@ def versions_of(classic: Mapping[str, ClassicModel]) -> list[ClassicVersion]:
 
 
 def _same_session(one: ClassicVersion, other: ClassicVersion) -> bool:
-    """Whether one session does for both: they differ in nothing but where the same bytes lie."""
-    return one == msgspec.structs.replace(other, path=one.path)
+    """Whether one session does for both: they differ in nothing but where the same bytes lie. The order of columns is
+    one of the things: it is that of a matrix."""
+    return one == msgspec.structs.replace(other, path=one.path) and list(one.columns) == list(other.columns)

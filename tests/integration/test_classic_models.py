@@ -83,6 +83,22 @@ def test_versions_stand_side_by_side_and_the_highest_answers(tmp_path: Path, one
         assert loaded == {"9": digest(adding(1)), "10": digest(adding(2))}
 
 
+def test_the_columns_of_a_matrix_are_checked_in_the_order_they_are_written_in(tmp_path: Path, one: Path) -> None:
+    one.write_bytes(onnx_models.linear())
+    schema = {"z": {"max": 1}, "a": {"max": 2}, "m": {"max": 3}, "b": {"max": 4}}
+    with serving(tmp_path, configuration({"1": one}, schema)) as gateway:
+        for rows, refusal in (
+            ([[1, 2, 3, 4]], None),
+            ([[1, 2, 3, 4], [0, 3, 0, 0]], 'row 1, column "a": must be at most 2'),
+            ([[0, 0, 0, 4.5]], 'row 0, column "b": must be at most 4'),
+        ):
+            asked = {"inputs": [{"name": "x", "shape": [len(rows), 4], "datatype": "FP32", "data": rows}]}
+            answer = gateway.request(
+                "POST", "/v2/models/add/infer", json.dumps(asked).encode(), authorization=f"Bearer {KEY}"
+            )
+            assert answer.json.get("error") == refusal
+
+
 def test_a_new_version_is_swapped_in_under_load_without_an_error(tmp_path: Path, one: Path) -> None:
     two = tmp_path / "two.onnx"
     two.write_bytes(adding(2))

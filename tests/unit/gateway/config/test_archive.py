@@ -105,6 +105,27 @@ def test_the_blob_depends_on_the_order_where_order_has_a_meaning() -> None:
     assert archive.encode(first) != archive.encode(second)
 
 
+def columns(*names: str) -> Config:
+    schema = {name: Column() for name in names}
+    return Config(models={"m": Onnx(versions={"1": Version(path="a.onnx", schema=schema)}, schema=schema)})
+
+
+def test_the_columns_of_a_schema_keep_their_order_which_is_that_of_a_matrix() -> None:
+    found = archive.decode(archive.encode(columns("z", "a", "m"))).models["m"]
+    assert isinstance(found, Onnx)
+    assert list(found.schema) == ["z", "a", "m"]
+    assert isinstance(version := found.versions["1"], Version)
+    assert list(version.schema) == ["z", "a", "m"]
+    assert archive.encode(columns("a", "m", "z")) != archive.encode(columns("z", "a", "m"))
+
+
+def test_columns_that_are_not_those_of_the_schema_are_refused() -> None:
+    for names in ([], [["a"], ["a", "b"]], [["a"], ["a"], ["a"]]):
+        blob = msgspec.msgpack.encode({"format": 2, "config": columns("a"), "columns": names})
+        with pytest.raises(ConfigError, match="its columns are not those it names"):
+            archive.decode(blob)
+
+
 def test_secrets_are_resolved_in_memory_and_archived_as_written() -> None:
     assert b"${KEY}" in archive.encode(CONFIG)
     resolved = archive.resolve_secrets(CONFIG, {"HOST": "h", "KEY": "k3y"})

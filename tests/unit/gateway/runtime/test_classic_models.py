@@ -114,6 +114,15 @@ def test_another_file_at_the_same_path_or_another_schema_is_another_session(tmp_
     assert story.load(tmp_path, f"1: {path}")["m"]["1"].signature != before["m"]["1"].signature
 
 
+def test_columns_in_another_order_are_another_session(tmp_path: Path) -> None:
+    story, path = Story(), tmp_path / "m.onnx"
+    path.write_bytes(LINEAR)  # one matrix of four columns
+    names = ["d", "a", "c", "b"]
+    before = story.load(tmp_path, f"1: {path}", f", schema: {{{', '.join(f'{name}: {{}}' for name in names)}}}")
+    after = story.load(tmp_path, f"1: {path}", f", schema: {{{', '.join(f'{name}: {{}}' for name in sorted(names))}}}")
+    assert after["m"]["1"] is not before["m"]["1"]
+
+
 def test_a_session_that_is_no_longer_wanted_ends_with_its_last_request(tmp_path: Path) -> None:
     story, path, other = Story(), tmp_path / "m.onnx", tmp_path / "n.onnx"
     path.write_bytes(COLUMNS)
