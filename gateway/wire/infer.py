@@ -60,6 +60,8 @@ REFUSED: Final = {
 }
 """Parameters no caller may set, each with the reason."""
 
+_REFUSED: Final = frozenset(REFUSED)
+
 Parameters = dict[str, bool | int | float | str | None]
 
 
@@ -191,26 +193,23 @@ def outgoing(call: InferCall) -> tuple[bytes, int | None]:
 def check(call: InferCall, signature: Signature) -> None:
     """Holds names, datatypes and shapes against what a model declares. Raises InvalidRequest."""
     specs = {spec.name: spec for spec in signature.inputs}
-    rows: dict[str, tuple[int, str]] = {}
+    rows: dict[str, tuple[int, Tensor]] = {}
     for tensor in call.inputs:
         spec = specs.pop(tensor.name, None)
-        where = f"inputs.{shown(tensor.name)}"
         if spec is None:
             names = ", ".join(known.name for known in signature.inputs)
-            raise InvalidRequest(f"{where}: the model has no such input; it has {names}", param=where)
+            raise _wrong(tensor, f"the model has no such input; it has {names}")
         if tensor.datatype != spec.datatype:
-            raise InvalidRequest(
-                f"{where}: datatype is {tensor.datatype}, the model takes {spec.datatype}", param=where
-            )
+            raise _wrong(tensor, f"datatype is {tensor.datatype}, the model takes {spec.datatype}")
         if len(tensor.shape) != len(spec.shape):
-            raise _wrong_shape(where, tensor, spec)
+            raise _wrong_shape(tensor, spec)
         for size, declared in zip(tensor.shape, spec.shape, strict=True):
-            if not isinstance(declared, str) and declared not in (-1, size):
-                raise _wrong_shape(where, tensor, spec)
+            if declared != size and declared != -1 and not isinstance(declared, str):  # noqa: PLR1714 - a tuple costs more
+                raise _wrong_shape(tensor, spec)
         if spec.shape and isinstance(spec.shape[0], str):
-            count, at = rows.setdefault(spec.shape[0], (tensor.shape[0], where))
+            count, first = rows.setdefault(spec.shape[0], (tensor.shape[0], tensor))
             if count != tensor.shape[0]:
-                raise InvalidRequest(f"{where}: {tensor.shape[0]} rows, but {at} has {count}", param=where)
+                raise _wrong(tensor, f"{tensor.shape[0]} rows, but {_place(first)} has {count}")
     if specs:
         missing = next(iter(specs))
         raise InvalidRequest(f"inputs.{missing} is missing: the model needs it", param=f"inputs.{missing}")
@@ -227,10 +226,9 @@ def check(call: InferCall, signature: Signature) -> None:
 
 def refuse(parameters: Parameters | None, where: str) -> None:
     """Raises InvalidRequest for a parameter of `REFUSED`."""
-    if parameters:
-        for name in parameters:
-            if name in REFUSED:
-                raise InvalidRequest(f"{where}.{name} is not accepted by this gateway", param=f"{where}.{name}")
+    if parameters and not _REFUSED.isdisjoint(parameters):
+        name = next(name for name in parameters if name in REFUSED)
+        raise InvalidRequest(f"{where}.{name} is not accepted by this gateway", param=f"{where}.{name}")
 
 
 def flag(parameters: Parameters | None, name: str, where: str, *, default: bool) -> bool:
@@ -249,18 +247,26 @@ def once(tensors: Sequence[Tensor] | Sequence[Wanted], where: str) -> None:
         raise InvalidRequest(f"{where}: {shown(twice)} appears more than once", param=f"{where}.{shown(twice)}")
 
 
-def place(where: str, shape: Sequence[int], datatype: str) -> int:
+def _count(sent: _Input) -> int:
     """How many elements a tensor has. Raises InvalidRequest for a datatype or a shape that none can have."""
+    shape, datatype = sent.shape, sent.datatype
     if datatype not in SIZES and datatype != "BYTES":
-        known = ", ".join((*SIZES, "BYTES"))
-        raise InvalidRequest(f"{where}: the datatype {shown(datatype)} does not exist; there are {known}", param=where)
+        raise _wrong(sent, f"the datatype {shown(datatype)} does not exist; there are {', '.join((*SIZES, 'BYTES'))}")
     if len(shape) > MAX_DIMS:
-        raise InvalidRequest(f"{where}: shape must have at most {MAX_DIMS} dimensions", param=where)
-    if shape and min(shape) < 0:
-        raise InvalidRequest(f"{where}: shape must not hold a negative number", param=where)
-    if math.prod(size or 1 for size in shape) > MAX_ELEMENTS:  # also where a 0 says that there are none
-        raise InvalidRequest(f"{where}: shape is larger than any tensor here", param=where)
+        raise _wrong(sent, f"shape must have at most {MAX_DIMS} dimensions")
+    count = math.prod(shape)
+    if shape and min(shape) <= 0:
+        if min(shape) < 0:
+            raise _wrong(sent, "shape must not hold a negative number")
+        count = math.prod(size or 1 for size in shape)  # held to the bound too, though there are no elements
+    if count > MAX_ELEMENTS:
+        raise _wrong(sent, "shape is larger than any tensor here")
     return math.prod(shape)
+
+
+def _place(tensor: Tensor | _Input) -> str:
+    """What an error calls a tensor; worked out only for one."""
+    return f"inputs.{shown(tensor.name)}"
 
 
 def read_json(header: bytes) -> Any:
@@ -311,32 +317,26 @@ def _length(header_length: bytes, length: int) -> int:
 
 
 def _tensor(sent: _Input, rest: memoryview, at: int) -> tuple[Tensor, int]:
-    where = f"inputs.{shown(sent.name)}"
-    count = place(where, sent.shape, sent.datatype)
+    count = _count(sent)
     shape = tuple(sent.shape)
     parameters = sent.parameters
-    refuse(parameters, f"{where}.parameters")
+    if parameters and not _REFUSED.isdisjoint(parameters):
+        refuse(parameters, f"{_place(sent)}.parameters")
     size = None if parameters is None else parameters.get("binary_data_size")
     if size is None:
         if not sent.data:
-            raise InvalidRequest(f"{where}: data is missing, and so is the parameter binary_data_size", param=where)
+            raise _wrong(sent, "data is missing, and so is the parameter binary_data_size")
         return Tensor(sent.name, sent.datatype, shape, sent.data, parameters), at
     if sent.data:
-        raise InvalidRequest(f"{where}: has data in JSON and binary_data_size: one of them", param=where)
-    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise InvalidRequest(f"{where}: binary_data_size must be a whole number of bytes", param=where)
+        raise _wrong(sent, "has data in JSON and binary_data_size: one of them")
+    if type(size) is not int or size < 0:
+        raise _wrong(sent, "binary_data_size must be a whole number of bytes")
     if at + size > len(rest):
-        message = f"{where}: binary_data_size is {size}, but only {len(rest) - at} bytes are left behind the JSON"
-        raise InvalidRequest(message, param=where)
+        raise _wrong(sent, f"binary_data_size is {size}, but only {len(rest) - at} bytes are left behind the JSON")
     if sent.datatype != "BYTES" and size != count * SIZES[sent.datatype]:
-        raise InvalidRequest(wrong_size(where, sent.datatype, shape, size), param=where)
+        right = f"{sent.datatype} of shape {sent.shape} takes {count * SIZES[sent.datatype]}"
+        raise _wrong(sent, f"{size} bytes of data, but {right}")
     return Tensor(sent.name, sent.datatype, shape, rest[at : at + size], parameters), at + size
-
-
-def wrong_size(where: str, datatype: str, shape: Sequence[int], size: int) -> str:
-    """The message for a tensor whose bytes are not as many as its shape takes."""
-    right = math.prod(shape) * SIZES[datatype]
-    return f"{where}: {size} bytes of data, but {datatype} of shape {list(shape)} takes {right}"
 
 
 def _wanted(output: _Output, binary: bool) -> Wanted:
@@ -345,8 +345,11 @@ def _wanted(output: _Output, binary: bool) -> Wanted:
     return Wanted(output.name, flag(output.parameters, "binary_data", where, default=binary), output.parameters)
 
 
-def _wrong_shape(where: str, tensor: Tensor, spec: TensorSpec) -> InvalidRequest:
+def _wrong_shape(tensor: Tensor, spec: TensorSpec) -> InvalidRequest:
     declared = [-1 if isinstance(size, str) else size for size in spec.shape]
-    return InvalidRequest(
-        f"{where}: shape is {list(tensor.shape)}, the model takes {declared} (-1 is any)", param=where
-    )
+    return _wrong(tensor, f"shape is {list(tensor.shape)}, the model takes {declared} (-1 is any)")
+
+
+def _wrong(tensor: Tensor | _Input, rule: str) -> InvalidRequest:
+    where = _place(tensor)
+    return InvalidRequest(f"{where}: {rule}", param=where)

@@ -6,6 +6,8 @@ the model's schema. Nothing here looks at a single value but to find which one i
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Sequence
 from itertools import chain
 from types import NoneType
@@ -15,9 +17,10 @@ import msgspec
 
 from gateway.errors import InvalidRequest
 from gateway.wire.body import shown
-from gateway.wire.infer import Tensor, place
+from gateway.wire.infer import Tensor
 
 _decode: Final = msgspec.json.Decoder(list[Any]).decode
+_read_length: Final = struct.Struct("<I").unpack_from
 
 _WHOLE: Final = (frozenset((int, NoneType)), "whole numbers")
 _NUMBERS: Final = (frozenset((int, float, NoneType)), "numbers")
@@ -47,7 +50,7 @@ def values(tensor: Tensor) -> tuple[list[Any], bool]:
     data = tensor.data
     assert not isinstance(data, memoryview)
     found = _flat(_read(where, data) if isinstance(data, msgspec.Raw) else data, tensor.shape, where)
-    count = place(where, tensor.shape, tensor.datatype)
+    count = math.prod(tensor.shape)
     if len(found) != count:
         message = f"{where}: {len(found)} elements of data, but shape {list(tensor.shape)} takes {count}"
         raise InvalidRequest(message, param=where)
@@ -69,17 +72,21 @@ def texts(tensor: Tensor) -> list[str]:
     view = tensor.data
     assert isinstance(view, memoryview)
     data = bytes(view)
-    count = place(where, tensor.shape, tensor.datatype)
+    # Each element is cut out of one text where that is possible: decoding them one by one takes twice as long.
+    text = data.decode("ascii") if data.isascii() else None
+    count = math.prod(tensor.shape)
     found: list[str] = []
     at, size = 0, len(data)
-    read = int.from_bytes
     try:
-        while at < size and len(found) < count:
-            end = at + 4 + read(data[at : at + 4], "little")
-            if end > size:
+        while len(found) < count:
+            (length,) = _read_length(data, at)
+            begin = at + 4
+            at = begin + length
+            if at > size:
                 break
-            found.append(data[at + 4 : end].decode())
-            at = end
+            found.append(data[begin:at].decode() if text is None else text[begin:at])
+    except struct.error:  # less than a length is left
+        at = -1
     except UnicodeDecodeError:
         raise InvalidRequest(
             f"{where}: element {len(found)} is not UTF-8, which this model takes", param=where
