@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # imports numpy and ONNX Runtime
     from gateway.backends.onnx import Session
 
 TRIAL = (sys.executable, "-m", "gateway.runtime.model_trial")
-TRIAL_PATIENCE_S = 300.0
+TRIAL_PATIENCE_S = 120.0
 """How long a trial of new models may take in all."""
 
 
