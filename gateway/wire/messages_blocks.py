@@ -27,20 +27,13 @@ MAX_PIECES: Final = 20_000
 """Of messages and their blocks in one request: walking millions would hold up all others."""
 
 _QUOTE: Final = ord('"')
-_BRACKET: Final = ord("[")
-_NO_TEXT: Final = Raw(b'""')
 _NULL: Final = Raw(b"null")
-
-
-class _Message(msgspec.Struct, gc=False):
-    role: str
-    content: Raw
 
 
 class _Block(msgspec.Struct, gc=False):
     type: str
     text: Raw = _NULL
-    source: Raw = _NULL
+    source: dict[str, Raw] | list[Raw] | str | float | bool | None = None
     id: Raw = _NULL
     name: Raw = _NULL
     arguments: Raw = msgspec.field(name="input", default=_NULL)
@@ -49,39 +42,51 @@ class _Block(msgspec.Struct, gc=False):
     is_error: bool | None = None
 
 
-class _Source(msgspec.Struct, gc=False):
-    type: str
-    media_type: Raw = _NULL
-    data: Raw = _NULL
-    url: Raw = _NULL
+Content = str | list[_Block]
 
 
-_decode_list: Final = msgspec.json.Decoder(list[Raw]).decode
-_decode_message: Final = msgspec.json.Decoder(_Message).decode
-_decode_block: Final = msgspec.json.Decoder(_Block).decode
-_decode_source: Final = msgspec.json.Decoder(_Source).decode
+class _Message(msgspec.Struct, gc=False):
+    role: str
+    content: Content
+
+
+# One pass over all messages: images make them large, and each more would read every byte of them again.
+_decode_messages: Final = msgspec.json.Decoder(list[_Message]).decode
+_decode_content: Final = msgspec.json.Decoder(Content).decode
 _decode_object: Final = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_text: Final = msgspec.json.Decoder(str).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class _Budget:
+    """How many more pieces this request may have."""
+
+    def __init__(self) -> None:
+        self.left = MAX_PIECES
+
+    def take(self, pieces: int) -> None:
+        self.left -= pieces
+        if self.left < 0:
+            raise InvalidRequest(f"messages may hold at most {MAX_PIECES} messages and blocks", param="messages")
 
 
 def translate(system: Raw | None, messages: Raw) -> list[Json]:
     """The messages of a chat; values that are copied are `Raw`. Raises InvalidRequest."""
     chat: list[Json] = []
+    budget = _Budget()
     if system is not None and system != _NULL:
-        chat.append({"role": "system", "content": _texts(system, "system", b"\\n")})
-    left = MAX_PIECES
-    for index, raw in enumerate(typed(_decode_list, messages, "messages")):
+        chat.append({"role": "system", "content": _texts(_read(system, "system", budget))})
+    found = typed(_decode_messages, messages, "messages")
+    budget.take(len(found))
+    for index, message in enumerate(found):
         where = f"messages[{index}]"
-        message = typed(_decode_message, raw, where)
-        blocks = _blocks(message.content, f"{where}.content")
-        left -= 1 + len(blocks)
-        if left < 0:
-            raise InvalidRequest(f"messages may hold at most {MAX_PIECES} messages and blocks", param="messages")
+        blocks = _blocks(message.content, f"{where}.content", budget)
         if message.role == "user":
-            chat += _of_user(blocks)
+            chat += _of_user(blocks, budget)
         elif message.role == "assistant":
             chat.append(_of_assistant(blocks))
         elif message.role == "system":
-            chat.append({"role": "system", "content": _texts(message.content, f"{where}.content", b"\\n")})
+            chat.append({"role": "system", "content": _texts(blocks)})
         else:
             raise InvalidRequest(f"{where}.role must be user, assistant or system", param=f"{where}.role")
     return chat
@@ -90,25 +95,26 @@ def translate(system: Raw | None, messages: Raw) -> list[Json]:
 Placed = list[tuple[str, _Block]]
 
 
-def _blocks(content: Raw, where: str) -> Placed:
+def _read(content: Raw, where: str, budget: _Budget) -> Placed:
+    return _blocks(typed(_decode_content, content, where), where, budget)
+
+
+def _blocks(content: Content, where: str, budget: _Budget) -> Placed:
     """The blocks of a content with their places; a string is one block of text."""
-    if is_text(content):
-        return [(where, _Block("text", text=content))]
-    if memoryview(content)[0] != _BRACKET:
-        raise InvalidRequest(f"{where} must be a string or an array of blocks", param=where)
-    found = typed(_decode_list, content, where)
-    places = [f"{where}[{index}]" for index in range(len(found))]
-    return [(place, typed(_decode_block, raw, place)) for place, raw in zip(places, found, strict=True)]
+    if isinstance(content, str):
+        return [(where, _Block("text", text=Raw(_encode(content))))]
+    budget.take(len(content))
+    return [(f"{where}[{index}]", block) for index, block in enumerate(content)]
 
 
-def _of_user(blocks: Placed) -> Iterator[Json]:
+def _of_user(blocks: Placed, budget: _Budget) -> Iterator[Json]:
     """The results of tools first, as chat wants them behind the call; then what the user says, if anything."""
     parts: list[Json] = []
     results = 0
     for where, block in blocks:
         if block.type == "tool_result":
             results += 1
-            content, images = _result(block, where)
+            content, images = _result(block, where, budget)
             yield {"role": "tool", "tool_call_id": text(block.tool_use_id, f"{where}.tool_use_id"), "content": content}
             parts += images
         elif block.type == "text":
@@ -147,11 +153,11 @@ def _call(block: _Block, where: str) -> Json:
     return {"id": text(block.id, f"{where}.id"), "type": "function", "function": function}
 
 
-def _result(block: _Block, where: str) -> tuple[Raw, list[Json]]:
+def _result(block: _Block, where: str, budget: _Budget) -> tuple[Raw, list[Json]]:
     """The text of a tool's result, and the images in it."""
     texts: list[Raw] = []
     images: list[Json] = []
-    for place, inner in [] if block.content == _NULL else _blocks(block.content, f"{where}.content"):
+    for place, inner in [] if block.content == _NULL else _read(block.content, f"{where}.content", budget):
         if inner.type == "text":
             texts.append(text(inner.text, f"{place}.text"))
         elif inner.type == "image":
@@ -163,29 +169,31 @@ def _result(block: _Block, where: str) -> tuple[Raw, list[Json]]:
 
 
 def _image(block: _Block, where: str) -> Json:
-    source = typed(_decode_source, block.source, f"{where}.source")
-    if source.type == "url":
-        url = text(source.url, f"{where}.source.url")
-    elif source.type == "base64":
-        kind = text(source.media_type, f"{where}.source.media_type")
-        data = text(source.data, f"{where}.source.data")
-        url = Raw(b'"data:%b;base64,%b' % (bytes(kind)[1:-1], bytes(data)[1:]))
+    where, source = f"{where}.source", block.source
+    if not isinstance(source, dict):
+        raise InvalidRequest(f"{where} must be an object", param=where)
+    kind = typed(_decode_text, source.get("type", _NULL), f"{where}.type")
+    if kind == "url":
+        url = text(source.get("url", _NULL), f"{where}.url")
+    elif kind == "base64":
+        media_type = text(source.get("media_type", _NULL), f"{where}.media_type")
+        data = text(source.get("data", _NULL), f"{where}.data")
+        url = Raw(b"".join((b'"data:', memoryview(media_type)[1:-1], b";base64,", memoryview(data)[1:])))
     else:
         raise InvalidRequest(
-            f"{where}.source of type {shown(source.type)} cannot be sent to this model's backend: base64 and url can",
-            param=f"{where}.source",
+            f"{where} of type {shown(kind)} cannot be sent to this model's backend: base64 and url can", param=where
         )
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-def _texts(content: Raw, where: str, between: bytes) -> Raw:
+def _texts(blocks: Placed) -> Raw:
     """A content that may hold text only, as one string."""
     texts = []
-    for place, block in _blocks(content, where):
+    for place, block in blocks:
         if block.type != "text":
             raise _refused(block, place)
         texts.append(text(block.text, f"{place}.text"))
-    return _joined(texts, between)
+    return _joined(texts, b"\\n")
 
 
 def _joined(texts: list[Raw], between: bytes) -> Raw:
@@ -195,14 +203,9 @@ def _joined(texts: list[Raw], between: bytes) -> Raw:
     return Raw(b'"' + between.join(bytes(each)[1:-1] for each in texts) + b'"')
 
 
-def is_text(raw: Raw) -> bool:
-    """Is this JSON value a string?"""
-    return memoryview(raw)[0] == _QUOTE
-
-
 def text(raw: Raw, where: str) -> Raw:
     """A JSON value that must be a string, as it is."""
-    if not is_text(raw):
+    if memoryview(raw)[0] != _QUOTE:
         raise InvalidRequest(f"{where} must be a string", param=where)
     return raw
 

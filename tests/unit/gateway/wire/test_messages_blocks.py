@@ -120,10 +120,10 @@ DOCUMENT = {"type": "document", "source": {"type": "text", "data": "x"}}
         ([user("a")], "messages[0].content[0]", "expected `object`"),
         ([user({"type": "text"})], "messages[0].content[0].text", "must be a string"),
         ([user({"type": "text", "text": 5})], "messages[0].content[0].text", "must be a string"),
-        ([user(result(5))], "messages[0].content[0].content", "a string or an array"),
+        ([user(result(5))], "messages[0].content[0].content", "expected `str | array`"),
         ([user({"type": "tool_result"})], "messages[0].content[0].tool_use_id", "must be a string"),
         ([user(result("x", is_error="yes"))], "messages[0].content[0].is_error", "expected `bool"),
-        ([user({"type": "image"})], "messages[0].content[0].source", "expected `object`"),
+        ([user({"type": "image"})], "messages[0].content[0].source", "must be an object"),
         ([user({"type": "image", "source": {"type": "file"}})], "messages[0].content[0].source", "of type file"),
         ([user({"type": "image", "source": {"type": "url"}})], "messages[0].content[0].source.url", "a string"),
         ([user({"type": "image", "source": {"type": "base64"}})], "messages[0].content[0].source.media_type", "a str"),
@@ -133,7 +133,7 @@ DOCUMENT = {"type": "document", "source": {"type": "text", "data": "x"}}
         ([assistant({**CALL, "name": None})], "messages[0].content[0].name", "a string"),
         ([{"role": "robot", "content": "x"}], "messages[0].role", "user, assistant or system"),
         ([{"role": "user"}], "messages[0]", "missing required field `content`"),
-        ([{"role": "user", "content": None}], "messages[0].content", "a string or an array"),
+        ([{"role": "user", "content": None}], "messages[0].content", "expected `str | array`"),
         (["hi"], "messages[0]", "expected `object`"),
         ({"role": "user"}, "messages", "expected `array`"),
     ],
@@ -157,7 +157,15 @@ def test_text_that_is_not_utf8_is_refused_where_it_must_be_read() -> None:
         messages_blocks.translate(None, msgspec.Raw(broken))
 
 
-def test_more_pieces_than_a_worker_can_walk_in_no_time_are_refused() -> None:
-    many = [{"role": "user", "content": [text("")] * 100}] * (messages_blocks.MAX_PIECES // 100)
+@pytest.mark.parametrize(
+    "many",
+    [
+        [{"role": "user", "content": [text("")] * 100}] * (messages_blocks.MAX_PIECES // 100),
+        [user(result([text("")] * messages_blocks.MAX_PIECES))],
+        [{"role": "user", "content": ""}] * (messages_blocks.MAX_PIECES + 1),
+    ],
+    ids=["blocks", "in a result", "messages"],
+)
+def test_more_pieces_than_a_worker_can_walk_in_no_time_are_refused(many: Any) -> None:
     with pytest.raises(InvalidRequest, match="at most 20000"):
         translated(many)
