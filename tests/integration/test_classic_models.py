@@ -139,6 +139,31 @@ def test_a_new_version_is_swapped_in_under_load_without_an_error(tmp_path: Path,
         assert [each["version"] for each in gateway.events("model_loaded")] == ["1", "2"]
 
 
+def test_a_run_ends_with_the_version_it_began_with_though_a_reload_removes_it(tmp_path: Path, one: Path) -> None:
+    long = tmp_path / "long.onnx"
+    long.write_bytes(onnx_models.rounds())
+    asked = {"inputs": [{"name": "count", "shape": [], "datatype": "INT64", "data": [200_000]}]}  # some seconds
+    answers: list[Answer] = []
+
+    def ask_long(gateway: GatewayProcess) -> None:
+        path, data = "/v2/models/add/versions/2/infer", json.dumps(asked).encode()
+        answers.append(gateway.request("POST", path, data, authorization=f"Bearer {KEY}"))
+
+    def in_flight(gateway: GatewayProcess) -> bool:
+        text = gateway.request("GET", "/metrics", ops=True).body
+        return b'lockgate_requests_in_flight{worker="0"} 1.0' in text
+
+    with serving(tmp_path, configuration({"1": one, "2": long})) as gateway:
+        asker = threading.Thread(target=ask_long, args=(gateway,))
+        asker.start()
+        until(lambda: in_flight(gateway), "the long run is in flight")
+        reload(gateway, configuration({"1": one}))
+        assert ask(gateway, version="2").status == 404
+        assert said(ask(gateway)) == ("1", 2)
+        asker.join()
+    assert [(answer.status, answer.json["model_version"]) for answer in answers] == [(200, "2")]
+
+
 def test_another_file_at_the_same_path_is_taken_on_reload_and_is_another_snapshot(tmp_path: Path, one: Path) -> None:
     with serving(tmp_path, configuration({"1": one})) as gateway:
         before = gateway.readiness()["snapshot"]
