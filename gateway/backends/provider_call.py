@@ -161,13 +161,18 @@ _BY_STATUS: Final[Mapping[int, tuple[int, str]]] = {
 }
 
 
-def failure(error: BaseException, secrets: tuple[str, ...]) -> Failure:
+def failure(error: BaseException, secrets: tuple[str, ...], *, sent: bool = True) -> Failure:
     """What a failed call is to the gateway. Words of the provider are kept only for a request it refused (400…), for
     the caller who must change it; `secrets` are struck out of them.
+
+    Where nothing was `sent` and litellm stumbled over the request itself, it is the request's fault: a caller must not
+    be able to make a provider look broken.
     """
+    if not sent and isinstance(_root(error), KeyError | TypeError | AttributeError | IndexError | ValueError):
+        return Failure(400, "provider_rejected", "this request cannot be put into the provider's format")
     names = [base.__name__ for base in type(error).__mro__]
-    sent = getattr(error, "status_code", None)
-    status = sent if isinstance(sent, int) else 500
+    stated = getattr(error, "status_code", None)
+    status = stated if isinstance(stated, int) else 500
     known = next((_NAMED[name] for name in names if name in _NAMED), None) or _BY_STATUS.get(status)
     if known is None:
         known = (status, "provider_rejected") if 400 <= status < 500 else (502, "provider_failed")
@@ -176,6 +181,15 @@ def failure(error: BaseException, secrets: tuple[str, ...]) -> Failure:
     status, code = known
     refused = 400 <= status < 500 and status not in (401, 403, 407, 429)
     return Failure(status, code, _words(error, secrets) if refused else _OWN_WORDS[status], _retry_after(error))
+
+
+def _root(error: BaseException) -> BaseException:
+    """What an error came of, through all that were raised while it was handled."""
+    seen: set[int] = set()
+    while (below := error.__cause__ or error.__context__) is not None and id(below) not in seen:
+        seen.add(id(below))
+        error = below
+    return error
 
 
 _OWN_WORDS: Final = {

@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import MutableMapping
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.backends.provider_extra import unwanted
@@ -24,15 +25,23 @@ _SWITCHES = {
 }
 
 
-_streams: ContextVar[list[Any] | None] = ContextVar("streams", default=None)
+@dataclass(slots=True)
+class Watch:
+    """What one call to litellm did: whether anything was sent, and litellm's own stream of the answer (what its callers
+    get may be wrapped in generators that hide how the provider's stream ended)."""
+
+    sent: bool = False
+    stream: Any = None
 
 
-def watch_streams() -> list[Any]:
-    """A list that gets litellm's own stream of this call once it is made (the last one is it): what a caller of litellm
-    gets may be wrapped in generators that hide how the provider's stream ended."""
-    streams: list[Any] = []
-    _streams.set(streams)
-    return streams
+_watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+
+def watch() -> Watch:
+    """Watches the calls of this context from now on."""
+    watching = Watch()
+    _watch.set(watching)
+    return watching
 
 
 def load(environ: MutableMapping[str, str] = os.environ) -> Any:
@@ -78,24 +87,27 @@ def load(environ: MutableMapping[str, str] = os.environ) -> Any:
 
 
 def _watched(stream: Any) -> None:
-    """Makes a class of streams tell `watch_streams` of each instance."""
+    """Makes a class of streams tell who watches of each instance: the last one of a call is the answer's."""
     initialise = stream.__init__
 
     def initialise_and_tell(self: Any, *args: Any, **options: Any) -> None:
         initialise(self, *args, **options)
-        streams = _streams.get()
-        if streams is not None:
-            streams.append(self)
+        watching = _watch.get()
+        if watching is not None:
+            watching.stream = self
 
     stream.__init__ = initialise_and_tell
 
 
 def _never_redirected(client: Any) -> None:
-    """Makes a class of httpx's clients take a redirect for an answer, whatever its user asked for: prompts and keys go
-    where the configuration says."""
+    """Makes a class of httpx's clients take a redirect for an answer, whatever its user asked for (prompts and keys go
+    where the configuration says), and tell who watches that something is sent."""
     send = client.send
 
     def send_there_only(self: Any, request: Any, **options: Any) -> Any:
+        watching = _watch.get()
+        if watching is not None:
+            watching.sent = True
         return send(self, request, **{**options, "follow_redirects": False})
 
     client.send = send_there_only

@@ -97,7 +97,7 @@ class Provider:
             _tell(str(error))
             await _fail(send, Failure(502, "provider_failed", "the provider's key is not there"))
             return
-        streams = provider_litellm.watch_streams()
+        watching = provider_litellm.watch()
         try:
             answer = await self._calls[endpoint](
                 model=model,
@@ -116,12 +116,15 @@ class Provider:
             frames = aiter(answer)
             first = await anext(frames, None)
         except Exception as error:  # noqa: BLE001 - whatever it raises is a failed call, and `failure` says of what kind
-            await _fail(send, provider_call.failure(error, (key or "",)))
+            await _fail(send, provider_call.failure(error, (key or "",), sent=watching.sent))
             return
         try:
-            await self._relay(endpoint, streams[-1], frames, first, send)
+            if first is None or _is_made_up(watching.stream, first):
+                await _fail(send, Failure(502, "provider_failed", "the provider's stream ended before it began"))
+            else:
+                await self._relay(endpoint, watching.stream, frames, first, send)
         finally:
-            await streams[-1].aclose()
+            await watching.stream.aclose()
 
     async def _relay(self, endpoint: str, stream: Any, frames: Any, first: Any, send: Send) -> None:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]

@@ -62,7 +62,7 @@ class EndpointEvents:
                 self._answered.add(endpoint)
             # One that never answered yet is told at once, not when its circuit opens: its address may be wrong. Not so
             # the small servers beside us, which are started when we are and told of by who starts them.
-            known = backend.kind != "vllm" or endpoint in self._answered
+            known = backend.kind not in ("vllm", "v2") or endpoint in self._answered
             return None if known else self._probed.get(endpoint)
         if health.reached:
             return REQUESTS_FAIL

@@ -35,6 +35,15 @@ class Upstreams:
         self._built = built
         return {name: made for name, (_, _, made) in built.items()}
 
+    def starting(self, endpoint: base.Endpoint) -> bool:
+        """Is it a server beside us that does not listen yet? Who started it waits for it; a probe would only call it
+        ill, and it would be left alone for a while after it is there."""
+        beside = any(
+            endpoint in made.endpoints for backend, _, made in self._built.values() if not isinstance(backend, Servers)
+        )
+        path = endpoint.pool.address.path
+        return beside and path is not None and not Path(path).exists()
+
     def _make(self, name: str, backend: Backend, connect_s: float, retry_share: float) -> base.Backend:
         if isinstance(backend, Servers):
             urls, api_key = [endpoint.url for endpoint in backend.endpoints], backend.api_key

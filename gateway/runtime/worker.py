@@ -184,6 +184,8 @@ class Worker:
 
     def _worth_a_probe(self, endpoint: Endpoint) -> bool:
         """An endpoint that is new, that fails, or that nobody asked for a while: from the others we hear anyway."""
+        if self._upstreams.starting(endpoint):
+            return False
         if self._endpoint_events.new(endpoint) or endpoint.health.state != "closed":
             return True
         return self._loop.time() - endpoint.heard_s >= RULES.window_s

@@ -295,6 +295,34 @@ def test_a_parameter_the_provider_has_no_word_for_is_refused_and_not_dropped(chi
     assert asked == []
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"tools": [{"type": "function"}]},
+        {"messages": [{"role": "tool", "content": "x"}]},
+        {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+        {"messages": [{"role": "assistant", "tool_calls": [{"id": 1}]}, {"role": "user", "content": "x"}]},
+        {"messages": [{"role": "assistant", "tool_calls": "x"}, {"role": "user", "content": "x"}]},
+        {"response_format": {"type": "json_schema"}},
+        {"tool_choice": {"a": "b"}},
+        {"stop": [1, 2]},
+        {"thinking": {"type": "x"}},
+    ],
+)
+def test_a_body_that_cannot_be_translated_never_looks_like_a_broken_provider(
+    children: Children, more: dict[str, Any]
+) -> None:
+    answer, _ = one(children("anthropic"), formats.speaks("anthropic"), chat("anthropic", **more))
+    assert answer.status_code < 500, answer.text
+
+
+@BOTH
+def test_a_stream_that_ends_before_it_begins_is_a_502(children: Children, name: str) -> None:
+    body = chat(name, stream=True)
+    answer, _ = one(children(name), formats.breaks_off(name, 0, cleanly=True), body)
+    assert answer.status_code == 502
+
+
 def test_health_is_answered_without_asking_the_provider(children: Children) -> None:
     async def main() -> None:
         async with asking(children("openai"), formats.speaks("openai")) as asked:

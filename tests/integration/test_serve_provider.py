@@ -124,6 +124,20 @@ def test_a_provider_answers_through_the_gateway_and_its_usage_is_recorded(
 
 
 @pytest.mark.providers
+def test_anthropics_format_is_translated_for_a_provider_too(served: Served) -> None:
+    body = json.dumps({"model": "gpt", "max_tokens": 9, "messages": [{"role": "user", "content": "one two"}]}).encode()
+
+    async def main() -> httpx.Response:
+        async with served.provider("openai", formats.speaks("openai")) as (caller, _):
+            return await caller.post("/v1/messages", content=body)
+
+    answer = run(main())
+    assert answer.status_code == 200, answer.text
+    assert [block["text"] for block in answer.json()["content"]] == ["two one"]
+    assert answer.json()["stop_reason"] == "end_turn"
+
+
+@pytest.mark.providers
 def test_a_refusal_of_our_key_is_the_operators_affair_and_a_fallback_answers(served: Served) -> None:
     refusal = formats.refusal(401, f"Incorrect API key provided: {formats.KEY}")
     answer, asked = ask(served, "openai", says(refusal), chat_body("x", "gpt"))

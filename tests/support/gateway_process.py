@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 KEY = "lg-test-key-of-acme"
 """The one key of `minimal()`: tenant acme, all models."""
 
-START_S = 30.0
+START_S = 90.0
 STOP_S = 20.0
 
 T = TypeVar("T")

@@ -141,6 +141,18 @@ def test_each_failure_says_whose_move_it_is(error: Exception, status: int, code:
     assert found.body["error"]["code"] == code
 
 
+def test_a_request_that_litellm_stumbles_over_is_not_the_providers_failure() -> None:
+    error = APIError("Traceback: 'function'", 500)
+    error.__context__ = KeyError("function")
+    found = provider_call.failure(error, (), sent=False)
+    assert (found.status, found.message) == (400, "this request cannot be put into the provider's format")
+    assert provider_call.failure(error, (), sent=True).status == 502
+    error.__context__ = ConnectionRefusedError()
+    assert provider_call.failure(error, (), sent=False).status == 502  # credentials of a cloud that cannot be fetched
+    error.__context__.__context__ = error
+    assert provider_call.failure(error, (), sent=False).status == 502
+
+
 def test_only_a_refused_request_is_told_in_the_providers_words_without_wrapping_or_secrets() -> None:
     said = "litellm.BadRequestError: OpenAIException - bad voice for sk-1\nReceived Messages=[{'content': 'private'}]"
     assert provider_call.failure(BadRequestError(said, 400), ("sk-1", "")).message == "bad voice for …"

@@ -57,3 +57,15 @@ def test_a_server_of_the_open_inference_protocol_is_asked_for_its_health_at_that
     head = backend.endpoints[0].head(b"/v2/models/m/infer", "req_1", "", b"application/octet-stream", 2)
     assert b"POST /v2/models/m/infer HTTP/1.1" in head
     assert b"authorization: Bearer hunter2" in head
+
+
+def test_a_server_beside_us_is_starting_until_its_socket_is_there(tmp_path: Path) -> None:
+    upstreams = Upstreams(tmp_path)
+    built = upstreams.build(Config(backends={"beside": Fake(), "other": vllm(f"unix://{tmp_path}/none.sock")}))
+    (beside,), (other,) = built["beside"].endpoints, built["other"].endpoints
+    assert upstreams.starting(beside)
+    assert not upstreams.starting(other)  # nobody here starts it: it is down
+    assert beside.pool.address.path is not None
+    Path(beside.pool.address.path).parent.mkdir(parents=True, exist_ok=True)
+    Path(beside.pool.address.path).touch()
+    assert not upstreams.starting(beside)
