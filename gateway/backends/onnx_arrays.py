@@ -11,11 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.errors import InvalidRequest
 from gateway.policy.columns import DTYPES
 from gateway.wire import infer_answer, infer_data
-from gateway.wire.body import shown
-from gateway.wire.infer import Tensor
+from gateway.wire.infer import Tensor, wrong_input
 from gateway.wire.infer_answer import Output
 
 Array: TypeAlias = NDArray[Any]
@@ -34,9 +32,8 @@ def array(tensor: Tensor, *, may_hold_nulls: bool) -> Array:
         return found.reshape(tensor.shape)
     values, nulls = infer_data.values(tensor)
     if nulls and not may_hold_nulls:
-        where = f"inputs.{shown(tensor.name)}"
-        index = values.index(None)
-        raise InvalidRequest(f"{where}: element {index} is null, and no schema says what that means", param=where)
+        rule = f"element {values.index(None)} is null, and no schema says what that means"
+        raise wrong_input(tensor.name, rule)
     if dtype.kind == "O":
         return _objects(values).reshape(tensor.shape)
     if nulls and dtype.kind != "f":
@@ -60,13 +57,12 @@ def _objects(values: list[Any]) -> Array:
 
 
 def _fits(values: list[Any], dtype: np.dtype[Any], tensor: Tensor) -> Array:
-    where = f"inputs.{shown(tensor.name)}"
     try:
         with np.errstate(over="ignore"):
             found = np.array(values, dtype)
     except OverflowError:
-        raise InvalidRequest(f"{where}: a number does not fit {tensor.datatype}", param=where) from None
+        raise wrong_input(tensor.name, f"a number does not fit {tensor.datatype}") from None
     if dtype.kind == "f" and np.isinf(found).any():  # JSON has no infinities: it was too large
         index = int(np.isinf(found).argmax())
-        raise InvalidRequest(f"{where}: element {index} does not fit {tensor.datatype}", param=where)
+        raise wrong_input(tensor.name, f"element {index} does not fit {tensor.datatype}")
     return found

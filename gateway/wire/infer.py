@@ -122,7 +122,7 @@ class InferCall(msgspec.Struct, frozen=True):
 
 class _Input(msgspec.Struct, omit_defaults=True):
     name: str
-    shape: list[int]
+    shape: tuple[int, ...]
     datatype: str
     parameters: Parameters | None = None
     data: msgspec.Raw = msgspec.Raw()
@@ -153,7 +153,7 @@ def parse(body: bytes, header_length: bytes | None) -> InferCall:
     """
     split = len(body) if header_length is None else _length(header_length, len(body))
     rest = memoryview(body)[split:]
-    asked = read_json(body[:split] if rest else body)
+    asked = _read(body[:split] if rest else body)
     refuse(asked.parameters, "parameters")
     if len(asked.inputs) > MAX_TENSORS or len(asked.outputs or ()) > MAX_TENSORS:
         raise InvalidRequest(f"a request may have at most {MAX_TENSORS} inputs and outputs")
@@ -166,10 +166,10 @@ def parse(body: bytes, header_length: bytes | None) -> InferCall:
         inputs.append(tensor)
     if at != len(rest):
         raise InvalidRequest(f"the inputs' binary_data_size add up to {at} bytes, but {len(rest)} follow the JSON")
-    binary = flag(asked.parameters, "binary_data_output", "parameters", default=False)
+    binary = _flag(asked.parameters, "binary_data_output", "parameters", default=False)
     outputs = tuple(_wanted(output, binary) for output in asked.outputs or ())
-    once(inputs, "inputs")
-    once(outputs, "outputs")
+    _once(inputs, "inputs")
+    _once(outputs, "outputs")
     return InferCall(asked.id or "", tuple(inputs), outputs, binary, asked.parameters)
 
 
@@ -181,10 +181,10 @@ def outgoing(call: InferCall) -> tuple[bytes, int | None]:
         data = tensor.data
         if isinstance(data, memoryview):
             parts.append(data)
-            inputs.append(_Input(tensor.name, list(tensor.shape), tensor.datatype, tensor.parameters))
+            inputs.append(_Input(tensor.name, tensor.shape, tensor.datatype, tensor.parameters))
         else:
             raw = data if isinstance(data, msgspec.Raw) else msgspec.Raw(_encode(data))
-            inputs.append(_Input(tensor.name, list(tensor.shape), tensor.datatype, tensor.parameters, raw))
+            inputs.append(_Input(tensor.name, tensor.shape, tensor.datatype, tensor.parameters, raw))
     outputs = [_Output(output.name, output.parameters) for output in call.outputs] or None
     parts[0] = _encode(_Request(inputs, call.id or None, call.parameters, outputs))
     return b"".join(parts), len(parts[0]) if len(parts) > 1 else None
@@ -193,35 +193,34 @@ def outgoing(call: InferCall) -> tuple[bytes, int | None]:
 def check(call: InferCall, signature: Signature) -> None:
     """Holds names, datatypes and shapes against what a model declares. Raises InvalidRequest."""
     specs = {spec.name: spec for spec in signature.inputs}
-    rows: dict[str, tuple[int, Tensor]] = {}
+    rows: dict[str, tuple[int, str]] = {}
     for tensor in call.inputs:
-        spec = specs.pop(tensor.name, None)
+        name, shape = tensor.name, tensor.shape
+        spec = specs.pop(name, None)
         if spec is None:
-            names = ", ".join(known.name for known in signature.inputs)
-            raise _wrong(tensor, f"the model has no such input; it has {names}")
+            names = ", ".join(each.name for each in signature.inputs)
+            raise wrong_input(name, f"the model has no such input; it has {names}")
         if tensor.datatype != spec.datatype:
-            raise _wrong(tensor, f"datatype is {tensor.datatype}, the model takes {spec.datatype}")
-        if len(tensor.shape) != len(spec.shape):
+            raise wrong_input(name, f"datatype is {tensor.datatype}, the model takes {spec.datatype}")
+        if len(shape) != len(spec.shape):
             raise _wrong_shape(tensor, spec)
-        for size, declared in zip(tensor.shape, spec.shape, strict=True):
-            if declared != size and declared != -1 and not isinstance(declared, str):  # noqa: PLR1714 - a tuple costs more
+        for size, known in zip(shape, spec.shape, strict=True):
+            if size != known and known != -1 and not isinstance(known, str):  # noqa: PLR1714 - a tuple costs more
                 raise _wrong_shape(tensor, spec)
-        if spec.shape and isinstance(spec.shape[0], str):
-            count, first = rows.setdefault(spec.shape[0], (tensor.shape[0], tensor))
-            if count != tensor.shape[0]:
-                raise _wrong(tensor, f"{tensor.shape[0]} rows, but {_place(first)} has {count}")
+        if shape and isinstance(spec.shape[0], str):
+            count, first = rows.setdefault(spec.shape[0], (shape[0], name))
+            if count != shape[0]:
+                raise wrong_input(name, f"{shape[0]} rows, but inputs.{first} has {count}")
     if specs:
-        missing = next(iter(specs))
-        raise InvalidRequest(f"inputs.{missing} is missing: the model needs it", param=f"inputs.{missing}")
-    known_outputs = {spec.name for spec in signature.outputs}
-    for wanted in call.outputs:
-        if wanted.name not in known_outputs:
-            where = f"outputs.{shown(wanted.name)}"
-            names = ", ".join(spec.name for spec in signature.outputs)
-            raise InvalidRequest(f"{where}: the model has no such output; it has {names}", param=where)
-        if wanted.parameters and "classification" in wanted.parameters:
-            where = f"outputs.{wanted.name}.parameters.classification"
-            raise InvalidRequest(f"{where} is not offered: ask for the output itself", param=where)
+        raise wrong_input(next(iter(specs)), "missing; the model needs it")
+    if call.outputs:
+        _check_outputs(call.outputs, [spec.name for spec in signature.outputs])
+
+
+def wrong_input(name: str, rule: str) -> InvalidRequest:
+    """The refusal of an input, which is named, and the rule that it breaks."""
+    where = f"inputs.{shown(name)}"
+    return InvalidRequest(f"{where}: {rule}", param=where)
 
 
 def refuse(parameters: Parameters | None, where: str) -> None:
@@ -231,7 +230,7 @@ def refuse(parameters: Parameters | None, where: str) -> None:
         raise InvalidRequest(f"{where}.{name} is not accepted by this gateway", param=f"{where}.{name}")
 
 
-def flag(parameters: Parameters | None, name: str, where: str, *, default: bool) -> bool:
+def _flag(parameters: Parameters | None, name: str, where: str, *, default: bool) -> bool:
     """A boolean parameter. Raises InvalidRequest."""
     found = default if parameters is None else parameters.get(name, default)
     if not isinstance(found, bool):
@@ -239,7 +238,7 @@ def flag(parameters: Parameters | None, name: str, where: str, *, default: bool)
     return found
 
 
-def once(tensors: Sequence[Tensor] | Sequence[Wanted], where: str) -> None:
+def _once(tensors: Sequence[Tensor] | Sequence[Wanted], where: str) -> None:
     """Raises InvalidRequest when two have one name."""
     if len({tensor.name for tensor in tensors}) != len(tensors):
         names = [tensor.name for tensor in tensors]
@@ -247,29 +246,7 @@ def once(tensors: Sequence[Tensor] | Sequence[Wanted], where: str) -> None:
         raise InvalidRequest(f"{where}: {shown(twice)} appears more than once", param=f"{where}.{shown(twice)}")
 
 
-def _count(sent: _Input) -> int:
-    """How many elements a tensor has. Raises InvalidRequest for a datatype or a shape that none can have."""
-    shape, datatype = sent.shape, sent.datatype
-    if datatype not in SIZES and datatype != "BYTES":
-        raise _wrong(sent, f"the datatype {shown(datatype)} does not exist; there are {', '.join((*SIZES, 'BYTES'))}")
-    if len(shape) > MAX_DIMS:
-        raise _wrong(sent, f"shape must have at most {MAX_DIMS} dimensions")
-    count = math.prod(shape)
-    if shape and min(shape) <= 0:
-        if min(shape) < 0:
-            raise _wrong(sent, "shape must not hold a negative number")
-        count = math.prod(size or 1 for size in shape)  # held to the bound too, though there are no elements
-    if count > MAX_ELEMENTS:
-        raise _wrong(sent, "shape is larger than any tensor here")
-    return math.prod(shape)
-
-
-def _place(tensor: Tensor | _Input) -> str:
-    """What an error calls a tensor; worked out only for one."""
-    return f"inputs.{shown(tensor.name)}"
-
-
-def read_json(header: bytes) -> Any:
+def _read(header: bytes) -> _Request:
     """The JSON of a request, typed. Raises InvalidRequest; what it says holds a position or a name, never a value."""
     try:
         return _decode(header)
@@ -281,11 +258,10 @@ def read_json(header: bytes) -> Any:
         raise InvalidRequest("the body is not valid JSON: a text in it is not UTF-8") from None
     except msgspec.DecodeError as malformed:
         reason = str(malformed).removeprefix("JSON is malformed: ")
-        where = _holder_of_nan(header)
-        if where is not None:
-            raise InvalidRequest(
-                f"{where}: NaN and Infinity are no numbers in JSON; send null, or the tensor in binary", param=where
-            ) from None
+        holder = _holder_of_nan(header)
+        if holder is not None:
+            rule = "NaN and Infinity are no numbers in JSON; send null, or the tensor in binary"
+            raise wrong_input(holder, rule) from None
         if not header.strip():
             reason = "it is empty"
         raise InvalidRequest(f"the body is not valid JSON: {reason}") from None
@@ -303,7 +279,7 @@ def _holder_of_nan(header: bytes) -> str | None:
         return None
     for sent in asked.inputs:
         if mark in bytes(sent.data):
-            return f"inputs.{shown(sent.name)}"
+            return sent.name
     return None
 
 
@@ -317,39 +293,63 @@ def _length(header_length: bytes, length: int) -> int:
 
 
 def _tensor(sent: _Input, rest: memoryview, at: int) -> tuple[Tensor, int]:
+    name, datatype, shape, parameters = sent.name, sent.datatype, sent.shape, sent.parameters
     count = _count(sent)
-    shape = tuple(sent.shape)
-    parameters = sent.parameters
-    if parameters and not _REFUSED.isdisjoint(parameters):
-        refuse(parameters, f"{_place(sent)}.parameters")
-    size = None if parameters is None else parameters.get("binary_data_size")
+    size = None
+    if parameters:
+        if not _REFUSED.isdisjoint(parameters):
+            refuse(parameters, f"inputs.{shown(name)}.parameters")
+        size = parameters.get("binary_data_size")
     if size is None:
         if not sent.data:
-            raise _wrong(sent, "data is missing, and so is the parameter binary_data_size")
-        return Tensor(sent.name, sent.datatype, shape, sent.data, parameters), at
+            raise wrong_input(name, "data is missing, and so is the parameter binary_data_size")
+        return Tensor(name, datatype, shape, sent.data, parameters), at
     if sent.data:
-        raise _wrong(sent, "has data in JSON and binary_data_size: one of them")
+        raise wrong_input(name, "has data in JSON and binary_data_size: one of them")
     if type(size) is not int or size < 0:
-        raise _wrong(sent, "binary_data_size must be a whole number of bytes")
-    if at + size > len(rest):
-        raise _wrong(sent, f"binary_data_size is {size}, but only {len(rest) - at} bytes are left behind the JSON")
-    if sent.datatype != "BYTES" and size != count * SIZES[sent.datatype]:
-        right = f"{sent.datatype} of shape {sent.shape} takes {count * SIZES[sent.datatype]}"
-        raise _wrong(sent, f"{size} bytes of data, but {right}")
-    return Tensor(sent.name, sent.datatype, shape, rest[at : at + size], parameters), at + size
+        raise wrong_input(name, "binary_data_size must be a whole number of bytes")
+    end = at + size
+    if end > len(rest):
+        rule = f"binary_data_size is {size}, but only {len(rest) - at} bytes are left behind the JSON"
+        raise wrong_input(name, rule)
+    if datatype != "BYTES" and size != count * SIZES[datatype]:
+        rule = f"{size} bytes of data, but {datatype} of shape {list(shape)} takes {count * SIZES[datatype]}"
+        raise wrong_input(name, rule)
+    return Tensor(name, datatype, shape, rest[at:end], parameters), end
+
+
+def _count(sent: _Input) -> int:
+    """How many elements a tensor has. Raises InvalidRequest for a datatype or a shape that none can have."""
+    shape = sent.shape
+    if sent.datatype not in SIZES and sent.datatype != "BYTES":
+        known = ", ".join((*SIZES, "BYTES"))
+        raise wrong_input(sent.name, f"the datatype {shown(sent.datatype)} does not exist; there are {known}")
+    if len(shape) > MAX_DIMS:
+        raise wrong_input(sent.name, f"shape must have at most {MAX_DIMS} dimensions")
+    if shape and min(shape) < 0:
+        raise wrong_input(sent.name, "shape must not hold a negative number")
+    count = math.prod(shape)
+    if (count or math.prod(filter(None, shape))) > MAX_ELEMENTS:  # also where a 0 says that there are none
+        raise wrong_input(sent.name, "shape is larger than any tensor here")
+    return count
+
+
+def _wrong_shape(tensor: Tensor, spec: TensorSpec) -> InvalidRequest:
+    declared = [-1 if isinstance(size, str) else size for size in spec.shape]
+    return wrong_input(tensor.name, f"shape is {list(tensor.shape)}, the model takes {declared} (-1 is any)")
+
+
+def _check_outputs(outputs: Sequence[Wanted], known: Sequence[str]) -> None:
+    for wanted in outputs:
+        if wanted.name not in known:
+            where = f"outputs.{shown(wanted.name)}"
+            raise InvalidRequest(f"{where}: the model has no such output; it has {', '.join(known)}", param=where)
+        if wanted.parameters and "classification" in wanted.parameters:
+            where = f"outputs.{wanted.name}.parameters.classification"
+            raise InvalidRequest(f"{where} is not offered: ask for the output itself", param=where)
 
 
 def _wanted(output: _Output, binary: bool) -> Wanted:
     where = f"outputs.{shown(output.name)}.parameters"
     refuse(output.parameters, where)
-    return Wanted(output.name, flag(output.parameters, "binary_data", where, default=binary), output.parameters)
-
-
-def _wrong_shape(tensor: Tensor, spec: TensorSpec) -> InvalidRequest:
-    declared = [-1 if isinstance(size, str) else size for size in spec.shape]
-    return _wrong(tensor, f"shape is {list(tensor.shape)}, the model takes {declared} (-1 is any)")
-
-
-def _wrong(tensor: Tensor | _Input, rule: str) -> InvalidRequest:
-    where = _place(tensor)
-    return InvalidRequest(f"{where}: {rule}", param=where)
+    return Wanted(output.name, _flag(output.parameters, "binary_data", where, default=binary), output.parameters)

@@ -6,21 +6,19 @@ the model's schema. Nothing here looks at a single value but to find which one i
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Sequence
 from itertools import chain
+from math import prod
 from types import NoneType
 from typing import Any, Final
 
 import msgspec
 
-from gateway.errors import InvalidRequest
-from gateway.wire.body import shown
-from gateway.wire.infer import Tensor
+from gateway.wire.infer import Tensor, wrong_input
 
 _decode: Final = msgspec.json.Decoder(list[Any]).decode
-_read_length: Final = struct.Struct("<I").unpack_from
+_length: Final = struct.Struct("<I").unpack_from
 
 _WHOLE: Final = (frozenset((int, NoneType)), "whole numbers")
 _NUMBERS: Final = (frozenset((int, float, NoneType)), "numbers")
@@ -46,21 +44,18 @@ def values(tensor: Tensor) -> tuple[list[Any], bool]:
 
     Raises InvalidRequest naming the tensor, the element (from 0, in row-major order) and the rule.
     """
-    where = f"inputs.{shown(tensor.name)}"
-    data = tensor.data
+    name, shape, data = tensor.name, tensor.shape, tensor.data
     assert not isinstance(data, memoryview)
-    found = _flat(_read(where, data) if isinstance(data, msgspec.Raw) else data, tensor.shape, where)
-    count = math.prod(tensor.shape)
+    found = _flat(_read(name, data) if isinstance(data, msgspec.Raw) else data, shape, name)
+    count = prod(shape)
     if len(found) != count:
-        message = f"{where}: {len(found)} elements of data, but shape {list(tensor.shape)} takes {count}"
-        raise InvalidRequest(message, param=where)
+        raise wrong_input(name, f"{len(found)} elements of data, but shape {list(shape)} takes {count}")
     allowed, named = _TYPES.get(tensor.datatype, _WHOLE)
     types = set(map(type, found))
     if not types <= allowed:
         index, wrong = next((index, value) for index, value in enumerate(found) if type(value) not in allowed)
         told = "NaN or Infinity as a text" if wrong in ("NaN", "Infinity", "-Infinity") else _NAMES[type(wrong)]
-        message = f"{where}: element {index} is {told}; {tensor.datatype} takes {named} (or null)"
-        raise InvalidRequest(message, param=where)
+        raise wrong_input(name, f"element {index} is {told}; {tensor.datatype} takes {named} (or null)")
     return found, NoneType in types
 
 
@@ -68,60 +63,69 @@ def texts(tensor: Tensor) -> list[str]:
     """The elements of a binary BYTES tensor. Raises InvalidRequest for lengths that do not add up, and for what is not
     UTF-8: models that run here take text.
     """
-    where = f"inputs.{shown(tensor.name)}"
-    view = tensor.data
-    assert isinstance(view, memoryview)
-    data = bytes(view)
-    # Each element is cut out of one text where that is possible: decoding them one by one takes twice as long.
-    text = data.decode("ascii") if data.isascii() else None
-    count = math.prod(tensor.shape)
+    assert isinstance(tensor.data, memoryview)
+    data = bytes(tensor.data)
+    count = prod(tensor.shape)
     found: list[str] = []
-    at, size = 0, len(data)
     try:
-        while len(found) < count:
-            (length,) = _read_length(data, at)
-            begin = at + 4
-            at = begin + length
-            if at > size:
-                break
-            found.append(data[begin:at].decode() if text is None else text[begin:at])
-    except struct.error:  # less than a length is left
-        at = -1
+        end = _ascii(data, count, found) if data.isascii() else _utf_8(data, count, found)
     except UnicodeDecodeError:
-        raise InvalidRequest(
-            f"{where}: element {len(found)} is not UTF-8, which this model takes", param=where
-        ) from None
-    if at != size or len(found) != count:
-        message = f"{where}: {size} bytes do not make the {count} elements of shape {list(tensor.shape)}"
-        raise InvalidRequest(f"{message}: each is its length in 4 bytes and then as many bytes", param=where)
+        raise wrong_input(tensor.name, f"element {len(found)} is not UTF-8, which this model takes") from None
+    except struct.error:  # no length where one must be
+        end = -1
+    if end != len(data):
+        rule = f"{len(data)} bytes do not make the {count} elements of shape {list(tensor.shape)}"
+        raise wrong_input(tensor.name, f"{rule}: each is its length in 4 bytes and then as many bytes")
     return found
 
 
-def _read(where: str, raw: msgspec.Raw) -> list[Any]:
+def _ascii(data: bytes, count: int, found: list[str]) -> int:
+    """Appends `count` texts and returns where the last one ends: maybe behind the data, with less of it than there
+    should be. Raises struct.error where the data ends before.
+    """
+    text = data.decode("ascii")  # once: a part of it costs less than decoding a part of the bytes
+    at = 0
+    for _ in range(count):
+        begin = at + 4
+        at = begin + _length(data, at)[0]
+        found.append(text[begin:at])
+    return at
+
+
+def _utf_8(data: bytes, count: int, found: list[str]) -> int:
+    """The same for any text. Raises UnicodeDecodeError too."""
+    at = 0
+    for _ in range(count):
+        begin = at + 4
+        at = begin + _length(data, at)[0]
+        found.append(data[begin:at].decode())
+    return at
+
+
+def _read(name: str, raw: msgspec.Raw) -> list[Any]:
     if bytes(memoryview(raw)[:1]) != b"[":
-        raise InvalidRequest(f"{where}: data must be an array", param=where)
+        raise wrong_input(name, "data must be an array")
     try:
         return _decode(raw)
     except msgspec.DecodeError as malformed:
         reason = str(malformed).removeprefix("JSON is malformed: ")
-        raise InvalidRequest(f"{where}: data cannot be read: {reason}", param=where) from None
+        raise wrong_input(name, f"data cannot be read: {reason}") from None
     except UnicodeDecodeError:
-        raise InvalidRequest(f"{where}: data holds a text that is not UTF-8", param=where) from None
+        raise wrong_input(name, "data holds a text that is not UTF-8") from None
     except RecursionError:
-        raise InvalidRequest(f"{where}: data is nested too deeply", param=where) from None
+        raise wrong_input(name, "data is nested too deeply") from None
 
 
-def _flat(found: list[Any], shape: Sequence[int], where: str) -> list[Any]:
+def _flat(found: list[Any], shape: Sequence[int], name: str) -> list[Any]:
     """Nested arrays as one, where they nest as the shape says; an array without arrays as it is."""
     if not found or type(found[0]) is not list:
         return found
     level = found
-    sizes = list(shape)
-    if sizes and len(level) == sizes[0]:
-        for size in sizes[1:]:
+    if shape and len(level) == shape[0]:
+        for size in shape[1:]:
             if set(map(type, level)) - {list} or set(map(len, level)) - {size}:
                 break
             level = list(chain.from_iterable(level))
         else:
             return level
-    raise InvalidRequest(f"{where}: data does not nest as its shape {sizes} says", param=where)
+    raise wrong_input(name, f"data does not nest as its shape {list(shape)} says")

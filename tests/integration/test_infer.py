@@ -119,7 +119,7 @@ def test_an_unknown_version_is_a_404_that_says_which_there_are(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("request_", "told"),
     [
-        ({"inputs": []}, "inputs.x is missing: the model needs it"),
+        ({"inputs": []}, "inputs.x: missing; the model needs it"),
         ({"inputs": [{**ROW["inputs"][0], "name": "z"}]}, "inputs.z: the model has no such input; it has x"),
         ({"inputs": [{**ROW["inputs"][0], "shape": [4, 1]}]}, "inputs.x: shape is [4, 1], the model takes [-1, 4]"),
         ({"inputs": [{**ROW["inputs"][0], "datatype": "FP64"}]}, "inputs.x: datatype is FP64, the model takes FP32"),

@@ -153,7 +153,7 @@ def test_a_request_that_is_as_the_model_declares_passes_the_check() -> None:
 @pytest.mark.parametrize(
     ("inputs", "told"),
     [
-        ((X, S), "inputs.any is missing: the model needs it"),
+        ((X, S), "inputs.any: missing; the model needs it"),
         ((X, S, ANY, _input(name="z")), "inputs.z: the model has no such input; it has x, s, any"),
         ((X | {"datatype": "FP64"}, S, ANY), "inputs.x: datatype is FP64, the model takes FP32"),
         ((X | {"shape": [3]}, S, ANY), "inputs.x: shape is [3], the model takes [-1, 2] (-1 is any)"),
