@@ -14,7 +14,7 @@ import openai
 from tests.contract.results import without_changing
 
 TIMEOUT_S = 60.0
-CHAT, TEXT, EMBED, OWN = "chat", "completions", "embeddings", "own"
+CHAT, TEXT, EMBED, RESPONSES, RANK, OWN = "chat", "completions", "embeddings", "responses", "rank", "own"
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Target:
 
 Case = Callable[[openai.OpenAI, Target], Any]
 CASES: dict[str, tuple[str, Case]] = {}
-"""Each case by name, with what a server must offer for it: chat, completions, embeddings, or `own` for what the gateway
-answers itself, whatever an upstream would say."""
+"""Each case by name, with what a server must offer for it: chat, completions, embeddings, responses, rank (rerank and
+score), or `own` for what the gateway answers itself, whatever an upstream would say."""
 
 
 def case(offers: str) -> Callable[[Case], Case]:

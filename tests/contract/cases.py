@@ -13,10 +13,23 @@ from __future__ import annotations
 import json
 import sys
 
-from tests.contract import chat_cases, other_cases
-from tests.contract.asking import CASES, CHAT, EMBED, OWN, TEXT, Target, run
+from tests.contract import chat_cases, other_cases, responses_cases
+from tests.contract.asking import CASES, CHAT, EMBED, OWN, RANK, RESPONSES, TEXT, Target, run
 
-__all__ = ["CASES", "CHAT", "EMBED", "OWN", "TEXT", "Target", "chat_cases", "other_cases", "run"]
+__all__ = [
+    "CASES",
+    "CHAT",
+    "EMBED",
+    "OWN",
+    "RANK",
+    "RESPONSES",
+    "TEXT",
+    "Target",
+    "chat_cases",
+    "other_cases",
+    "responses_cases",
+    "run",
+]
 
 if __name__ == "__main__":
     at = Target(**json.loads(sys.argv[1]))

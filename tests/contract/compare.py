@@ -13,7 +13,7 @@ def disagreements(direct: Any, through: Any) -> list[str]:
     One difference is meant: what a server calls its own failure (5xx) is the gateway's 502, 503 or 504 in OpenAI's
     shape, since another backend may serve the request, and a server's failure may say more than a caller should read.
     """
-    if isinstance(direct, dict) and (direct.get("status") or 0) >= 500:
+    if isinstance(direct, dict) and "raised" in direct and (direct["status"] or 0) >= 500:
         status = through.get("status") if isinstance(through, dict) else None
         if status in (502, 503, 504) and through["body"]["type"] == "upstream_error":
             return []

@@ -10,7 +10,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 # Ids, clocks and caches: two servers, or one server asked twice, never agree on these.
-CHANGING = frozenset({"id", "created", "timings", "cached_tokens", "created_cache_tokens", "_request_id"})
+CHANGING = frozenset(
+    {
+        *("id", "created", "timings", "cached_tokens", "created_cache_tokens", "_request_id"),
+        *("created_at", "item_id", "call_id", "cache_write_tokens"),
+    }
+)
 
 # The same sum in another order: a prompt that is already in the prefix cache is computed in other pieces.
 FLOAT_TOLERANCE = 0.02
@@ -19,7 +24,7 @@ FLOAT_TOLERANCE = 0.02
 def plain(answer: Any) -> Any:
     """A response object as the JSON it came from, without what changes."""
     # The package's own types do not know an embedding in base64, and would warn.
-    return without_changing(answer.model_dump(mode="json", exclude_unset=True, warnings=False))
+    return without_changing(answer.model_dump(mode="json", by_alias=True, exclude_unset=True, warnings=False))
 
 
 def without_changing(value: Any) -> Any:

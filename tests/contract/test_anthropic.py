@@ -5,20 +5,17 @@ not speak the format, what one that does would have answered.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anthropic
-import msgspec
 import pytest
 
-from gateway.backends.base import DIALECTS
 from tests.contract import kinds
 from tests.contract.anthropic_cases import CASES, TURNS, WEATHER, client, create, fields, run, stream
 from tests.contract.results import differences
+from tests.contract.translating import translating
 from tests.contract.upstreams import Servers
 from tests.support import gateway as in_process
 from tests.support import running, vllm
@@ -50,17 +47,6 @@ def test_an_answer_through_the_gateway_is_the_servers_own(servers: Servers, kind
 
 TRANSLATED = [name for name in CASES if not name.startswith("refused") and name != "message_image"]
 """What vLLM with its tiny model answers at all: refusals are worded differently for each format, and it is blind."""
-
-
-@asynccontextmanager
-async def translating(url: str, api_key: str | None, state_dir: Path) -> AsyncIterator[in_process.Running]:
-    """A gateway in this process that believes the server speaks chat completions only."""
-    found = in_process.config({"b": [url]}, {"m": {"backend": "b", "served_model": vllm.MODEL}})
-    found.backends["b"] = msgspec.structs.replace(found.backends["b"], api_key=api_key)
-    async with in_process.serving(found, state_dir) as gateway:
-        dialect = gateway.gw.backends["b"].dialect
-        gateway.gw.backends["b"].dialect = replace(dialect, speaks=DIALECTS["fake"].speaks)
-        yield gateway
 
 
 @pytest.mark.parametrize(("kind", "case"), [kinds.of("vllm", case) for case in TRANSLATED])

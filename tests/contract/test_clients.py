@@ -35,6 +35,9 @@ OWN_ANSWERS: dict[str, Any] = {
     "unknown_path": NOT_FOUND | {"code": "unknown_path"},
     "wrong_key": NO_KEY | {"code": "invalid_api_key"},
     "wrong_key_lists_models": NO_KEY | {"code": "invalid_api_key"},
+    "refused_previous_response": {"raised": "BadRequestError", "status": 400, "code": "invalid_request"},
+    "refused_conversation": {"raised": "BadRequestError", "status": 400, "code": "invalid_request"},
+    "refused_moderation": NOT_FOUND | {"code": "unknown_path"},
     "request_ids_differ": {"given": True, "different": True},
 }
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.contract.cases import CASES, CHAT, EMBED, OWN, TEXT, Target, run
+from tests.contract.cases import CASES, CHAT, EMBED, OWN, RANK, RESPONSES, TEXT, Target, run
 from tests.support import gateway_process, vllm
 
 KEY = "lg-contract-key"
@@ -109,8 +109,8 @@ KINDS = {
             "gateway.backends.embedded_embeddings", MINILM, {"kind": "embedded", "model": MINILM}, MINILM
         ),
     ),
-    "vllm": Kind(frozenset({CHAT, TEXT}), _vllm(*vllm.CHAT)),
-    "vllm_embeddings": Kind(frozenset({EMBED}), _vllm(*vllm.EMBEDDINGS)),
+    "vllm": Kind(frozenset({CHAT, TEXT, RESPONSES}), _vllm(*vllm.CHAT)),
+    "vllm_embeddings": Kind(frozenset({EMBED, RANK}), _vllm(*vllm.EMBEDDINGS)),
 }
 
 
