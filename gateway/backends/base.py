@@ -140,14 +140,17 @@ class Backend:
     the same.
     """
 
-    __slots__ = ("dialect", "endpoints", "kind", "name", "retries", "seen")
+    __slots__ = ("dialect", "endpoints", "keeps_responses", "kind", "name", "retries", "seen")
 
-    def __init__(self, name: str, kind: str, endpoints: tuple[Endpoint, ...], retries: RetryBudget) -> None:
+    def __init__(
+        self, name: str, kind: str, endpoints: tuple[Endpoint, ...], retries: RetryBudget, keeps_responses: bool
+    ) -> None:
         self.name = name
         self.kind = kind
         self.dialect = DIALECTS[kind]
         self.endpoints = endpoints
         self.retries = retries
+        self.keeps_responses = keeps_responses
         self.seen = [endpoint.view for endpoint in endpoints]
 
     def views(self, now: float) -> list[EndpointView]:
@@ -180,10 +183,11 @@ def build(
     api_key: str | None,
     connect_s: float,
     retry_share: float,
+    keeps_responses: bool = False,
     now: Callable[[], float] = time.monotonic,
 ) -> Backend:
     """A backend with one endpoint per url. Raises ValueError for a url that is none."""
     endpoints = tuple(
         Endpoint(index, url, Pool(Address(url), connect_s, now), api_key) for index, url in enumerate(urls)
     )
-    return Backend(name, kind, endpoints, RetryBudget(retry_share, now()))
+    return Backend(name, kind, endpoints, RetryBudget(retry_share, now()), keeps_responses)

@@ -180,6 +180,10 @@ class Servers(Section, frozen=True, kw_only=True):
 class Vllm(Servers, frozen=True, kw_only=True, tag_field="kind", tag="vllm"):
     """vLLM servers, or any other server that speaks OpenAI's API and answers `/health`."""
 
+    keeps_responses: bool = False
+    """The servers run with `VLLM_ENABLE_RESPONSES_API_STORE=1`: answers at `/v1/responses` are kept there, and
+    `previous_response_id` continues one on the replica that has it."""
+
 
 class V2(Servers, frozen=True, kw_only=True, tag_field="kind", tag="v2"):
     """Servers that speak the Open Inference Protocol over HTTP, such as KServe and Triton; each answers

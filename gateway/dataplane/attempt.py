@@ -19,6 +19,7 @@ from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.recording import Recording
 from gateway.errors import (
     GatewayError,
+    InvalidRequest,
     NoEndpoint,
     NotServed,
     UpstreamBusy,
@@ -29,12 +30,13 @@ from gateway.errors import (
     UpstreamTimeout,
 )
 from gateway.policy import attempts, balance
-from gateway.policy.balance import Choice
+from gateway.policy.balance import Choice, EndpointView
 from gateway.policy.conversation import HEADER as CONVERSATION_HEADER
 from gateway.policy.conversation import conversation_key
 from gateway.policy.resolve import Plan
 from gateway.store.records import Attempt
 from gateway.wire import body as wire_body
+from gateway.wire import responses as wire_responses
 from gateway.wire.call import JSON, Call, Codec, Form
 
 NOT_OUR_KEY: Final = frozenset((401, 403, 407))
@@ -114,8 +116,10 @@ class Attempts:
         Raises the last `UpstreamError`, or `UpstreamRejected` with the backend's own words.
         """
         reason = "first"
-        routes_left = len(plan.routes)
-        for route in plan.routes:
+        # What goes on from a kept answer can be asked only where that is.
+        routes = plan.routes if self.call.continues is None else plan.routes[:1]
+        routes_left = len(routes)
+        for route in routes:
             routes_left -= 1
             backend = self._backends[route.backend]
             self._record.routed(route)
@@ -130,6 +134,8 @@ class Attempts:
                 if choice is None:
                     failed = _Failed(NoEndpoint("no endpoint of this model is in service"), reused=False)
                 else:
+                    if backend.keeps_responses and self.call.endpoint == "responses":
+                        body = self._body(route, backend, form, backend.seen[choice.index])
                     try:
                         return await self._send(backend, form, choice, reason, body, now, fresh)
                     except _Failed as error:
@@ -193,7 +199,7 @@ class Attempts:
             )
             row.status = reply.status
             row.first_byte_ms = record.at_ms(connection.first_byte_s)
-            error = None if reply.status == 200 and reply.streaming is call.stream else judge(reply, form)
+            error = None if reply.status == 200 and reply.streaming is call.stream else judge(reply, form, call)
             endpoint.tell(error, connection.last_byte_s)
             verdict = True
             if error is not None:
@@ -218,6 +224,9 @@ class Attempts:
     def _choose(self, backend: Backend, tried: frozenset[int], now: float) -> Choice | None:
         """Where to; the conversation's key is worked out once, and only when there is a choice to make."""
         views = backend.views(now)
+        if self.call.continues is not None:
+            index = self._kept_at(backend, self.call.continues)
+            return balance.pinned(views[index], tried)
         if len(views) == 1:
             return balance.choose(views, None, tried, 0.0)
         if self._sticky is None:
@@ -245,6 +254,16 @@ class Attempts:
             draw=self._gw.random.random(),
         )
 
+    def _kept_at(self, backend: Backend, response_id: str) -> int:
+        """The endpoint that has the answer this call goes on from. Raises InvalidRequest when none has."""
+        if not backend.keeps_responses:
+            words = "nothing is kept between requests: send the whole input, with the items of the earlier answers"
+            raise InvalidRequest(f"previous_response_id: {words}", param="previous_response_id")
+        index = self._gw.kept_at(self.caller.tenant.name, response_id, backend.seen)
+        if index is None:
+            raise _not_kept()
+        return index
+
     def _form(self, backend: Backend) -> Form:
         """How this backend is asked. Raises NotServed when it cannot be."""
         codec = self._codec
@@ -253,8 +272,10 @@ class Attempts:
             raise NotServed(codec.native.missing)
         return form
 
-    def _body(self, route: ModelRoute, backend: Backend, form: Form) -> bytes:
-        """The bytes for this backend. Raises InvalidRequest for a field that it must not be sent."""
+    def _body(self, route: ModelRoute, backend: Backend, form: Form, keeper: EndpointView | None = None) -> bytes:
+        """The bytes for this backend, or for the endpoint of it that will keep the answer. Raises InvalidRequest for a
+        field that it must not be sent.
+        """
         call = self.call
         dialect = backend.dialect
         dialect.refuse(call.fields)
@@ -262,6 +283,9 @@ class Attempts:
         if dialect.salts:
             own = wire_body.text(call.fields, "cache_salt", MAX_SALT_CHARS) if "cache_salt" in call.fields else None
             extra = {"cache_salt": self._gw.salt(self.caller.tenant.name, own or "")}
+        if keeper is not None:
+            answer_id = self._gw.kept_name(self.caller.tenant.name, keeper, self._record.id)
+            extra = {**extra, wire_responses.ANSWER_ID: answer_id}
         return form.outgoing(call, route.served_model, route.served_model_json, extra)
 
 
@@ -274,7 +298,12 @@ class _Failed(Exception):
         self.reused = reused
 
 
-def judge(reply: Reply, form: Form) -> UpstreamError | UpstreamRejected | NotServed:
+def _not_kept() -> InvalidRequest:
+    words = "no answer of this id is kept for this key's tenant (any more): send the whole input"
+    return InvalidRequest(words, param="previous_response_id")
+
+
+def judge(reply: Reply, form: Form, call: Call) -> UpstreamError | UpstreamRejected | NotServed | InvalidRequest:
     """What a reply means that is not the answer asked for. Redirects are never followed."""
     status = reply.status
     if status == 200:
@@ -284,6 +313,8 @@ def judge(reply: Reply, form: Form) -> UpstreamError | UpstreamRejected | NotSer
         return UpstreamBusy("the backend is full at the moment", headers=headers)
     if status in (408, 504):
         return UpstreamTimeout(f"the backend gave up waiting (status {status})")
+    if status == 404 and call.continues is not None:
+        return _not_kept()
     if status in NO_SUCH_THING:
         return NotServed(form.missing)
     if status >= 500 or status in NOT_OUR_KEY:

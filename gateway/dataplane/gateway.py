@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import formatdate
 from random import Random
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +18,8 @@ from gateway.backends.base import Backend
 from gateway.backends.run_threads import RunThreads
 from gateway.clock import Clock
 from gateway.config.snapshot import Snapshot
+from gateway.policy import kept
+from gateway.policy.balance import EndpointView
 from gateway.store.journal import Journal
 from gateway.store.records import RequestIds
 
@@ -161,6 +163,14 @@ class Gateway:
             if not own:  # a caller's own salts are without bound, so they are not kept
                 self._salts[tenant, own] = salt
         return salt
+
+    def kept_name(self, tenant: str, endpoint: EndpointView, request_id: str) -> bytes:
+        """The id (JSON) of an answer that this endpoint will keep for the tenant."""
+        return b'"%b"' % kept.name(self._secret, tenant, endpoint, request_id).encode()
+
+    def kept_at(self, tenant: str, response_id: str, endpoints: Sequence[EndpointView]) -> int | None:
+        """Which of the endpoints keeps an answer of the tenant's; None: none does."""
+        return kept.place(self._secret, tenant, response_id, endpoints)
 
     def count_http_error(self, reason: str) -> None:
         """A connection that broke the protocol before it became a request: counted, since it leaves no record."""

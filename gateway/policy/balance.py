@@ -42,7 +42,7 @@ class EndpointView(msgspec.Struct, gc=False):
 
 
 class Choice(msgspec.Struct, frozen=True, gc=False):
-    """An endpoint's index, and why: "only", "least_outstanding", "sticky" or "sticky_overflow"."""
+    """An endpoint's index, and why: "only", "least_outstanding", "sticky", "sticky_overflow" or "kept"."""
 
     index: int
     reason: str
@@ -77,6 +77,11 @@ def choose(
     least = min([endpoint.outstanding for endpoint in free])
     ties = [endpoint for endpoint in free if endpoint.outstanding == least]
     return Choice(ties[int(draw * len(ties))].index, "least_outstanding")
+
+
+def pinned(endpoint: EndpointView, tried: frozenset[int]) -> Choice | None:
+    """The one endpoint that can answer, if it is in service and not yet tried."""
+    return Choice(endpoint.index, "kept") if endpoint.available and endpoint.index not in tried else None
 
 
 def _stick(free: list[EndpointView], sticky: bytes) -> Choice:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway.backends import base
 from gateway.config import archive
-from gateway.config.model import Backend, Config, Servers, kind_of
+from gateway.config.model import Backend, Config, Servers, Vllm, kind_of
 from gateway.runtime import children
 
 
@@ -49,4 +49,5 @@ class Upstreams:
             urls, api_key = [endpoint.url for endpoint in backend.endpoints], backend.api_key
         else:
             urls, api_key = [children.address(self._state_dir, name, backend)], None
-        return base.build(name, kind_of(backend), urls, api_key, connect_s, retry_share)
+        keeps = isinstance(backend, Vllm) and backend.keeps_responses
+        return base.build(name, kind_of(backend), urls, api_key, connect_s, retry_share, keeps)

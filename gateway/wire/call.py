@@ -43,6 +43,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     """Of `body`, as the caller sent it and the backend gets it."""
     header_lines: bytes = b""
     """Whole header lines the backend gets because the body's format asks for them."""
+    continues: str | None = None
+    """The answer that this one goes on from, which a backend must have kept."""
 
 
 class Passing(Protocol):

@@ -1,7 +1,8 @@
 """POST /v1/responses: what the gateway itself requires of a body, and the two forms a backend can be asked in.
 
 No state is kept between two requests, here or behind: a conversation sends its whole input each time. So a backend is
-always told not to store, which the API otherwise would have it do unasked.
+told not to store, which the API otherwise would have it do unasked. Only one that is configured to keep answers does,
+and only there can `previous_response_id` be used.
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ from gateway.wire.responses_items import is_string
 _NULL: Final = msgspec.Raw(b"null")
 _FALSE: Final = msgspec.Raw(b"false")
 STATE: Final = {
-    "previous_response_id": "send the whole input, with the items of the earlier answers",
     "conversation": "send the whole input, with the items of the earlier answers",
     "background": "leave it out and wait for the answer, or stream it",
 }
 """Fields that need something kept between two requests, and what to send instead."""
+ANSWER_ID: Final = "request_id"
+"""vLLM's field for the id that the answer is to have; set only for a backend that keeps answers."""
 
 
 def parse(body: bytes, content_type: bytes = JSON) -> Call:
@@ -48,7 +50,9 @@ def parse(body: bytes, content_type: bytes = JSON) -> Call:
     if not is_string(said) and bytes(memoryview(said)[:1]) != b"[":
         raise InvalidRequest("input must be a string or an array of items", param="input")
     if call.end_user is None and "safety_identifier" in fields:
-        return msgspec.structs.replace(call, end_user=wire_body.text(fields, "safety_identifier", MAX_ID_CHARS))
+        call = msgspec.structs.replace(call, end_user=wire_body.text(fields, "safety_identifier", MAX_ID_CHARS))
+    if "previous_response_id" in fields:
+        call = msgspec.structs.replace(call, continues=wire_body.text(fields, "previous_response_id", MAX_ID_CHARS))
     return call
 
 
@@ -61,7 +65,7 @@ def opening(call: Call) -> bytes:
 
 def outgoing(call: Call, served_model: str, served_model_json: bytes, extra: Mapping[str, bytes]) -> bytes:
     """The body for a backend that speaks the API itself: as it came, but for what must change."""
-    if call.fields.get("store") != _FALSE:
+    if ANSWER_ID not in extra and call.fields.get("store") != _FALSE:
         extra = {**extra, "store": b"false"}
     return as_it_came(call, served_model, served_model_json, extra)
 

@@ -17,7 +17,7 @@ from gateway.backends import base
 from gateway.clock import SystemClock
 from gateway.config import snapshot as config_snapshot
 from gateway.config.archive import digest, encode
-from gateway.config.model import Config, Servers, kind_of
+from gateway.config.model import Config, Servers, Vllm, kind_of
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.server import ServerConnection, protocol_class
 from gateway.store import journal_read
@@ -34,10 +34,16 @@ OTHER_KEY = "lg-test-key-of-globex"
 
 
 def config(
-    urls: dict[str, list[str]], models: dict[str, dict[str, Any]] | None = None, *, kind: str = "vllm", **server: Any
+    urls: dict[str, list[str]],
+    models: dict[str, dict[str, Any]] | None = None,
+    *,
+    kind: str = "vllm",
+    backend: dict[str, Any] | None = None,
+    **server: Any,
 ) -> Config:
     """A configuration with backends by name and of one `kind`, models (by default `m` on the first backend, called
-    `served` there), and two tenants: acme may use everything, globex only `other/*`.
+    `served` there), and two tenants: acme may use everything, globex only `other/*`. `backend` are further settings of
+    every backend.
     """
     models = models or {"m": {"backend": next(iter(urls)), "served_model": "served"}}
     limits = {name: float(value) if name.endswith("_s") else value for name, value in server.pop("limits", {}).items()}
@@ -46,7 +52,8 @@ def config(
         {
             "server": {"limits": limits, **server},
             "backends": {
-                name: {"kind": kind, "endpoints": [{"url": url} for url in found]} for name, found in urls.items()
+                name: {"kind": kind, "endpoints": [{"url": url} for url in found], **(backend or {})}
+                for name, found in urls.items()
             },
             "models": {alias: {"kind": "backend", **model} for alias, model in models.items()},
             "tenants": {
@@ -71,7 +78,10 @@ def backends_of(found: Config) -> dict[str, base.Backend]:
         assert isinstance(backend, Servers)
         urls = [endpoint.url for endpoint in backend.endpoints]
         limits, retries = found.server.limits, found.server.retries
-        backends[name] = base.build(name, kind_of(backend), urls, backend.api_key, limits.connect_s, retries.share)
+        keeps = isinstance(backend, Vllm) and backend.keeps_responses
+        backends[name] = base.build(
+            name, kind_of(backend), urls, backend.api_key, limits.connect_s, retries.share, keeps
+        )
     return backends
 
 

@@ -28,7 +28,7 @@ def sent(call: Call, served: str = "m", **extra: bytes) -> Any:
         ({"input": 5}, "input"),
         ({"input": {"role": "user"}}, "input"),
         ({"stream": "yes"}, "stream"),
-        ({"previous_response_id": "resp_1"}, "previous_response_id"),
+        ({"previous_response_id": 5}, "previous_response_id"),
         ({"conversation": "conv_1"}, "conversation"),
         ({"conversation": {"id": "conv_1"}}, "conversation"),
         ({"background": True}, "background"),
@@ -44,7 +44,12 @@ def test_a_request_that_cannot_be_served_is_refused_by_the_name_of_the_field(fie
 
 def test_a_refused_state_says_what_to_send_instead() -> None:
     with pytest.raises(InvalidRequest, match="send the whole input"):
-        parse(previous_response_id="resp_1")
+        parse(conversation="conv_1")
+
+
+def test_an_answer_to_go_on_from_is_read_and_whether_it_is_kept_is_for_others_to_say() -> None:
+    assert parse(previous_response_id="resp_1").continues == "resp_1"
+    assert parse().continues is None
 
 
 def test_a_state_that_is_not_asked_for_is_no_matter() -> None:
