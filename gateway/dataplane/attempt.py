@@ -266,11 +266,12 @@ class Attempts:
 
     def _form(self, backend: Backend) -> Form:
         """How this backend is asked. Raises NotServed when it cannot be."""
-        codec = self._codec
-        form = codec.native if codec.endpoint in backend.dialect.speaks else codec.translated
-        if form is None:
+        codec, speaks = self._codec, backend.dialect.speaks
+        if codec.endpoint in speaks:
+            return codec.native
+        if codec.translated is None or "chat" not in speaks:
             raise NotServed(codec.native.missing)
-        return form
+        return codec.translated
 
     def _body(self, route: ModelRoute, backend: Backend, form: Form, keeper: EndpointView | None = None) -> bytes:
         """The bytes for this backend, or for the endpoint of it that will keep the answer. Raises InvalidRequest for a

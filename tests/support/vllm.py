@@ -41,6 +41,7 @@ OFFLINE = {
     "DO_NOT_TRACK": "1",
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "TORCHDYNAMO_DISABLE": "1",
+    "VLLM_ENABLE_RESPONSES_API_STORE": "1",  # what a request has it keep; the gateway has it keep nothing unless told
 }
 FLAGS = ("--max-model-len", "2048", "--max-num-seqs", "16", "--dtype", "float32", "--enforce-eager")
 CHAT = (
