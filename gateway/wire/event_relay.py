@@ -42,7 +42,7 @@ class EventRelay:
     `look` reads the data of one that has them; `errors` is how the format tells an error.
     """
 
-    __slots__ = ("_ending", "_errors", "_held", "_look", "_worth", "failed", "mid_frame", "usage")
+    __slots__ = ("_ending", "_errors", "_held", "_look", "_unread", "_worth", "failed", "mid_frame", "usage")
 
     def __init__(self, worth: re.Pattern[bytes], look: Callable[[bytes], Seen], errors: Shape) -> None:
         self._worth = worth
@@ -53,6 +53,7 @@ class EventRelay:
         self.mid_frame = False
         self._held = b""
         self._ending = b""
+        self._unread = False  # an event passed that was too long to hold: it may have been the last one
 
     @property
     def complete(self) -> bool:
@@ -69,7 +70,7 @@ class EventRelay:
         if not data.endswith(b"\n\n"):
             end = sse.end_of_frames(data)
             if len(data) - end > MAX_HELD_BYTES:
-                self.mid_frame = True
+                self.mid_frame = self._unread = True
                 return data
             self._held = data[end:]
             data = data[:end]
@@ -82,7 +83,7 @@ class EventRelay:
         """The backend ended: what is left to send."""
         held, self._held = self._held, b""
         rest = b"" if self._ending else self._read(held)  # the last event may lack its blank line
-        if not self._ending and not self.failed:
+        if not self._ending and not self.failed and (self.mid_frame or not self._unread):
             self.failed = True
             frame = self._errors.frame(StreamBroken(CUT_SHORT), None)
             return b"\n\n" + frame if self.mid_frame else frame

@@ -141,25 +141,27 @@ def _part(part: _Part, place: str) -> dict[str, object]:
     if part.type in _TEXTS:
         return {"type": "text", "text": _string(part.text, f"{place}.text")}
     if part.type == "input_image":
-        if part.image_url == _NULL:
-            raise InvalidRequest(f"{place}: this gateway keeps no files; send the image as image_url", param=place)
-        image: dict[str, object] = {"url": _string(part.image_url, f"{place}.image_url")}
-        if part.detail != _NULL:
-            image["detail"] = _string(part.detail, f"{place}.detail")
-        return {"type": "image_url", "image_url": image}
+        image = {"url": _sent(part.image_url, place, "image_url")}
+        return {"type": "image_url", "image_url": image | _said(part.detail, place, "detail")}
     if part.type == "input_file":
-        if part.file_data == _NULL:
-            raise InvalidRequest(f"{place}: this gateway fetches and keeps no files; send file_data", param=place)
-        file: dict[str, object] = {"file_data": _string(part.file_data, f"{place}.file_data")}
-        if part.filename != _NULL:
-            file["filename"] = _string(part.filename, f"{place}.filename")
-        return {"type": "file", "file": file}
+        file = {"file_data": _sent(part.file_data, place, "file_data")}
+        return {"type": "file", "file": file | _said(part.filename, place, "filename")}
     if part.type == "input_audio":
         return {"type": "input_audio", "input_audio": part.input_audio}
     if part.type == "refusal":
         return {"type": "refusal", "refusal": _string(part.refusal, f"{place}.refusal")}
     kind = wire_body.shown(part.type or "null")
     raise InvalidRequest(f"{place}: this model takes no content of type {kind}", param=place)
+
+
+def _sent(value: msgspec.Raw, place: str, name: str) -> msgspec.Raw:
+    if value == _NULL:
+        raise InvalidRequest(f"{place}: this gateway keeps no files, and fetches none; send {name}", param=place)
+    return _string(value, f"{place}.{name}")
+
+
+def _said(value: msgspec.Raw, place: str, name: str) -> dict[str, msgspec.Raw]:
+    return {} if value == _NULL else {name: _string(value, f"{place}.{name}")}
 
 
 def _string(value: msgspec.Raw, place: str) -> msgspec.Raw:

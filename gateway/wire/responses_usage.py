@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.wire.usage import Usage, disjoint
+from gateway.wire import usage
+from gateway.wire.usage import Usage
 
 
 class _Answer(msgspec.Struct, gc=False):
@@ -28,27 +29,19 @@ def from_answer(body: bytes) -> Usage | None:
 
 def from_counts(counts: dict[str, Any] | None) -> Usage | None:
     """The same of its `usage`."""
-    if counts is None:
-        return None
-    asked, said = counts.get("input_tokens_details"), counts.get("output_tokens_details")
-    return disjoint(
-        counts.get("input_tokens"),
-        counts.get("output_tokens"),
-        asked.get("cached_tokens") if isinstance(asked, dict) else None,
-        said.get("reasoning_tokens") if isinstance(said, dict) else None,
-    )
+    return None if counts is None else usage.from_counts(counts, "input", "output")
 
 
-def to_counts(usage: Usage | None) -> dict[str, Any] | None:
+def to_counts(tokens: Usage | None) -> dict[str, Any] | None:
     """What a Response says of it. Nothing that is translated writes to a cache at a price."""
-    if usage is None:
+    if tokens is None:
         return None
-    asked = usage.input_tokens + usage.cached_input_tokens
-    said = usage.output_tokens + usage.reasoning_tokens
+    asked = tokens.input_tokens + tokens.cached_input_tokens
+    said = tokens.output_tokens + tokens.reasoning_tokens
     return {
         "input_tokens": asked,
-        "input_tokens_details": {"cached_tokens": usage.cached_input_tokens, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": tokens.cached_input_tokens, "cache_write_tokens": 0},
         "output_tokens": said,
-        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "output_tokens_details": {"reasoning_tokens": tokens.reasoning_tokens},
         "total_tokens": asked + said,
     }

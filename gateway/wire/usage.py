@@ -7,6 +7,7 @@ usage (None, "unknown"), and a part that is not believable counts as no part: it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 import msgspec
@@ -90,10 +91,15 @@ def _from_odd(body: bytes) -> Usage | None:
         stated = _decode_any(_decode_raw(body).usage)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    input_parts, output_parts = stated.get("prompt_tokens_details"), stated.get("completion_tokens_details")
+    return from_counts(stated, "prompt", "completion")
+
+
+def from_counts(stated: Mapping[str, object], asked: str, said: str) -> Usage | None:
+    """The usage in counts that are named after these two words."""
+    input_parts, output_parts = stated.get(f"{asked}_tokens_details"), stated.get(f"{said}_tokens_details")
     return disjoint(
-        stated.get("prompt_tokens"),
-        stated.get("completion_tokens"),
+        stated.get(f"{asked}_tokens"),
+        stated.get(f"{said}_tokens"),
         input_parts.get("cached_tokens") if isinstance(input_parts, dict) else None,
         output_parts.get("reasoning_tokens") if isinstance(output_parts, dict) else None,
     )

@@ -5,7 +5,7 @@ not speak the format, what one that does would have answered.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ import pytest
 from tests.contract import kinds
 from tests.contract.anthropic_cases import CASES, TURNS, WEATHER, client, create, fields, run, stream
 from tests.contract.results import differences
-from tests.contract.translating import translating
+from tests.contract.translating import translated, translating
 from tests.contract.upstreams import Servers
 from tests.support import gateway as in_process
-from tests.support import running, vllm
+from tests.support import running
 from tests.support.upstream import FRAMES, STREAM_HEAD, Script, Upstream, chunk, hangs, says, says_and_closes, unary
 
 SPEAKING = ("llama_cpp", "vllm")
@@ -55,13 +55,8 @@ def test_what_is_translated_for_vllm_is_what_it_answers_itself(
 ) -> None:
     kinds.require(kind)
     direct = servers.pair(kind).direct
-
-    async def main() -> Any:
-        async with translating(direct.base_url.removesuffix("/v1"), vllm.API_KEY, tmp_path) as gateway:
-            through = replace(direct, base_url=f"{gateway.url}/v1", key=in_process.KEY, model="m")
-            return await asyncio.to_thread(run, case, through)
-
-    assert disagreements(run(case, direct, bearer=True), running.run(main())) == []
+    through = translated(direct, partial(run, case), tmp_path)
+    assert disagreements(run(case, direct, bearer=True), through) == []
 
 
 # -- the scripted server, which speaks chat completions only

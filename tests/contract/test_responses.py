@@ -4,10 +4,9 @@ speaks the API would have answered.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,10 @@ from tests.contract import kinds
 from tests.contract.asking import CASES, run
 from tests.contract.responses_cases import CALLED, NAMED, TOOL, TURNS, respond, told
 from tests.contract.results import differences, plain
-from tests.contract.translating import translating
+from tests.contract.translating import translated, translating
 from tests.contract.upstreams import Servers
 from tests.support import gateway as in_process
-from tests.support import running, vllm
+from tests.support import running
 from tests.support.upstream import (
     FRAMES,
     LAST_CHUNK,
@@ -71,15 +70,8 @@ def test_what_is_translated_for_vllm_is_what_it_answers_itself(
     servers: Servers, tmp_path: Path, kind: str, case: str
 ) -> None:
     kinds.require(kind)
-    direct = servers.pair(kind).direct
-
-    async def main() -> Any:
-        async with translating(direct.base_url.removesuffix("/v1"), vllm.API_KEY, tmp_path) as gateway:
-            through = replace(direct, base_url=f"{gateway.url}/v1", key=in_process.KEY, model="m", other_model="m")
-            return await asyncio.to_thread(run, case, through)
-
     own = servers.result(kind, case, through=False)
-    assert differences(said(own), said(running.run(main()))) == []
+    assert differences(said(own), said(translated(servers.pair(kind).direct, partial(run, case), tmp_path))) == []
 
 
 # -- servers that speak chat completions only

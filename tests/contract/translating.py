@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from gateway.backends.base import DIALECTS
+from tests.contract.asking import Target
 from tests.support import gateway as in_process
-from tests.support import vllm
+from tests.support import running, vllm
 
 
 @asynccontextmanager
@@ -26,3 +29,14 @@ async def translating(
         dialect = gateway.gw.backends["b"].dialect
         gateway.gw.backends["b"].dialect = replace(dialect, speaks=DIALECTS["fake"].speaks)
         yield gateway
+
+
+def translated(direct: Target, ask: Callable[[Target], Any], state_dir: Path) -> Any:
+    """What `ask` gets from this server (our vLLM) through such a gateway."""
+
+    async def main() -> Any:
+        async with translating(direct.base_url.removesuffix("/v1"), vllm.API_KEY, state_dir) as gateway:
+            through = replace(direct, base_url=f"{gateway.url}/v1", key=in_process.KEY, model="m", other_model="m")
+            return await asyncio.to_thread(ask, through)
+
+    return running.run(main())

@@ -14,7 +14,7 @@ from gateway.store.records import Record
 from tests.support.anthropic_events import accumulate, check_order
 from tests.support.gateway import config, post, serving
 from tests.support.running import run, until
-from tests.support.talking import LIMITS, body, status
+from tests.support.talking import body, status, talk
 from tests.support.upstream import (
     DONE_FRAME,
     FRAMES,
@@ -45,20 +45,7 @@ BOTH = pytest.mark.parametrize("kind", [NATIVE, TRANSLATED])
 def ask(
     tmp_path: Path, kind: str, scripts: list[Script], request: Any = ASKED, path: str = PATH
 ) -> tuple[bytes, list[Record], Upstream]:
-    """One request through a gateway to one scripted endpoint: the answer, the records, the upstream."""
-
-    async def main() -> tuple[bytes, list[Record], Upstream]:
-        async with (
-            Upstream(scripts) as upstream,
-            serving(config({"b": [upstream.url]}, limits=LIMITS), tmp_path) as gateway,
-        ):
-            gateway.gw.backends["b"].dialect = DIALECTS[kind]
-            answer = await gateway.raw(post(request, path=path))
-            await until(lambda: gateway.gw.in_flight == 0, "requests end")
-            assert gateway.gw.backends["b"].endpoints[0].view.outstanding == 0
-            return answer, gateway.records(), upstream
-
-    return run(main())
+    return talk(tmp_path, scripts, request, path=path, kind=kind)
 
 
 def error(answer: bytes) -> Any:

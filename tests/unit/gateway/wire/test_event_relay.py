@@ -84,3 +84,10 @@ def test_an_event_too_long_to_hold_passes_in_parts_and_the_relay_knows() -> None
     assert not passing.mid_frame
     assert passing.feed(start) == start
     assert passing.finish() == b"\n\n" + CUT
+
+
+def test_an_event_too_long_to_hold_may_have_been_the_last_one() -> None:
+    passing = relay()
+    passing.feed(b"data: " + b"x" * MAX_HELD_BYTES)
+    assert passing.feed(b"\n\n") == b"\n\n"
+    assert (passing.finish(), passing.failed) == (b"", False)
