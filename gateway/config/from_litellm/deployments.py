@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-import msgspec
-
 from gateway.config import units
 from gateway.config.from_litellm import settings
-from gateway.config.from_litellm.report import Report, is_reference, members, resolved, words
+from gateway.config.from_litellm.report import Report, holds, is_reference, members, resolved, words
 from gateway.config.model import Alias, ServedName
 from gateway.config.nodes import Node
 from gateway.config.shape import Path, nearest
@@ -131,19 +129,11 @@ def _alias(node: Node | None) -> str:
         raise Unserved("model_name is missing")
     if "*" in node.value:
         raise Unserved(f"{units.shown(node.value)} is a pattern: name each model (a tenant's models may be patterns)")
-    if not _is(Alias, node.value):
+    if not holds(Alias, node.value):
         raise Unserved(
             f"{units.shown(node.value)} cannot be a model's name here: letters, digits and any of . _ - : / @ +"
         )
     return node.value
-
-
-def _is(kind: object, value: str) -> bool:
-    try:
-        msgspec.convert(value, kind)
-    except msgspec.ValidationError:
-        return False
-    return True
 
 
 def _with_credential(
@@ -176,7 +166,7 @@ def _target(params: Mapping[str, Node], path: Path, report: Report, environ: Map
     provider, served = _provider(model.value, params.get("custom_llm_provider"))
     if "*" in served:
         raise Unserved(f"{units.shown(model.value)} is a pattern: name each model")
-    if not _is(ServedName, served):
+    if not holds(ServedName, served):
         raise Unserved(f"{units.shown(model.value)} names no model")
     name = "base_url" if "api_base" not in params and "base_url" in params else "api_base"
     base = params.get(name)
@@ -208,6 +198,8 @@ def _provider(model: str, told: Node | None) -> tuple[str, str]:
     prefix, slash, rest = model.partition("/")
     if told is not None and isinstance(told.value, str) and told.value:
         provider = told.value
+        if provider not in PROVIDERS:
+            raise Unserved(f"{units.shown(provider)} is no provider that the importer knows")
         return provider, rest if slash and prefix == provider else model
     if slash and prefix in PROVIDERS:
         return prefix, rest

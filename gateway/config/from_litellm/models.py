@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from gateway.config import units
 from gateway.config.from_litellm.deployments import Deployment, Target
-from gateway.config.from_litellm.report import Report, items, members, named, says_nothing, unused
-from gateway.config.model import MAX_FALLBACKS
+from gateway.config.from_litellm.report import Report, holds, items, members, named, says_nothing, unused
+from gateway.config.model import MAX_FALLBACKS, Alias
 from gateway.config.nodes import Node
 from gateway.config.shape import Path, nearest
 
@@ -201,6 +201,8 @@ def add_aliases(node: Node | None, path: Path, catalogue: Catalogue, report: Rep
             )
         elif alias in catalogue.models:
             report.lost(target, here, "model_list has a model of this name, which wins")
+        elif not holds(Alias, alias):
+            report.lost(target, here, "cannot be a model's name here: letters, digits and any of . _ - : / @ +")
         else:
             catalogue.same_as(alias, name)
 

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from gateway.config.nodes import Node
 from gateway.config.shape import Path
 
@@ -128,6 +130,15 @@ def items(node: Node | None, path: Path, report: Report) -> Iterator[tuple[Path,
         return
     for index, item in enumerate(node.value):
         yield (*path, index), item
+
+
+def holds(kind: object, value: str) -> bool:
+    """Whether a text is what one of our types allows."""
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def words(text: str) -> tuple[str, ...]:

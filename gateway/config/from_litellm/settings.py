@@ -174,6 +174,7 @@ SECTIONS: Final[Mapping[str, str]] = {
 
 ATTEMPTS_MOST = 10
 SECONDS_MOST = 86_400
+BYTES_MOST = 2**40
 
 
 _VARIABLES: Final[Mapping[str, str]] = {
@@ -259,7 +260,7 @@ def server(
     if size is not None and not says_nothing(size):
         megabytes = number(size, ("general_settings", "max_request_size_mb"), report)
         if megabytes:
-            limits["body"] = int(megabytes * 10**6)
+            limits["body"] = max(1, min(int(megabytes * 10**6), BYTES_MOST))
     if limits:
         found["limits"] = {name: int(value) if float(value).is_integer() else value for name, value in limits.items()}
     return found

@@ -16,6 +16,7 @@ from gateway.config.from_litellm.models import Catalogue
 from gateway.config.from_litellm.report import (
     METERS,
     Report,
+    holds,
     is_reference,
     members,
     named,
@@ -24,6 +25,7 @@ from gateway.config.from_litellm.report import (
     unused,
     words,
 )
+from gateway.config.model import AliasPattern
 from gateway.config.nodes import Node
 from gateway.config.shape import Path, nearest
 
@@ -56,6 +58,9 @@ def from_master_key(node: Node | None, report: Report, environ: Mapping[str, str
     if node is None or says_nothing(node):
         return {}
     secret = resolved(node.value, environ)
+    if secret is None and not is_reference(node.value):
+        report.lost(node, path, "expected a text")
+        return {}
     if secret is None:
         name = str(node.value).partition("/")[2]
         report.lost(node, path, f"{name} is not set here, so its hash is not known: import where it is, or make a key")
@@ -78,6 +83,7 @@ class Tenants:
         self._catalogue = catalogue
         self._report = report
         self._by_team: dict[str, str] = {}
+        self._hashes = {key["hash"] for tenant in found.values() for key in tenant["keys"].values()}
 
     def add_teams(self, node: Node | None) -> None:
         """The teams of a list."""
@@ -123,6 +129,10 @@ class Tenants:
             self._report.note(node, path, "left out: it is blocked")
             return None
         written: dict[str, Any] = {"hash": f"sha256:{token}"}
+        if written["hash"] in self._hashes:
+            self._report.lost(node, path, "left out: a key with this secret is there already")
+            return None
+        self._hashes.add(written["hash"])
         expires = _text(entry, "expires")
         if expires is not None:
             end = re.sub(r"\.\d+", "", expires)
@@ -167,7 +177,7 @@ class Tenants:
         for each in wanted:
             if each in self._catalogue.groups:
                 models.update(dict.fromkeys(self._catalogue.groups[each]))
-            elif each in self._catalogue.models or "*" in each:
+            elif each in self._catalogue.models or ("*" in each and holds(AliasPattern, each)):
                 models[each] = None
             elif each != _NONE:
                 assert node is not None

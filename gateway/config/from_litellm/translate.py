@@ -88,7 +88,7 @@ def _tell_weights(alias: str, found: list[Deployment], report: Report) -> None:
     for each in found:
         params = members(each.node.value.get("litellm_params"), each.path, report)
         weights.append(params.get("weight"))
-    if len({None if node is None else node.value for node in weights}) > 1:
+    if len({None if node is None else str(node.value) for node in weights}) > 1:
         for each, node in zip(found, weights, strict=True):
             if node is not None:
                 where = (*each.path, "litellm_params", "weight")

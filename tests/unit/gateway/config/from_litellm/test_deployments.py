@@ -94,6 +94,7 @@ def test_an_address_in_the_environment_is_looked_at_where_it_is_known() -> None:
         ("{model_name: m, litellm_params: {model: 'openai/*'}}", "is a pattern"),
         ("{model_name: 'a b', litellm_params: {model: openai/x}}", "cannot be a model's name"),
         ("{model_name: m, litellm_params: {model: antropic/claude}}", "did you mean anthropic?"),
+        ("{model_name: m, litellm_params: {model: x, custom_llm_provider: No Such}}", "is no provider"),
         ("{model_name: m, litellm_params: {model: llama3}}", "does not say its provider"),
         ("{model_name: m, litellm_params: {model: hosted_vllm/x}}", "needs an api_base"),
         ("{model_name: m, litellm_params: {model: azure/x, api_base: 'https://u:hunter2@h/'}}", "no credentials"),

@@ -123,12 +123,12 @@ def test_default_fallbacks_are_for_models_that_have_none() -> None:
 
 def test_other_names_of_a_model_are_models_too() -> None:
     found, said = simple("a", "b"), Report()
-    text = "{x: a, y: {model: b, hidden: true}, b: a, z: nothing}"
+    text = "{x: a, y: {model: b, hidden: true}, b: a, z: nothing, 'no name': a}"
     models.add_aliases(from_yaml(text, "f"), ("aliases",), found, said)
     assert found.models["x"] == found.models["a"]
     assert found.models["y"] == found.models["b"]
     assert "z" not in found.models
-    assert [line.path[-1] for line in said.losses] == ["hidden", "b", "z"]
+    assert [line.path[-1] for line in said.losses] == ["hidden", "b", "z", "no name"]
 
 
 def test_credentials_without_a_name_are_told() -> None:

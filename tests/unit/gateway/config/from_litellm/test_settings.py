@@ -44,6 +44,7 @@ def test_a_timeout_holds_for_the_whole_request_and_no_other_limit_is_longer(seco
 
 def test_a_size_is_counted_in_bytes() -> None:
     assert server(general="{max_request_size_mb: 32}")[0] == {"limits": {"body": 32_000_000}}
+    assert server(general="{max_request_size_mb: 99999999}")[0] == {"limits": {"body": 2**40}}
 
 
 def test_the_routers_word_beats_the_other_and_a_contradiction_is_told() -> None:

@@ -18,6 +18,18 @@ SECRET = "sk-a-master-key-that-is-long-enough"
 TOKEN = hashlib.sha256(b"sk-callers-own").hexdigest()
 
 
+def test_a_master_key_that_is_no_text_is_told_and_never_shown() -> None:
+    found, said = master("{key: sk-hidden-in-a-map-0123456789}")
+    assert found == {}
+    assert [line.message for line in said.losses] == ["expected a text"]
+
+
+def test_a_secret_opens_one_key_only() -> None:
+    found, said = carried([key(), key(key_alias="twice")])
+    assert list(found["default"]["keys"]) == ["app"]
+    assert "is there already" in said.losses[0].message
+
+
 def master(value: str, **environ: str) -> tuple[dict[str, Any], Report]:
     said = Report()
     return tenants.from_master_key(from_yaml(value, "f"), said, environ), said
