@@ -119,12 +119,21 @@ class Attempts:
         # What goes on from a kept answer can be asked only where that is.
         routes = plan.routes if self.call.continues is None else plan.routes[:1]
         routes_left = len(routes)
+        failed: _Failed | None = None
         for route in routes:
             routes_left -= 1
             backend = self._backends[route.backend]
+            try:
+                form = self._form(backend)
+                body = self._body(route, backend, form)
+            except (InvalidRequest, NotServed):
+                if failed is None:
+                    self._record.routed(route)
+                    raise
+                if routes_left:
+                    continue
+                raise failed.error from None  # that a fallback cannot be asked this is no fault of the request's
             self._record.routed(route)
-            form = self._form(backend)
-            body = self._body(route, backend, form)
             backend.retries.earn()
             tried = NOTHING
             number, fresh = 1, False

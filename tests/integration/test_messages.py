@@ -272,3 +272,26 @@ def test_a_fallback_is_asked_in_its_own_way(tmp_path: Path) -> None:
                 assert upstream.seen[0].head.startswith(b"POST /v1/chat/completions ")
 
     run(main())
+
+
+def test_a_fallback_that_cannot_be_asked_leaves_the_failure_of_the_model_that_was(tmp_path: Path) -> None:
+    document = {"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}}
+    asked = {**ASKED, "messages": [{"role": "user", "content": [document]}]}
+
+    async def main() -> None:
+        async with Upstream([says(unary(b"{}", status="500 Internal Server Error"))]) as failing:
+            models: dict[str, dict[str, Any]] = {
+                "m": {"backend": "native", "fallback": ["other"]},
+                "other": {"backend": "translated"},
+            }
+            found = config({"native": [failing.url], "translated": ["http://127.0.0.1:9"]}, models)
+            async with serving(found, tmp_path) as gateway:
+                gateway.gw.backends["translated"].dialect = DIALECTS[TRANSLATED]
+                answer = await gateway.raw(post(asked, path=PATH))
+                assert status(answer) == 502
+                (record,) = gateway.records()
+                assert (record.backend, {attempt.backend for attempt in record.attempts}) == ("native", {"native"})
+                refused = await gateway.raw(post({**asked, "model": "other"}, path=PATH))
+                assert (status(refused), error(refused)["type"]) == (400, "invalid_request_error")
+
+    run(main())
