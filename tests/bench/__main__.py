@@ -7,9 +7,10 @@ import json
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from tests.bench import report
+from tests.bench import report, yardstick
 from tests.bench.lab import BUILD, Effort, Lab, open_lab
 from tests.bench.measures import PARTS, Part
 from tests.bench.processes import BenchError, Missing
@@ -62,10 +63,13 @@ def unmeasured(problem: BenchError) -> Measured:
 
 
 def _measure_part(lab: Lab, part: Part) -> dict[str, Measured]:
+    before_us = yardstick.json_loads_us()
     try:
         results = dict(part.measure(lab))
     except BenchError as problem:
         results = {key: unmeasured(problem) for key in part.keys}
+    speed = {"json_loads_us_before_and_after": [before_us, yardstick.json_loads_us()]}
+    results = {key: replace(measured, raw={**measured.raw, **speed}) for key, measured in results.items()}
     _show(results)
     return results
 
