@@ -100,9 +100,15 @@ def test_texts_whole_numbers_and_booleans_arrive_and_only_what_was_asked_comes_b
 
 def test_the_server_and_its_models_say_what_they_are(tmp_path: Path) -> None:
     async def main() -> None:
-        async with listening(tmp_path) as (gateway, client, _):
+        async with listening(tmp_path) as (gateway, client, port):
             assert await client.is_server_live()
             assert await client.is_server_ready()
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                asking = channel.unary_unary(f"/{infer_grpc.SERVICE}/ServerMetadata")(
+                    b"", metadata=tuple(HEADERS.items())
+                )
+                await asking
+                assert (await asking.trailing_metadata())["x-request-id"] == gateway.records()[-1].id
             assert (await client.get_server_metadata(headers=HEADERS)).name == "lockgate"
             assert await client.is_model_ready("churn", headers=HEADERS)
             model = await client.get_model_metadata("churn", headers=HEADERS)
@@ -157,6 +163,9 @@ def test_bytes_that_are_no_message_are_refused_after_the_key_and_recorded(tmp_pa
                 with pytest.raises(grpc.aio.AioRpcError) as caught:
                     await infer(b"\xff\xff", metadata=metadata)
                 assert caught.value.code() is code
+                told = caught.value.trailing_metadata()
+                assert told is not None
+                assert told["x-request-id"] == gateway.records()[-1].id
             unknown = channel.unary_unary(f"/{infer_grpc.SERVICE}/RepositoryIndex")
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await unknown(b"")
