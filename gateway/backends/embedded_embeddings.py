@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway.backends import embedded_models, serving
-from gateway.backends.serving import Gone, Receive, Scope, Send
-from gateway.errors import ConfigError, GatewayError, InvalidRequest, MethodNotAllowed, UnknownPath, UpstreamBusy
+from gateway.backends.serving import Receive, Scope, Send
+from gateway.errors import ConfigError, InvalidRequest, MethodNotAllowed, UnknownPath, UpstreamBusy
 
 DIMENSIONS = 384
 MAX_INPUT_TOKENS = 512
@@ -127,14 +127,8 @@ class Embeddings:
         self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        try:
-            await self._route(scope["method"], scope["path"], receive, send)
-        except Gone:
-            pass
-        except GatewayError as error:
-            await serving.send_error(send, error)
+        if scope["type"] == "http":
+            await serving.told(send, self._route(scope["method"], scope["path"], receive, send))
 
     async def _route(self, method: str, path: str, receive: Receive, send: Send) -> None:
         model = {

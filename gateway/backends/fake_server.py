@@ -74,14 +74,8 @@ class Fake:
         self.kept: deque[Json] = deque(maxlen=KEPT_REQUESTS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        try:
-            await self._route(scope, receive, send)
-        except Gone:
-            pass
-        except GatewayError as error:
-            await serving.send_error(send, error)
+        if scope["type"] == "http":
+            await serving.told(send, self._route(scope, receive, send))
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"]

@@ -16,8 +16,8 @@ import msgspec
 
 from gateway.backends import provider_call, provider_litellm, serving
 from gateway.backends.provider_call import Failure, Json
-from gateway.backends.serving import Gone, Receive, Scope, Send
-from gateway.errors import GatewayError, MethodNotAllowed, UnknownPath
+from gateway.backends.serving import Receive, Scope, Send
+from gateway.errors import MethodNotAllowed, UnknownPath
 
 BODY_LIMIT_BYTES = 64 * 2**20
 ENDPOINTS = {"/v1/chat/completions": "chat", "/v1/completions": "completions", "/v1/embeddings": "embeddings"}
@@ -68,14 +68,8 @@ class Provider:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        try:
-            await self._route(scope["method"], scope["path"], receive, send)
-        except Gone:
-            pass
-        except GatewayError as error:
-            await serving.send_error(send, error)
+        if scope["type"] == "http":
+            await serving.told(send, self._route(scope["method"], scope["path"], receive, send))
 
     async def _route(self, method: str, path: str, receive: Receive, send: Send) -> None:
         if path == "/health":

@@ -205,6 +205,16 @@ async def send_error(send: Send, error: GatewayError) -> None:
     await send_whole(send, error.status, msgspec.json.encode({"error": shape}), headers=error.headers)
 
 
+async def told(send: Send, handling: Awaitable[None]) -> None:
+    """Handles a request to its end; an error that is meant for the client is told to it, unless it has left."""
+    try:
+        await handling
+    except Gone:
+        pass
+    except GatewayError as error:
+        await send_error(send, error)
+
+
 async def unless_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
     """Runs `work` to its end, or cancels it and raises Gone as soon as the client has left.
 
