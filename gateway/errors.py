@@ -73,6 +73,13 @@ class MethodNotAllowed(CallerError):
     code = "method_not_allowed"
 
 
+class ProjectNotAllowed(CallerError):
+    """The header names a project that the key may not book to, or none where the key has several to choose from."""
+
+    status = 403
+    code = "project_not_allowed"
+
+
 class SlowRequest(CallerError):
     """The request did not arrive within `limits.request_s`; the connection closes."""
 
@@ -93,6 +100,46 @@ class HeadersTooLarge(CallerError):
 
     status = 431
     code = "headers_too_large"
+
+
+class MeterError(GatewayError):
+    """The meters do not let the call through; nothing was sent to a backend."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "meter"
+
+
+class RateLimited(MeterError):
+    """A limit that frees itself: requests, tokens or money of a rolling window, or calls at a time. `retry-after` says
+    when."""
+
+    code = "rate_limit_exceeded"
+    retryable = True
+
+
+class BudgetExhausted(MeterError):
+    """A budget or a limit of a calendar window, or one without end: sending again does not help."""
+
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+
+
+class NotPriced(MeterError):
+    """The configuration counts money and the model has no price: its operator must give it one, or `price: free`."""
+
+    status = 402
+    type = "invalid_request_error"
+    code = "model_not_priced"
+
+
+class MetersUnavailable(MeterError):
+    """The store of the meters does not answer, and what this worker may spend without asking it is used up."""
+
+    status = 503
+    type = "server_error"
+    code = "meters_unavailable"
+    retryable = True
 
 
 class UpstreamError(GatewayError):

@@ -9,7 +9,7 @@ from typing import Final
 from gateway.config.snapshot import Caller, ClassicVersion, ModelRoute, Snapshot
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
-from gateway.errors import CallerError, Draining, GatewayError, StoreUnavailable, UpstreamRejected
+from gateway.errors import CallerError, Draining, GatewayError, MeterError, StoreUnavailable, UpstreamRejected
 from gateway.store.records import Opened, Record
 from gateway.wire import trace
 from gateway.wire.call import Call
@@ -164,7 +164,8 @@ class Recording:
     def failed(self, error: GatewayError, status: int, answer_bytes: int) -> None:
         """Closes with an error: refused when it is the caller's or ours to refuse, failed when it is not."""
         refused = (
-            isinstance(error, CallerError | UpstreamRejected | StoreUnavailable | Draining) and not self._ex.started
+            isinstance(error, CallerError | MeterError | UpstreamRejected | StoreUnavailable | Draining)
+            and not self._ex.started
         )
         self.close(status, error.code, "refused" if refused else "failed", answer_bytes)
 

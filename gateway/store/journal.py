@@ -26,10 +26,11 @@ from gateway.errors import StoreUnavailable
 from gateway.store.layout import (
     CLOSED,
     HEADER,
+    HELD,
+    LAST_KIND,
     MAGIC,
     MIN_SEGMENT_BYTES,
     OPENED,
-    RECOVERED,
     VERSION,
     WHOLE,
     crc_seed,
@@ -65,7 +66,7 @@ class Segment:
         self.words = memoryview(self.map).cast("I")
         self.size = size
         self.used = HEADER.size
-        self.seeds = tuple(crc_seed(salt, kind) for kind in range(RECOVERED + 1))
+        self.seeds = tuple(crc_seed(salt, kind) for kind in range(LAST_KIND + 1))
 
     @classmethod
     def create(cls, path: Path, header: tuple[int, int, int, int], size: int, allocate: Allocate) -> Segment:
@@ -191,6 +192,16 @@ class Journal:
         if not self._append(OPENED, payload if len(payload) <= CAP_ABOVE_BYTES else self._encode(capped(entry))):
             raise StoreUnavailable("the journal is full; this request cannot be recorded")
         self.opened += 1
+
+    def held(self, entry: Opened) -> bool:
+        """Says that an open request holds more now; written when this returns, and only then the hold may be used.
+        False when there is no room: the old entry stands.
+        """
+        try:
+            payload = self._encode(entry)
+        except (UnicodeEncodeError, OverflowError):
+            payload = self._encode(capped(entry))
+        return self._append(HELD, payload if len(payload) <= CAP_ABOVE_BYTES else self._encode(capped(entry)))
 
     def close(self, record: Record) -> None:
         """Ends a request that was opened; written when this returns: to be called before the last byte is sent.

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.store.layout import CLOSED, HEADER, OPENED, RECOVERED, RECOVERY, segment_path
+from gateway.store.layout import CLOSED, HEADER, HELD, OPENED, RECOVERED, RECOVERY, segment_path
 from gateway.store.records import Record
 from gateway.store.segment import Entry, SegmentReader
 
@@ -95,6 +95,11 @@ class Tail:
                 if kind == OPENED:
                     opens[decode_id(payload).id] = (self.sequence, payload)
                     self.opened += 1
+                    continue
+                if kind == HELD:
+                    request_id = decode_id(payload).id
+                    if request_id in opens:
+                        opens[request_id] = (opens[request_id][0], payload)
                     continue
                 record = decode_record(payload)
             except (msgspec.DecodeError, UnicodeDecodeError):

@@ -16,8 +16,10 @@ MAX_ATTEMPTS: Final = 32
 """Attempts kept in a record whose size had to be capped: the first and the last ones of more."""
 MAX_TEXT_BYTES: Final = 256
 """UTF-8 bytes kept of each text in a record whose size had to be capped."""
-MAX_LOADS: Final = 64
+MAX_LOADS: Final = 32
 """Candidates' loads kept per attempt in a record whose size had to be capped."""
+MAX_READINGS: Final = 16
+"""Readings of meters kept in a record whose size had to be capped."""
 
 _INT_MAX: Final = 2**63 - 1
 
@@ -104,6 +106,27 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     """Of a call of a classic model: the first dimension of its first input."""
     version: str = ""
     """Of a classic model: the version asked for, then the one that answered."""
+    # -- meters; money in nano-dollars
+    charge_nanos: int | None = None
+    """What the tenant pays; None where nothing has a price."""
+    waste_tokens: int = 0
+    """Output tokens the backend made and nobody got: after the gateway cut the answer, or the caller left."""
+    waste_nanos: int = 0
+    """Their price: within `charge_nanos` when the caller left, beside it (the operator's) when the gateway cut."""
+    # The last hold: what the request could have used at most.
+    held_input: int = 0
+    held_output: int = 0
+    held_nanos: int = 0
+    readings: list[tuple[str, int, int]] = []
+    """Of meters that acted on the request: key of the bucket, used before it, cap; both in the meter's own unit."""
+    usage_from: str = ""
+    """Where the settled usage comes from: backend (stated at the end), running (the backend's running count), bound
+    (our own, since the backend stated none that can be believed), held (the whole hold: nobody saw the end)."""
+    action: str = ""
+    """What meters did, words separated by spaces: downgraded:MODEL, fallback:MODEL (the alias whose price counts),
+    clamped:TOKENS, cut, beyond (more was used than was held: settled as held), refused:KEY."""
+    project: str = ""
+    """The project it is booked to; empty for none."""
 
 
 class Opened(msgspec.Struct, array_like=True, gc=False):
@@ -119,10 +142,19 @@ class Opened(msgspec.Struct, array_like=True, gc=False):
     backend: str
     snapshot: str = ""
     stream: bool = False
+    held_input: int = 0
+    held_output: int = 0
+    held_nanos: int = 0
+    end_user: str = ""
+    conversation: str = ""
+    action: str = ""
+    project: str = ""
 
 
 def crashed(opened: Opened) -> Record:
-    """The record of a request whose worker died: no status was known to have been sent, and no usage is known."""
+    """The record of a request whose worker died: no status was known to have been sent, and no usage is known. It is
+    charged what it held.
+    """
     return Record(
         id=opened.id,
         started_ns=opened.started_ns,
@@ -136,6 +168,15 @@ def crashed(opened: Opened) -> Record:
         status=0,
         code="crashed",
         outcome="crashed",
+        conversation=opened.conversation,
+        end_user=opened.end_user,
+        charge_nanos=opened.held_nanos or None,
+        held_input=opened.held_input,
+        held_output=opened.held_output,
+        held_nanos=opened.held_nanos,
+        usage_from="held" if opened.held_input else "",
+        action=opened.action,
+        project=opened.project,
     )
 
 
@@ -173,8 +214,8 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 def capped(entry: _S) -> _S:
     """A copy of a `Record` or an `Opened` that surely fits a journal entry and can surely be encoded.
 
-    Long texts are cut, attempts beyond `MAX_ATTEMPTS` and loads beyond `MAX_LOADS` dropped, numbers clamped, halves
-    of surrogate pairs replaced.
+    Long texts are cut, attempts beyond `MAX_ATTEMPTS`, loads beyond `MAX_LOADS` and readings beyond `MAX_READINGS`
+    dropped, numbers clamped, halves of surrogate pairs replaced.
     """
     return type(entry)(*(_cap(getattr(entry, name)) for name in entry.__struct_fields__))
 
@@ -192,5 +233,7 @@ def _cap(value: Any) -> Any:
         if value and isinstance(value[0], Attempt):
             kept = value if len(value) <= MAX_ATTEMPTS else [value[0], *value[1 - MAX_ATTEMPTS :]]
             return [_cap(item) for item in kept]
+        if value and isinstance(value[0], tuple):
+            return [tuple(map(_cap, item)) for item in value[:MAX_READINGS]]
         return [_cap(item) for item in value[:MAX_LOADS]]
     return value

@@ -13,7 +13,7 @@ from array import array
 from pathlib import Path
 from typing import Final
 
-from gateway.store.layout import ENTRY_HEAD, HEADER, MAGIC, MAX_ENTRY_BYTES, OPENED, RECOVERED, VERSION, crc_seed
+from gateway.store.layout import ENTRY_HEAD, HEADER, LAST_KIND, MAGIC, MAX_ENTRY_BYTES, OPENED, VERSION, crc_seed
 
 PIECE_BYTES: Final = 4 * MAX_ENTRY_BYTES
 """Read at a time: bounds the memory a reader takes."""
@@ -96,7 +96,7 @@ def _seeds(header: bytes) -> tuple[int, ...]:
     magic, version, _slot, _incarnation, _sequence, salt = HEADER.unpack(header)
     if magic != MAGIC or version != VERSION:
         return ()
-    return tuple(crc_seed(salt, kind) for kind in range(RECOVERED + 1))
+    return tuple(crc_seed(salt, kind) for kind in range(LAST_KIND + 1))
 
 
 def _parse(piece: bytes, seeds: tuple[int, ...], entries: list[Entry]) -> tuple[int, bool]:
@@ -116,7 +116,7 @@ def _parse(piece: bytes, seeds: tuple[int, ...], entries: list[Entry]) -> tuple[
         if end > length:
             return at, not at or end - begin > MAX_ENTRY_BYTES
         payload = piece[begin:end]
-        if not OPENED <= kind <= RECOVERED or crc32(payload, seeds[kind]) != crc:
+        if not OPENED <= kind <= LAST_KIND or crc32(payload, seeds[kind]) != crc:
             return at, True
         entries.append((kind, payload))
         at = (end + 3) & ~3
@@ -129,7 +129,7 @@ def _find(data: bytes, start: int, seeds: tuple[int, ...]) -> int | None:
     for index in range(start >> 2, len(words) - 1):
         word = words[index]
         kind = word >> 24
-        if OPENED <= kind <= RECOVERED:
+        if OPENED <= kind <= LAST_KIND:
             begin = 4 * index + ENTRY_HEAD.size
             end = begin + (word & LENGTH_MASK)
             if end <= len(data) and zlib.crc32(data[begin:end], seeds[kind]) == words[index + 1]:

@@ -7,6 +7,7 @@ import msgspec
 from gateway.store.journal import Journal
 from gateway.store.journal_read import Tail, directories, segment_numbers, writer_lives
 from gateway.store.layout import CLOSED, OPENED, WHOLE, segment_path
+from gateway.store.records import Opened
 from tests.support.journals import a_journal, a_record, dead_copy, fill, opened, read_all, recovered
 
 
@@ -62,6 +63,20 @@ def test_a_batch_is_bounded(tmp_path: Path) -> None:
     tail = Tail(journal.directory)
     batch = tail.read(limit=10)
     assert 10 <= len(batch) < 2_000
+    journal.stop()
+
+
+def test_a_larger_hold_replaces_what_was_opened_and_is_counted_as_nothing(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path)
+    journal.open(opened("req_1"))
+    assert journal.held(msgspec.structs.replace(opened("req_1"), held_output=128, held_nanos=7))
+    tail = Tail(journal.directory)
+    assert ids(tail) == []
+    assert msgspec.msgpack.decode(tail.open["req_1"][1], type=Opened).held_output == 128
+    journal.close(a_record("req_1"))
+    assert journal.held(opened("req_1"))  # one that is not open any more opens nothing
+    assert ids(tail) == ["req_1"]
+    assert (tail.open, tail.opened, tail.closed, tail.unopened) == ({}, 1, 1, 0)
     journal.stop()
 
 

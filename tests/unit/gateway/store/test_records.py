@@ -42,14 +42,17 @@ def test_two_records_never_share_their_list_of_attempts() -> None:
 
 def test_columns_are_only_ever_appended() -> None:
     """Old journals are read by position. If this fails: put the new column at the end, with a default."""
-    assert Record.__struct_fields__[:28] == (
+    assert Record.__struct_fields__[:38] == (
         *("id", "started_ns", "tenant", "key", "endpoint", "alias", "stream", "snapshot", "backend", "served_model"),
         *("attempts", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens"),
         *("status", "code", "outcome", "first_byte_ms", "total_ms", "body_bytes", "answer_bytes"),
         *("caller_request_id", "traceparent", "conversation", "end_user", "rows", "version"),
+        *("charge_nanos", "waste_tokens", "waste_nanos", "held_input", "held_output", "held_nanos"),
+        *("readings", "usage_from", "action", "project"),
     )
-    assert Opened.__struct_fields__[:9] == (
+    assert Opened.__struct_fields__[:16] == (
         *("id", "started_ns", "tenant", "key", "endpoint", "alias", "backend", "snapshot", "stream"),
+        *("held_input", "held_output", "held_nanos", "end_user", "conversation", "action", "project"),
     )
 
 
@@ -67,6 +70,15 @@ def test_a_crashed_request_keeps_what_was_known_when_it_opened_and_claims_nothin
     assert (record.status, record.code, record.outcome) == (0, "crashed", "crashed")
     assert record.input_tokens is None
     assert record.snapshot == "d" * 64
+
+
+def test_a_crashed_request_is_charged_its_last_hold() -> None:
+    held = msgspec.structs.replace(opened("req_7"), held_input=100, held_output=50, held_nanos=9, end_user="u-1")
+    record = crashed(msgspec.structs.replace(held, conversation="c", action="downgraded:small", project="support"))
+    assert (record.charge_nanos, record.held_input, record.held_output, record.held_nanos) == (9, 100, 50, 9)
+    assert (record.usage_from, record.end_user, record.conversation) == ("held", "u-1", "c")
+    assert (record.action, record.project) == ("downgraded:small", "support")
+    assert crashed(opened("req_8")).charge_nanos is None
 
 
 def test_ids_sort_by_time_and_then_by_count() -> None:
@@ -118,6 +130,9 @@ records = st.builds(
     traceparent=TEXTS,
     conversation=TEXTS,
     end_user=TEXTS,
+    charge_nanos=st.none() | NUMBERS,
+    readings=st.lists(st.tuples(TEXTS, NUMBERS, NUMBERS), max_size=20),
+    project=TEXTS,
 )
 
 
@@ -133,6 +148,9 @@ def test_the_longest_record_there_can_be_fits_an_entry() -> None:
     attempt = Attempt(long, long, long, long, [big] * 1_000, big, long)
     record = a_record(**{name: long for name in Record.__struct_fields__ if isinstance(getattr(a_record(), name), str)})
     record.attempts = [attempt] * 1_000
+    record.readings = [(long, big, big)] * 1_000
+    record.charge_nanos = record.waste_tokens = record.waste_nanos = big
+    record.held_input = record.held_output = record.held_nanos = big
     record.input_tokens = record.output_tokens = record.cached_input_tokens = record.reasoning_tokens = big
     assert len(msgspec.msgpack.encode(capped(record))) <= MAX_ENTRY_BYTES
 

@@ -37,6 +37,17 @@ def test_what_a_dead_worker_left_open_is_closed_as_crashed(tmp_path: Path) -> No
     assert (tail.opened, tail.closed, tail.recovered, len(tail.open)) == (3, 3, 2, 0)
 
 
+def test_a_dead_request_is_charged_the_last_hold_it_had(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path / "live")
+    held = msgspec.structs.replace(opened("req_1"), held_input=10, held_output=64, held_nanos=740)
+    journal.open(held)
+    assert journal.held(msgspec.structs.replace(held, held_output=128, held_nanos=1_380))
+    directory = dead_copy(journal, tmp_path / "dead")
+    journal.stop()
+    (record,) = recovered(directory)[1]
+    assert (record.charge_nanos, record.held_output, record.usage_from) == (1_380, 128, "held")
+
+
 def test_recovering_again_changes_nothing(tmp_path: Path) -> None:
     directory = crash(tmp_path)
     _, first = recovered(directory)
