@@ -50,7 +50,8 @@ $(PROVIDERS)/locked: $(LOCKS)/providers.txt
 
 system-deps: ## Debian packages that some tests and the bench use (root)
 	apt-get update -q
-	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends nginx gcc libc6-dev
+	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends nginx gcc libc6-dev \
+		redis-server postgresql libfaketime
 
 ## --- use ------------------------------------------------------------------------------------------------------------
 

@@ -27,18 +27,23 @@ class Dialect:
     `speaks` names the endpoints it has (a codec's `endpoint`); all others are translated for it, where they can be.
     `refuse` raises InvalidRequest for body fields that a caller may not send to it; `salts` says that it understands
     `cache_salt`, which separates the prefix caches of tenants; `health_path` answers 200 while it can serve, at no
-    cost.
+    cost. `running_usage`: the endpoints whose streams tell in every frame what was used so far, when the body asks for
+    it with `stream_options: {include_usage: true, continuous_usage_stats: true}`: `usage.completion_tokens` of the
+    choice the frame belongs to, a running sum (the frame at the end, without choices, has the sum of all choices). vLLM
+    counts there what its engine produced, also tokens it shows no text of; one frame may carry several.
     """
 
     speaks: frozenset[str]
     refuse: Callable[[Fields], None]
     salts: bool
     health_path: bytes = b"/health"
+    running_usage: frozenset[str] = frozenset()
 
 
 OPENAI_CLASSIC = frozenset(("chat", "completions", "embeddings"))
 """What every server has that calls itself OpenAI-compatible."""
 ANTHROPIC = frozenset(("messages", "messages_count"))
+RUNNING_USAGE = frozenset(("chat", "completions"))
 VLLM_OWN = frozenset(("responses", "rerank", "score", "transcriptions"))
 """llama.cpp has a path for responses too, but its answers leave out what callers need: it says of an answer that was
 cut that it is complete, does not keep to `text.format`, and its events do not say which item they belong to.
@@ -46,11 +51,13 @@ cut that it is complete, does not keep to `text.format`, and its events do not s
 
 
 DIALECTS: Mapping[str, Dialect] = {
-    "vllm": Dialect(OPENAI_CLASSIC | ANTHROPIC | VLLM_OWN, refuse=denied.refuse, salts=True),
+    "vllm": Dialect(
+        OPENAI_CLASSIC | ANTHROPIC | VLLM_OWN, refuse=denied.refuse, salts=True, running_usage=RUNNING_USAGE
+    ),
     "v2": Dialect(frozenset(("infer",)), refuse=denied.refuse, salts=False, health_path=b"/v2/health/ready"),
     "embedded": Dialect(OPENAI_CLASSIC | ANTHROPIC, refuse=denied.refuse, salts=False),
     "provider": Dialect(OPENAI_CLASSIC, refuse=denied.refuse, salts=False),
-    "fake": Dialect(OPENAI_CLASSIC, refuse=denied.refuse, salts=False),
+    "fake": Dialect(OPENAI_CLASSIC, refuse=denied.refuse, salts=False, running_usage=RUNNING_USAGE),
 }
 
 

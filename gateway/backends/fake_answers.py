@@ -115,7 +115,7 @@ def decide(request: Json, rule: Rule, last: str) -> Answer:
     limit = whole_number(request, "max_completion_tokens", None, 1, 10**7)
     if limit is None:
         limit = whole_number(request, "max_tokens", None, 0, 10**7)
-    wanted = limit if request.get("ignore_eos") and limit is not None else rule.tokens
+    wanted = limit if request.get("ignore_eos") and limit is not None else _length(rule)
     if wanted is not None and tokens:
         tokens = list(itertools.islice(itertools.cycle(tokens), wanted))
     tokens, stopped = _stop(tokens, request.get("stop"))
@@ -133,6 +133,10 @@ def decide(request: Json, rule: Rule, last: str) -> Answer:
         finish_reason=rule.finish_reason or finish_reason,
         logprobs=_spread(rule.logprobs or [-0.1], len(tokens)),
     )
+
+
+def _length(rule: Rule) -> int | None:
+    return rule.tokens[0] if isinstance(rule.tokens, tuple) else rule.tokens  # the director has drawn it before
 
 
 def _arguments(call: ScriptedCall) -> str:

@@ -115,8 +115,31 @@ def _interleaved(parts: list[list[Frame]]) -> Iterator[Frame]:
         yield from (frame for frame in row if frame is not None)
 
 
-def chat_frames(head: Head, answers: list[Answer], usage: Json | None) -> Iterator[Frame]:
-    """The frames of a streamed chat answer; the last one holds the usage when there is one to tell."""
+def _in_groups(answer: Answer, size: int) -> Iterator[tuple[list[str], list[float]]]:
+    for start in range(0, len(answer.tokens), size):
+        yield answer.tokens[start : start + size], answer.logprobs[start : start + size]
+
+
+def with_running_usage(frames: Iterator[Frame], input_tokens: list[int]) -> Iterator[Frame]:
+    """Tells in each frame what its choice has used so far, as vLLM does for `continuous_usage_stats`: from 0 in the
+    first frame on, and of that choice alone (only the frame at the end has the sum). `input_tokens` by choice.
+    """
+    produced = [0] * len(input_tokens)
+    for frame, tokens in frames:
+        if not frame["choices"]:
+            yield frame, tokens
+            continue
+        index = frame["choices"][0]["index"]
+        produced[index] += tokens
+        used, done = input_tokens[index], produced[index]
+        usage = {"prompt_tokens": used, "total_tokens": used + done, "completion_tokens": done}
+        yield {**frame, "usage": {**usage, "completion_tokens_details": None}}, tokens
+
+
+def chat_frames(head: Head, answers: list[Answer], usage: Json | None, per_frame: int = 1) -> Iterator[Frame]:
+    """The frames of a streamed chat answer; the last one holds the usage when there is one to tell. `per_frame`: so
+    many tokens of the text share a frame.
+    """
 
     def frame(index: int, delta: Json, finish_reason: str | None = None, logprobs: Json | None = None) -> Json:
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
@@ -125,9 +148,9 @@ def chat_frames(head: Head, answers: list[Answer], usage: Json | None) -> Iterat
     def choice_frames(index: int, answer: Answer) -> list[Frame]:
         frames: list[Frame] = [(frame(index, {"role": "assistant", "content": ""}), 0)]
         frames += [(frame(index, {"reasoning_content": token}), 1) for token in answer.reasoning]
-        for token, logprob in zip(answer.tokens, answer.logprobs, strict=True):
-            told = None if head.top is None else _chat_logprobs([token], [logprob], head.top)
-            frames.append((frame(index, {"content": token}, logprobs=told), 1))
+        for tokens, logprobs in _in_groups(answer, per_frame):
+            told = None if head.top is None else _chat_logprobs(tokens, logprobs, head.top)
+            frames.append((frame(index, {"content": "".join(tokens)}, logprobs=told), len(tokens)))
         for number, (name, arguments) in enumerate(answer.tool_calls):
             frames.append(
                 (frame(index, {"tool_calls": [{"index": number, **_call(number, name, "")}]}), len(tokenise(name)))
@@ -142,8 +165,10 @@ def chat_frames(head: Head, answers: list[Answer], usage: Json | None) -> Iterat
         yield {**head.object("chat.completion.chunk", []), "usage": usage}, 0
 
 
-def text_frames(head: Head, answers: list[Answer], prefixes: list[str], usage: Json | None) -> Iterator[Frame]:
-    """The frames of a streamed completion."""
+def text_frames(
+    head: Head, answers: list[Answer], prefixes: list[str], usage: Json | None, per_frame: int = 1
+) -> Iterator[Frame]:
+    """The frames of a streamed completion; `per_frame` as for `chat_frames`."""
 
     def frame(index: int, text: str, finish_reason: str | None = None, logprobs: Json | None = None) -> Json:
         choice = {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish_reason}
@@ -152,10 +177,11 @@ def text_frames(head: Head, answers: list[Answer], prefixes: list[str], usage: J
     def choice_frames(index: int, answer: Answer, prefix: str) -> list[Frame]:
         frames: list[Frame] = [(frame(index, prefix), 0)] if prefix else []
         offset = len(prefix)
-        for token, logprob in zip(answer.tokens, answer.logprobs, strict=True):
-            told = None if head.top is None else _text_logprobs([token], [logprob], head.top, offset)
-            frames.append((frame(index, token, logprobs=told), 1))
-            offset += len(token)
+        for tokens, logprobs in _in_groups(answer, per_frame):
+            text = "".join(tokens)
+            told = None if head.top is None else _text_logprobs(tokens, logprobs, head.top, offset)
+            frames.append((frame(index, text, logprobs=told), len(tokens)))
+            offset += len(text)
         frames.append((frame(index, "", answer.finish_reason), 0))
         return frames
 

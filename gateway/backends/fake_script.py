@@ -5,6 +5,8 @@ answer: "{last}"                 # without a rule: echo; {words} is the number o
 rules:
   - {match: "weather", tool_calls: [{name: get_weather, arguments: {city: Paris}}]}
   - {match: "long", tokens: 200, token_delay_ms: 20}
+  - {match: "any length", tokens: [1, 400], tokens_per_s: 200, tokens_per_frame: 4}
+  - {match: "absurd", usage: {completion_tokens: 1000000000}}
   - {match: "fail once", times: 1, status: 503, headers: {retry-after: "1"}}
   - {match: "break", answer: "one two three", cut_after_frames: 2}
 ```
@@ -12,7 +14,9 @@ rules:
 
 from __future__ import annotations
 
+import math
 import re
+from random import Random
 from typing import Any, Literal
 
 import msgspec
@@ -37,15 +41,21 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     times: int | None = None  # fits so often, then never again
 
     answer: str | None = None
-    tokens: int | None = None  # the answer is repeated or cut to so many tokens
+    # the answer is repeated or cut to so many tokens; two numbers: by chance from the first to the second
+    tokens: int | tuple[int, int] | None = None
     reasoning: str = ""
     tool_calls: list[ScriptedCall] = []
     logprobs: list[float] = []  # of the answer's tokens; the last one goes on
     finish_reason: str | None = None
-    usage: bool = True  # False: the answer says nothing about usage
+    # False: the answer says nothing about usage; an object: these numbers stand in every usage, true or not
+    usage: bool | dict[str, int] = True
 
     delay_ms: float = 0.0  # before the first byte
     token_delay_ms: float | None = None  # before each token of a stream; None: the script's
+    tokens_per_s: float | None = (
+        None  # how fast tokens are produced, by the clock; also where the answer is not streamed
+    )
+    tokens_per_frame: int = 1  # so many tokens of an answer's text share a frame, as with speculative decoding
     status: int = 200  # anything else is answered with an error body
     message: str = "the script says so"
     headers: dict[str, str] = {}
@@ -61,6 +71,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     answer: str = "{last}"
     delay_ms: float = 0.0
     token_delay_ms: float = 0.0
+    seed: int = 0  # of all that happens by chance
     rules: list[Rule] = []
 
 
@@ -70,6 +81,7 @@ def parse(text: str | bytes) -> Script:
         script = msgspec.convert(yaml.safe_load(text) or {}, Script)
         for rule in script.rules:
             re.compile(rule.match)
+            _check(rule)
     except yaml.YAMLError as exc:
         raise ConfigError(f"the script is not YAML: {exc}") from None
     except msgspec.ValidationError as exc:
@@ -79,8 +91,18 @@ def parse(text: str | bytes) -> Script:
     return script
 
 
+def _check(rule: Rule) -> None:
+    least, most = rule.tokens if isinstance(rule.tokens, tuple) else (0, 0)
+    if not 0 <= least <= most:
+        raise ConfigError("the script cannot be used: `tokens` needs two numbers from low to high, such as [1, 400]")
+    if rule.tokens_per_s is not None and not 0 < rule.tokens_per_s < math.inf:
+        raise ConfigError("the script cannot be used: `tokens_per_s` must be above 0; leave it out for no pace")
+    if rule.tokens_per_frame < 1:
+        raise ConfigError("the script cannot be used: `tokens_per_frame` must be at least 1")
+
+
 class Director:
-    """Holds the script in force and how often each of its rules has fitted."""
+    """Holds the script in force, how often each of its rules has fitted, and its chance."""
 
     def __init__(self, script: Script) -> None:
         self.replace(script)
@@ -90,9 +112,10 @@ class Director:
         self.script = script
         self._patterns = [re.compile(rule.match, re.DOTALL) for rule in script.rules]
         self._fitted = [0] * len(script.rules)
+        self._random = Random(script.seed)
 
     def rule_for(self, endpoint: str, model: str, last: str) -> Rule:
-        """The first rule that fits, with the script's own answer and delays filled in."""
+        """The first rule that fits, with the script's own answer and delays filled in and its chance drawn."""
         script = self.script
         for index, rule in enumerate(script.rules):
             if rule.endpoint not in (None, endpoint) or rule.model not in (None, model):
@@ -105,6 +128,7 @@ class Director:
             return msgspec.structs.replace(
                 rule,
                 answer=script.answer if rule.answer is None else rule.answer,
+                tokens=self._random.randint(*rule.tokens) if isinstance(rule.tokens, tuple) else rule.tokens,
                 delay_ms=rule.delay_ms or script.delay_ms,
                 token_delay_ms=script.token_delay_ms if rule.token_delay_ms is None else rule.token_delay_ms,
             )

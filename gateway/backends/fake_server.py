@@ -22,7 +22,9 @@ from gateway.backends.fake_format import (
     text_frames,
     text_whole,
     usage_of,
+    with_running_usage,
 )
+from gateway.backends.fake_produced import Produced, Production
 from gateway.backends.fake_script import Director, Rule, Script
 from gateway.backends.fake_tokens import PrefixCache, text_of, token_id, tokenise
 from gateway.backends.serving import Gone, Receive, Scope, Send
@@ -72,6 +74,7 @@ class Fake:
         self.clock = clock or SystemClock()
         self.counts = {"requests": 0, "active": 0, "aborted": 0, "failed": 0, "input_tokens": 0, "output_tokens": 0}
         self.kept: deque[Json] = deque(maxlen=KEPT_REQUESTS)
+        self.produced = Produced()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -103,12 +106,19 @@ class Fake:
             raise UnknownPath(f"nothing at {path}")
 
     async def _control(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """GET /fake/stats, GET /fake/requests (the last 32: path, headers, body), POST /fake/script (YAML or JSON)."""
+        """GET /fake/stats, GET /fake/requests (the last 32: path, headers, body), POST /fake/script (YAML or JSON),
+        GET and DELETE /fake/produced (what each request id has made it produce).
+        """
         match scope["method"], scope["path"]:
             case "GET", "/fake/stats":
                 await serving.send_json(send, self.stats())
             case "GET", "/fake/requests":
                 await serving.send_json(send, list(self.kept))
+            case "GET", "/fake/produced":
+                await serving.send_json(send, self.produced.table())
+            case "DELETE", "/fake/produced":
+                self.produced.clear()
+                await serving.send_json(send, {})
             case "POST", "/fake/script":
                 try:
                     self.director.replace(fake_script.parse(await serving.read_body(receive, BODY_LIMIT_BYTES)))
@@ -194,7 +204,7 @@ class Fake:
             last = prompts[-1]
         rule = self.director.rule_for(endpoint, model, last)
         work = self._perform(endpoint, request, model, prompts, last, rule, scope, send)
-        if rule.delay_ms or rule.hang or request.get("stream"):
+        if rule.delay_ms or rule.hang or rule.tokens_per_s or request.get("stream"):
             await serving.unless_gone(receive, work)
         else:
             await work
@@ -231,29 +241,51 @@ class Fake:
         if longest > self.context_tokens:
             message = f"the maximum context length is {self.context_tokens} tokens, the request has {longest}"
             raise InvalidRequest(message, param="messages" if endpoint == "chat" else None)
-        input_tokens = sum(len(prompt) for prompt in tokens)
-        self.counts["input_tokens"] += input_tokens
-        if endpoint == "embeddings":
-            await self._whole(embeddings_whole(request, model, prompts, input_tokens), rule, send)
-            return
-
-        cached = sum(self.cache.admit(prompt, str(request.get("cache_salt") or "")) for prompt in tokens)
-        n = whole_number(request, "n", 1, 1, 128) or 1
+        n = (whole_number(request, "n", 1, 1, 128) or 1) if endpoint != "embeddings" else 1
         answers = [
             decide(request, rule, last if endpoint == "chat" else prompt) for prompt in prompts for _ in range(n)
         ]
-        prefixes = [prompt if request.get("echo") else "" for prompt in prompts for _ in range(n)]
-        usage = usage_of(input_tokens, cached, answers) if rule.usage else None
         head = self._head(endpoint, request, model)
-        if request.get("stream"):
-            told = usage if (request.get("stream_options") or {}).get("include_usage") else None
-            frames = (
-                chat_frames(head, answers, told) if endpoint == "chat" else text_frames(head, answers, prefixes, told)
-            )
-            await self._stream(frames, rule, send)
-            return
-        self.counts["output_tokens"] += sum(answer.count for answer in answers)
-        await self._whole(_object(endpoint, head, answers, prefixes, usage), rule, send)
+        production = self.produced.begin(dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1"))
+        production.input_tokens = input_tokens = sum(len(prompt) for prompt in tokens)
+        self.counts["input_tokens"] += input_tokens
+        try:
+            if endpoint == "embeddings":
+                await self._whole(embeddings_whole(request, model, prompts, input_tokens), rule, send)
+            else:
+                production.wanted_tokens = sum(answer.count for answer in answers)
+                cached = sum(self.cache.admit(prompt, str(request.get("cache_salt") or "")) for prompt in tokens)
+                usage = _told(usage_of(input_tokens, cached, answers), rule)
+                prefixes = [prompt if request.get("echo") else "" for prompt in prompts for _ in range(n)]
+                if request.get("stream"):
+                    inputs = [len(prompt) for prompt in tokens for _ in range(n)]
+                    frames = _frames(endpoint, request, head, answers, prefixes, usage, rule, inputs)
+                    await self._stream(frames, rule, production, scope, send)
+                else:
+                    await self._produce(production, rule)
+                    await self._whole(_object(endpoint, head, answers, prefixes, usage), rule, send)
+            production.ended = "answered" if rule.cut_after_frames is None else "cut"
+        except (asyncio.CancelledError, Gone):
+            production.ended = "left"
+            raise
+        except BaseException:
+            production.ended = "failed"
+            raise
+        finally:
+            self.counts["output_tokens"] += production.output_tokens
+
+    async def _produce(self, production: Production, rule: Rule) -> None:
+        """An answer that is not streamed, at the rule's pace: all of it, or what was there when it was cancelled."""
+        wanted = production.wanted_tokens
+        if rule.tokens_per_s:
+            start_s = self.clock.monotonic_s()
+            try:
+                await asyncio.sleep(wanted / rule.tokens_per_s)
+            except asyncio.CancelledError:
+                passed = int((self.clock.monotonic_s() - start_s) * rule.tokens_per_s)
+                production.output_tokens = min(wanted, passed)
+                raise
+        production.output_tokens = wanted
 
     def _head(self, endpoint: str, request: Json, model: str) -> Head:
         top: int | None = None
@@ -273,17 +305,25 @@ class Fake:
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
 
-    async def _stream(self, frames: Iterator[Frame], rule: Rule, send: Send) -> None:
+    async def _stream(
+        self, frames: Iterator[Frame], rule: Rule, production: Production, scope: Scope, send: Send
+    ) -> None:
         """Server-sent events; ends without `[DONE]` and closes the connection where the rule cuts."""
         fields = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
         fields += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in rule.headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         delay_s = (rule.token_delay_ms or 0.0) / 1000
+        transport = scope.get("lockgate.transport")
+        start_s = self.clock.monotonic_s()
         for number, (frame, tokens) in enumerate(frames):
             if number == rule.cut_after_frames:
                 await send({"type": "http.response.body", "body": b"", "more_body": True})  # the headers at least
                 return
-            await asyncio.sleep(delay_s if tokens else 0)
+            if tokens and rule.tokens_per_s:
+                due_s = start_s + (production.output_tokens + tokens) / rule.tokens_per_s
+                await asyncio.sleep(max(0.0, due_s - self.clock.monotonic_s()))
+            else:
+                await asyncio.sleep(delay_s if tokens else 0)
             await send(
                 {
                     "type": "http.response.body",
@@ -291,7 +331,9 @@ class Fake:
                     "more_body": True,
                 }
             )
-            self.counts["output_tokens"] += tokens
+            if transport is not None and transport.is_closing():
+                raise Gone  # the client hung up a moment ago: what was not sent any more is not produced either
+            production.output_tokens += tokens  # no await since it was handed to the connection
         await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
 
 
@@ -310,6 +352,39 @@ def _detokenise(request: Json) -> Json:
     if not isinstance(ids, list) or not all(isinstance(number, int) for number in ids):
         raise InvalidRequest("tokens must be a list of token ids", param="tokens")
     return {"prompt": text_of(ids)}
+
+
+def _told(usage: Json, rule: Rule) -> Json | None:
+    """A usage object as the rule wants it told, or None."""
+    if isinstance(rule.usage, dict):
+        return {**usage, **rule.usage}
+    return usage if rule.usage else None
+
+
+def _frames(
+    endpoint: str,
+    request: Json,
+    head: Head,
+    answers: list[Answer],
+    prefixes: list[str],
+    usage: Json | None,
+    rule: Rule,
+    inputs: list[int],
+) -> Iterator[Frame]:
+    """The frames of a stream with the usage that the request asks for and the rule allows; `inputs` by choice."""
+    asked = request.get("stream_options") or {}
+    told = usage if asked.get("include_usage") else None
+    size = rule.tokens_per_frame
+    if endpoint == "chat":
+        frames = chat_frames(head, answers, told, size)
+    else:
+        frames = text_frames(head, answers, prefixes, told, size)
+    if told is None or not asked.get("continuous_usage_stats"):
+        return frames
+    running = with_running_usage(frames, inputs)
+    if not isinstance(rule.usage, dict):
+        return running
+    return (({**frame, "usage": {**frame["usage"], **rule.usage}}, tokens) for frame, tokens in running)
 
 
 def _object(endpoint: str, head: Head, answers: list[Answer], prefixes: list[str], usage: Json | None) -> Json:

@@ -28,6 +28,7 @@ rules:
   - {match: hang, hang: true}
   - {match: slow, answer: word, tokens: 100000, token_delay_ms: 1}
   - {match: raw, raw: "data: \\xff\\n\\n"}
+  - {match: paced, answer: word, tokens: 100000, tokens_per_s: 2000}
   - {match: tool, tool_calls: [{name: get_weather, arguments: {city: Paris}}]}
 """
 
@@ -130,6 +131,41 @@ def test_a_client_that_leaves_is_noticed_and_its_answer_is_not_finished(
     until(lambda: stats(client)["active"] == 0, "the request has ended")
     assert stats(client)["aborted"] == before["aborted"] + 1
     assert stats(client)["output_tokens"] < 100_000
+
+
+def test_a_client_that_hangs_up_and_reads_to_the_end_has_every_token_that_was_counted(
+    fake: ServerProcess, client: httpx.Client
+) -> None:
+    body = json.dumps(request("paced", stream=True)).encode()
+    host, port = fake.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-request-id: hung-up\r\ncontent-length: %d\r\n\r\n"
+            % len(body)
+            + body
+        )
+        received = b""
+        while received.count(b'"word"') < 50:
+            received += connection.recv(65536)
+        connection.shutdown(socket.SHUT_WR)
+        while part := connection.recv(65536):
+            received += part
+    until(lambda: stats(client)["active"] == 0, "the request has ended")
+    [entry] = client.get("/fake/produced").json()["hung-up"]
+    assert entry["ended"] == "left"
+    assert 50 <= received.count(b'"word"') == entry["output_tokens"] < 100_000
+
+
+def test_an_unstreamed_answer_whose_client_leaves_was_produced_up_to_then(
+    fake: ServerProcess, client: httpx.Client
+) -> None:
+    headers = {"x-request-id": "left"}
+    with pytest.raises(httpx.ReadTimeout):
+        client.post("/v1/chat/completions", json=request("paced"), headers=headers, timeout=0.3)
+    until(lambda: stats(client)["active"] == 0, "the request has ended")
+    [entry] = client.get("/fake/produced").json()["left"]
+    assert entry["ended"] == "left"
+    assert 0 < entry["output_tokens"] < 100_000
 
 
 def test_the_script_can_be_changed_while_it_runs() -> None:

@@ -15,6 +15,7 @@ from gateway.backends.fake_format import (
     text_frames,
     text_whole,
     usage_of,
+    with_running_usage,
 )
 from gateway.backends.fake_script import Rule, ScriptedCall
 from gateway.errors import InvalidRequest
@@ -89,3 +90,23 @@ def test_base64_vectors_are_the_float_vectors_in_little_endian_float32() -> None
     assert struct.unpack("<8f", base64.b64decode(coded)) == pytest.approx(floats)
     with pytest.raises(InvalidRequest):
         embeddings_whole({"encoding_format": "hex"}, "m", ["x"], 1)
+
+
+def test_running_usage_is_of_the_frames_own_choice_as_in_vllm_and_the_last_frame_has_the_sum() -> None:
+    usage = usage_of(7, 0, [PLAIN, PLAIN])
+    frames = list(with_running_usage(chat_frames(HEAD, [PLAIN, PLAIN], usage), [7, 7]))
+    for index in (0, 1):
+        told = [frame["usage"] for frame, _ in frames if frame["choices"] and frame["choices"][0]["index"] == index]
+        assert [each["completion_tokens"] for each in told] == [0, *range(1, PLAIN.count + 1), PLAIN.count]
+        assert all(each["total_tokens"] == 7 + each["completion_tokens"] for each in told)
+    assert frames[-1][0]["usage"] == usage
+
+
+def test_several_tokens_can_share_a_frame_and_the_text_stays_the_same() -> None:
+    for per_frame in (2, 3, 100):
+        chat = list(chat_frames(WITH_LOGPROBS, [PLAIN], None, per_frame))
+        assert collected(chat, 0)[0] == PLAIN.text
+        assert sum(tokens for _, tokens in chat) == PLAIN.count
+        texts = list(text_frames(WITH_LOGPROBS, [PLAIN], [""], None, per_frame))
+        assert "".join(frame["choices"][0]["text"] for frame, _ in texts) == PLAIN.text
+        assert max(tokens for _, tokens in texts) == min(per_frame, PLAIN.count)

@@ -59,6 +59,11 @@ def test_a_pattern_searches_across_lines() -> None:
         ("rules: [{status: often}]", "status"),
         ("rules: [", "not YAML"),
         ("- a list", "cannot be used"),
+        ("rules: [{tokens: [5, 2]}]", "from low to high"),
+        ("rules: [{tokens: [1, 2, 3]}]", "tokens"),
+        ("rules: [{tokens_per_s: 0}]", "tokens_per_s"),
+        ("rules: [{tokens_per_s: .inf}]", "tokens_per_s"),
+        ("rules: [{tokens_per_frame: 0}]", "tokens_per_frame"),
     ],
 )
 def test_a_script_that_cannot_be_used_says_what_is_wrong(text: str, said: str) -> None:
@@ -68,3 +73,12 @@ def test_a_script_that_cannot_be_used_says_what_is_wrong(text: str, said: str) -
 
 def test_json_is_a_script_too() -> None:
     assert parse('{"rules": [{"answer": "x"}]}') == Script(rules=[Rule(answer="x")])
+
+
+def test_random_lengths_stay_in_their_range_and_are_the_same_for_the_same_seed() -> None:
+    text = "{seed: 5, rules: [{tokens: [3, 9]}]}"
+    drawn = [[director(text).rule_for("chat", "m", "x").tokens] for _ in range(2)]
+    assert drawn[0] == drawn[1]
+    script = director(text)
+    lengths = {script.rule_for("chat", "m", "x").tokens for _ in range(100)}
+    assert lengths == set(range(3, 10))

@@ -130,3 +130,56 @@ def test_the_last_requests_are_kept_and_no_more() -> None:
     kept = json.loads(ask(fake, "GET", "/fake/requests")[1])
     assert len(kept) == KEPT_REQUESTS
     assert json.loads(kept[-1]["body"])["messages"][0]["content"] == str(KEPT_REQUESTS + 2)
+
+
+def produced(fake: Fake) -> Any:
+    return json.loads(ask(fake, "GET", "/fake/produced")[1])
+
+
+def identified(fake: Fake, request_id: str, **request: Any) -> bytes:
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}], **request}).encode()
+    return ask(fake, "POST", "/v1/chat/completions", body, [(b"x-request-id", request_id.encode())])[1]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_was_produced_is_told_by_request_id_and_can_be_cleared(stream: bool) -> None:
+    fake = Fake(parse("rules: [{answer: word, tokens: 30, tokens_per_s: 1000}]"))
+    identified(fake, "a", stream=stream)
+    entry = {"input_tokens": 3, "output_tokens": 30, "wanted_tokens": 30, "ended": "answered"}
+    assert produced(fake) == {"a": [entry]}
+    assert fake.stats()["output_tokens"] == 30
+    assert ask(fake, "DELETE", "/fake/produced")[0] == 200
+    assert produced(fake) == {}
+
+
+def usages(body: bytes) -> list[Any]:
+    frames = [json.loads(line[6:]) for line in body.split(b"\n\n") if line.startswith(b"data: {")]
+    return [frame.get("usage") for frame in frames]
+
+
+def test_running_usage_needs_include_usage_too_as_in_vllm() -> None:
+    fake = Fake(Script())
+    options = {"continuous_usage_stats": True}
+    assert usages(identified(fake, "a", stream=True, stream_options=options)) == [None] * 3
+    told = usages(identified(fake, "a", stream=True, stream_options={**options, "include_usage": True}))
+    assert [each["completion_tokens"] for each in told] == [0, 1, 1, 1]
+
+
+def test_completions_tell_running_usage_by_prompt() -> None:
+    options = {"continuous_usage_stats": True, "include_usage": True}
+    request = {"model": "m", "prompt": ["x" * 4, "x" * 40], "stream": True, "stream_options": options}
+    body = ask(Fake(Script()), "POST", "/v1/completions", json.dumps(request).encode())[1]
+    told = usages(body)
+    assert {each["prompt_tokens"] for each in told[:-1]} == {1, 10}
+    assert told[-1]["prompt_tokens"] == 11
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_usage_can_be_scripted_to_be_absurd_or_missing(stream: bool) -> None:
+    asked: Any = {"include_usage": True, "continuous_usage_stats": True}
+    absurd = parse("rules: [{usage: {completion_tokens: 1000000000, prompt_tokens: -5}}]")
+    body = identified(Fake(absurd), "a", stream=stream, stream_options=asked)
+    told = usages(body) if stream else [json.loads(body)["usage"]]
+    assert all((each["completion_tokens"], each["prompt_tokens"]) == (10**9, -5) for each in told)
+    body = identified(Fake(parse("rules: [{usage: false}]")), "a", stream=stream, stream_options=asked)
+    assert set(usages(body) if stream else [json.loads(body).get("usage")]) == {None}

@@ -1,0 +1,57 @@
+"""What the fake server produced for each request: its own count, to hold a gateway's account against.
+
+A token counts at the instant it is produced. Where a stream is cut or its client leaves, the count stops with it: every
+token counted was handed to the connection while that was still open, so a client that reads to the end sees them all.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Literal, TypeAlias
+
+import msgspec
+
+KEPT_REQUESTS = 500_000
+
+End: TypeAlias = Literal["running", "answered", "cut", "failed", "left"]
+
+
+class Production(msgspec.Struct):
+    """One request as the server saw it; `input_tokens` count from its start, before the first token of output.
+
+    `wanted_tokens` is what it would have produced without an end before that, over all choices.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    wanted_tokens: int = 0
+    ended: End = "running"
+
+
+class Produced:
+    """The count by request id (the header `x-request-id`); the oldest are dropped beyond `KEPT_REQUESTS` ids.
+
+    An id that came several times (a retry, another attempt) has an entry for each, in order.
+    """
+
+    def __init__(self) -> None:
+        self._by_id: OrderedDict[str, list[Production]] = OrderedDict()
+
+    def begin(self, request_id: str) -> Production:
+        """A new entry; without an id it is counted nowhere."""
+        production = Production()
+        if request_id:
+            self._by_id.setdefault(request_id, []).append(production)
+            if len(self._by_id) > KEPT_REQUESTS:
+                self._by_id.popitem(last=False)
+        return production
+
+    def table(self) -> dict[str, list[Production]]:
+        """Every entry by request id."""
+        return dict(self._by_id)
+
+    def clear(self) -> None:
+        """Forgets all that has ended."""
+        for request_id, entries in list(self._by_id.items()):
+            if all(entry.ended != "running" for entry in entries):
+                del self._by_id[request_id]
