@@ -18,6 +18,7 @@ import msgspec
 
 from gateway.backends.waiter import Waiter
 from gateway.errors import ConnectFailed, StreamBroken, UpstreamError, UpstreamProtocol, UpstreamTimeout
+from gateway.wire.known_head import KnownHead
 
 EVENT_STREAM = b"text/event-stream"
 MAX_HEAD_BYTES = 64 * 1024
@@ -49,6 +50,12 @@ class Reply(msgspec.Struct, gc=False):
     body: bytes = b""
     streaming: bool = False
     """The body is still to come through `Connection.pump`."""
+
+
+Head = tuple[bytes, bytes | None, bytes | None]
+"""What is kept of the head of a 200 for the next one with the same: a `Reply`'s content type, retry-after and JSON
+length.
+"""
 
 
 class Limits(Protocol):
@@ -86,6 +93,7 @@ class Connection(asyncio.Protocol):
         "_feed",
         "_head_done",
         "_keep_alive",
+        "_known",
         "_limits",
         "_paused",
         "_pump_waiter",
@@ -130,6 +138,7 @@ class Connection(asyncio.Protocol):
         self._reply = Reply()
         self._ready = False
         self._chunks: list[bytes] = []
+        self._known: KnownHead[Head] = KnownHead()
 
     # -- what the data plane calls
 
@@ -220,6 +229,9 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         self.last_byte_s = self.now()
+        first = not self._received
+        if first and not self._want_stream and self._take_known(data):
+            return
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -231,8 +243,12 @@ class Connection(asyncio.Protocol):
                 return
             self._keep_alive = False  # the answer is whole; what follows it belongs to no request
         if self._sink is not None:
-            if self._chunks:
-                self._pass_on()
+            chunks = self._chunks
+            if chunks:  # `_pass_on`, written out: this is every chunk's path
+                out = self._feed(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+                chunks.clear()
+                if out:
+                    self._sink(out)
             if self._ended:
                 self._end_pump()
             return
@@ -240,6 +256,9 @@ class Connection(asyncio.Protocol):
         if self._received > self._limits.answer and not self._pumping:
             self._broken(UpstreamProtocol("the backend's answer is larger than limits.answer"))
         elif self._ready:
+            reply = self._reply
+            if first and self._keep_alive and reply.status == 200 and reply.body and data.startswith(b"HTTP/1.1 200"):
+                self._known.learn(data, (reply.content_type, reply.retry_after, reply.json_length))
             self._deliver()
         elif not self._head_done and self._received > MAX_HEAD_BYTES:
             self._broken(UpstreamProtocol("the backend's answer has more than 64 KiB of headers"))
@@ -302,6 +321,21 @@ class Connection(asyncio.Protocol):
             self._ready = True
 
     # -- inside
+
+    def _take_known(self, data: bytes) -> bool:
+        """A whole answer with the head of an earlier one: what the parser's calls make of it, without them."""
+        body = self._known.body(data)
+        if body is None or len(data) > self._limits.answer:
+            return False
+        reply = self._reply
+        reply.status = 200
+        reply.content_type, reply.retry_after, reply.json_length = self._known.value
+        reply.body = body
+        self.first_byte_s = self.last_byte_s
+        self.busy = False
+        self._head_done = self._ended = self._keep_alive = True
+        self._deliver()
+        return True
 
     def _deliver(self) -> None:
         """Wakes who waits for the reply; never from within the parser, for the woken may use this connection again."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.backends.waiter import Waiter
 from gateway.dataplane.stepping import Stepper
@@ -43,6 +43,15 @@ class Channel(Protocol):
     def wants_body(self, exchange: Exchange) -> None:
         """The handler waits for the body: a caller that expects `100 Continue` is told to go on."""
         ...
+
+
+class Head(NamedTuple):
+    """What is kept of a request's head for the next one with the same."""
+
+    method: bytes
+    target: bytes
+    headers: dict[bytes, bytes]
+    """Shared by the exchanges: not to be changed. Its `content-length` is the first one's."""
 
 
 class Exchange:
@@ -105,6 +114,12 @@ class Exchange:
             self.fail(BodyTooLarge(f"the body is larger than the limit of {self.max_body} bytes"))
         else:
             self._body.append(data)
+
+    def receive_whole(self, data: bytes) -> None:
+        """From the server: the body came in one piece, within the limit."""
+        self.body_bytes = len(data)
+        self._body = [data]
+        self.complete = True
 
     def received(self) -> None:
         """From the server: the body is complete."""

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 import httptools
 
 from gateway.dataplane import lifecycle
-from gateway.dataplane.exchange import Exchange
+from gateway.dataplane.exchange import Exchange, Head
 from gateway.dataplane.stepping import Stepper
 from gateway.errors import BodyTooLarge, CallerError, GatewayError, HeadersTooLarge, InvalidRequest, SlowRequest
 from gateway.wire import errors as wire_errors
+from gateway.wire.known_head import KnownHead
 
 if TYPE_CHECKING:
     from gateway.dataplane.gateway import Gateway
@@ -48,6 +49,7 @@ class ServerConnection(asyncio.Protocol):
         "_head_read",
         "_holding",
         "_idle_since_s",
+        "_known",
         "_lingering_until_s",
         "_now",
         "_parser",
@@ -81,6 +83,7 @@ class ServerConnection(asyncio.Protocol):
         self._holding = False
         self._stopping = False
         self._unframed = 0
+        self._known: KnownHead[Head] = KnownHead()
         self._now = self.gateway.clock.monotonic_s
         self._idle_since_s: float | None = None
         self._stalled_since_s: float | None = None
@@ -113,6 +116,11 @@ class ServerConnection(asyncio.Protocol):
             data = self._take_unframed(data)
             if not data:
                 return
+        at_start = self._arriving is None and not self._head_read
+        if at_start and self.active is None and not self._queue:
+            body = self._known.body(data)
+            if body is not None and self._begin_known(body):
+                return
         if not self._head_done:
             self._head_read += len(data)
         try:
@@ -126,6 +134,8 @@ class ServerConnection(asyncio.Protocol):
         if not self._head_done and self._head_read > self.gateway.snapshot.limits.header:
             self._refuse(HeadersTooLarge("the request line and headers are larger than the limit"))
             return
+        if at_start and self._arriving is None and len(self._queue) == 1:
+            self._learn(data, self._queue[0])
         self._begin_next()
         if self._arriving is not None and self._arriving.length - self._arriving.body_bytes >= UNFRAMED_FROM_BYTES:
             self._unframed = self._arriving.length - self._arriving.body_bytes
@@ -304,6 +314,25 @@ class ServerConnection(asyncio.Protocol):
                     self.transport.resume_reading()
             exchange.stepper = Stepper(lifecycle.run(self.gateway, exchange), self.loop)
             exchange.stepper.start()
+
+    def _begin_known(self, body: bytes) -> bool:
+        """Serves a request whose head is that of an earlier one; False when the parser must see it all the same."""
+        if self._stopping or len(body) > self.gateway.snapshot.limits.body or self.transport.is_closing():
+            return False
+        exchange = self.active = Exchange(self, self._now())
+        exchange.method, exchange.target, exchange.headers = self._known.value
+        exchange.receive_whole(body)
+        if self._stalled_since_s is not None:  # the answer before it still fills the buffer
+            exchange.throttled = True
+        stepper = exchange.stepper = Stepper(lifecycle.run(self.gateway, exchange), self.loop)
+        stepper.start()
+        return True
+
+    def _learn(self, data: bytes, exchange: Exchange) -> None:
+        """Keeps the head of a usual request that came in one piece and alone."""
+        usual = exchange.keep_alive and not exchange.http_1_0 and not exchange.expects_continue
+        if usual and exchange.complete and exchange.body_bytes and exchange.body_bytes == exchange.length:
+            self._known.learn(data, Head(exchange.method, exchange.target, exchange.headers))
 
     def _ignore_upgrade(self, rest: bytes) -> None:
         """An `Upgrade` we do not offer is ignored (RFC 9110 §7.8), with its body read as usual: llhttp would treat

@@ -237,14 +237,15 @@ class Journal:
         """Writes one entry into the map; False when there is no room and no reserve."""
         segment = self._current
         at = segment.used
-        end = at + 8 + len(payload)
+        length = len(payload)
+        end = at + 8 + length
         if end > segment.size:
             return self._rotate() and self._append(kind, payload)
         segment.map[at + 8 : end] = payload
         words = segment.words
-        word = at >> 2
-        words[word + 1] = crc32(payload, segment.seeds[kind])
-        words[word] = kind << 24 | len(payload)  # last: this store is what makes the entry exist
+        at >>= 2
+        words[at + 1] = crc32(payload, segment.seeds[kind])
+        words[at] = kind << 24 | length  # last: this store is what makes the entry exist
         segment.used = (end + 3) & ~3
         return True
 

@@ -150,6 +150,36 @@ def test_pipelined_requests_are_answered_in_order_one_at_a_time(tmp_path: Path) 
     assert found == [200, 200, 404, 200]
 
 
+def test_requests_with_the_head_of_the_one_before_are_each_read_as_themselves(tmp_path: Path) -> None:
+    """The second and later requests of a connection with the same head take a shorter way: no answer may differ."""
+    texts = [b"a", b"bb" * 300, b"c", b"d" * 20, b"e", b"f" * 999]
+    bodies = [b'{"model":"m","messages":[{"role":"user","content":"%b"}]}' % text for text in texts]
+
+    async def talk() -> None:
+        async with (
+            Upstream([says(unary())] * len(bodies)) as upstream,
+            serving(config({"b": [upstream.url]}, limits=LIMITS), tmp_path) as gateway,
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+            for body in bodies:
+                writer.write(post(body, close=False))
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(re.search(rb"content-length: (\d+)", head)[1])  # type: ignore[index]
+                assert status(head) == 200
+                assert await reader.readexactly(length) == ANSWER
+            sent = [json.loads(request.body)["messages"] for request in upstream.seen]
+            assert sent == [json.loads(body)["messages"] for body in bodies]
+
+            writer.write(post(b'{"model":"m"', close=False))  # the known head, a body that is no JSON
+            assert status(await reader.readuntil(b"\r\n\r\n")) == 400
+            writer.close()
+            records = gateway.records()
+            assert [record.body_bytes for record in records[:-1]] == [len(body) for body in bodies]
+            assert len({record.id for record in records}) == len(bodies) + 1
+
+    run(talk())
+
+
 def test_endless_pipelining_is_refused_and_not_stored(tmp_path: Path) -> None:
     answer = exchange(tmp_path, post(CHAT, close=False) + b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n" * 2000)
     assert answers(answer) <= 2
