@@ -30,7 +30,6 @@ class AsgiExchange(Exchange):
         super().__init__(_Channel(), received_s)
         self.method = scope["method"].encode("ascii")
         self.target = scope.get("raw_path") or scope["path"].encode()
-        self.headers = {}
         for name, value in scope["headers"]:
             self.headers[name] = self.headers[name] + b", " + value if name in self.headers else value
         self.max_body = gw.snapshot.limits.body

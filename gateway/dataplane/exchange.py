@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from gateway.backends.waiter import Waiter
 from gateway.dataplane.stepping import Stepper
 from gateway.errors import BodyTooLarge, GatewayError
+from gateway.policy.identity import Headers
 
 STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 
@@ -50,7 +51,7 @@ class Head(NamedTuple):
 
     method: bytes
     target: bytes
-    headers: dict[bytes, bytes]
+    headers: Headers
     """Shared by the exchanges: not to be changed. Its `content-length` is the first one's."""
 
 
@@ -83,7 +84,7 @@ class Exchange:
     def __init__(self, channel: Channel, received_s: float) -> None:
         self.channel = channel
         self.received_s = received_s
-        self.headers: dict[bytes, bytes] = {}
+        self.headers = Headers()
         self._body: list[bytes] = []
 
     @property

@@ -21,12 +21,33 @@ the others.
 _CHALLENGE: Final = (("www-authenticate", "Bearer"),)
 
 
-def identify(keys: Mapping[bytes, Caller], headers: Mapping[bytes, bytes], now_ns: int) -> Caller:
-    """The caller whose key the headers hold; `keys` is by digest, header names are lower-case, `now_ns` is wall time.
+class Headers(dict[bytes, bytes]):
+    """A request's headers by lower-case name, and whose key was found in them: requests of one connection may share
+    them.
+    """
+
+    caller: Caller
+    looked_up_in: Mapping[bytes, Caller] | None = None
+    """The keys `caller` was found among (a snapshot's, which never change); any others say nothing of it."""
+
+
+def identify(keys: Mapping[bytes, Caller], headers: Headers, now_ns: int) -> Caller:
+    """The caller whose key the headers hold; `keys` is by digest, `now_ns` is wall time.
 
     A key may come in either header; two different ones are refused rather than one of them chosen. Raises
     Unauthenticated.
     """
+    if headers.looked_up_in is keys:
+        caller = headers.caller
+    else:
+        caller = headers.caller = _look_up(keys, headers)
+        headers.looked_up_in = keys
+    if caller.expires_ns is not None and now_ns >= caller.expires_ns:
+        raise Unauthenticated(MESSAGE, headers=_CHALLENGE)
+    return caller
+
+
+def _look_up(keys: Mapping[bytes, Caller], headers: Headers) -> Caller:
     secret = headers.get(b"x-api-key")
     authorization = headers.get(b"authorization")
     if authorization is not None and authorization[:7].lower() == b"bearer ":
@@ -36,6 +57,6 @@ def identify(keys: Mapping[bytes, Caller], headers: Mapping[bytes, bytes], now_n
         secret = bearer
     if secret:
         caller = keys.get(hashlib.sha256(secret).digest())
-        if caller is not None and (caller.expires_ns is None or now_ns < caller.expires_ns):
+        if caller is not None:
             return caller
     raise Unauthenticated(MESSAGE, headers=_CHALLENGE)

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.config.snapshot import Caller, TenantRules
 from gateway.errors import Unauthenticated
-from gateway.policy.identity import identify
+from gateway.policy.identity import Headers, identify
 
 NOW_NS = 1_000
 ACME = TenantRules("acme", frozenset({"m"}), None)
@@ -18,7 +18,7 @@ KEYS = {hashlib.sha256(b"good").digest(): APP, hashlib.sha256(b"dated").digest()
 
 
 def who(now_ns: int = NOW_NS, **headers: bytes) -> Caller:
-    return identify(KEYS, {name.replace("_", "-").encode(): value for name, value in headers.items()}, now_ns)
+    return identify(KEYS, Headers({name.replace("_", "-").encode(): value for name, value in headers.items()}), now_ns)
 
 
 @pytest.mark.parametrize("scheme", [b"Bearer ", b"bearer ", b"BEARER ", b"Bearer   ", b"Bearer \t"])
@@ -73,3 +73,19 @@ def test_a_key_is_valid_until_the_instant_it_expires() -> None:
     assert who(NOW_NS - 1, x_api_key=b"dated") is DATED
     with pytest.raises(Unauthenticated):
         who(NOW_NS, x_api_key=b"dated")
+
+
+def test_headers_that_serve_again_are_not_looked_up_again_but_among_other_keys() -> None:
+    headers = Headers({b"x-api-key": b"good"})
+    assert identify(KEYS, headers, NOW_NS) is APP
+    del headers[b"x-api-key"]
+    assert identify(KEYS, headers, NOW_NS) is APP
+    with pytest.raises(Unauthenticated):
+        identify({}, headers, NOW_NS)
+
+
+def test_a_key_that_was_found_still_expires() -> None:
+    headers = Headers({b"x-api-key": b"dated"})
+    assert identify(KEYS, headers, NOW_NS - 1) is DATED
+    with pytest.raises(Unauthenticated):
+        identify(KEYS, headers, NOW_NS)
