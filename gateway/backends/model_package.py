@@ -13,7 +13,8 @@ import onnxruntime
 from gateway.backends import classic, model_files, onnx_file
 from gateway.backends.model_files import FORMAT, MANIFEST, MODEL, Manifest, ModelFiles
 from gateway.config import nodes, review_classic
-from gateway.config.model import Column, ColumnName
+from gateway.config.leaves import ColumnName
+from gateway.config.model import Column
 from gateway.config.nodes import Unreadable
 from gateway.config.places import Places
 from gateway.config.shape import Shaper

@@ -13,12 +13,15 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from gateway.config import units
 from gateway.config.model import Column, Config, Endpoint, Onnx, Servers, Version
 from gateway.errors import ConfigError
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 FORMAT = 2
 
@@ -115,7 +118,7 @@ def read(state_dir: Path, digest_hex: str) -> Config:
 def resolve_secrets(config: Config, environ: Mapping[str, str]) -> Config:
     """The configuration with every `${NAME}` replaced, for the process that talks to backends: keep it in memory only.
 
-    ConfigError names the backend and the variable that is missing.
+    ConfigError names the entry and the variable that is missing.
     """
     backends = dict(config.backends)
     for name, backend in config.backends.items():
@@ -126,4 +129,20 @@ def resolve_secrets(config: Config, environ: Mapping[str, str]) -> Config:
             except ValueError as error:
                 raise ConfigError(f"backends.{name}: {error}") from error
             backends[name] = msgspec.structs.replace(backend, endpoints=endpoints, api_key=api_key)
-    return msgspec.structs.replace(config, backends=backends)
+    return msgspec.structs.replace(
+        config,
+        backends=backends,
+        stores=_resolved(config.stores, "stores", "meters", environ),
+        telemetry=_resolved(config.telemetry, "telemetry", "webhook", environ),
+    )
+
+
+def _resolved(section: S, path: str, name: str, environ: Mapping[str, str]) -> S:
+    """The section with the references in one of its texts replaced."""
+    written = getattr(section, name)
+    if written is None:
+        return section
+    try:
+        return msgspec.structs.replace(section, **{name: units.resolve_env(written, environ)})
+    except ValueError as error:
+        raise ConfigError(f"{path}.{name}: {error}") from error

@@ -12,13 +12,14 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gateway.config import nodes, units
-from gateway.config.model import Alias, AnyModel, Key, Model, Name, Onnx
+from gateway.config.leaves import Alias, Name
+from gateway.config.model import AnyModel, Key, Model, Onnx
 from gateway.config.nodes import Node, Unreadable
 from gateway.config.shape import Shaper
 
 MAX_LINE_BYTES = 65_536
 
-T = TypeVar("T")
+S = TypeVar("S", bound=Struct)
 
 
 class KeyLine(Key, frozen=True, kw_only=True):
@@ -76,23 +77,27 @@ def read_keys(data: bytes, file: str, shaper: Shaper) -> Iterator[tuple[int, str
             pass
         slow = _explain(KeyLine, line, file, number, shaper)
         if slow is not None:
-            yield number, slow.tenant, slow.key, Key(digest=slow.digest, expires_s=slow.expires_s)
+            yield number, slow.tenant, slow.key, _without(slow, Key)
 
 
 def read_models(data: bytes, file: str, shaper: Shaper) -> Iterator[tuple[int, str, AnyModel]]:
     """(line, alias, model) of every good line; the others are reported to the shaper."""
     for number, line in enumerate(data.split(b"\n"), 1):
         try:
-            found: ModelLine | ClassicLine | None = _decode_model(line)
-            if b"${" in line or _has_duplicates(line):
-                raise ValueError
+            found: ModelLine | ClassicLine | None = (plain := _decode_model(line))
+            if b"${" in line or plain.meters or isinstance(plain.price, Struct) or _has_duplicates(line):
+                raise ValueError  # what is written with a unit is read the slow way
         except ValueError:
             found = _explain(AnyLine, line, file, number, shaper)
         if isinstance(found, ClassicLine):
-            yield number, found.name, Onnx(versions=found.versions, schema=found.schema)
+            yield number, found.name, _without(found, Onnx)
         elif found is not None:
-            model = Model(backend=found.backend, served_model=found.served_model, fallback=found.fallback)
-            yield number, found.name, model
+            yield number, found.name, _without(found, Model)
+
+
+def _without(line: Struct, kind: type[S]) -> S:
+    """The section itself, of a line that also names it."""
+    return kind(**{name: getattr(line, name) for name in kind.__struct_fields__})
 
 
 def _has_duplicates(line: bytes) -> bool:

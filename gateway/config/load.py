@@ -36,6 +36,9 @@ VARIABLES: Mapping[str, str] = {
 }
 """The environment variable of each field of `Overrides`; the flag is the field's name with dashes."""
 
+_LISTS = ("meters",)
+"""The sections that are lists: theirs are put one after another."""
+
 MAX_YAML_BYTES = 16_000_000
 MAX_LINES_BYTES = 256_000_000
 MAX_FILES = 1_000
@@ -86,7 +89,10 @@ class _Loading:
         self.shaper = Shaper(environ, lambda path, node, message: self._problem(node.place, path, message))
         self.unread = False
         """A YAML file could not be read, so what seems missing may be in it."""
-        self.sections = {info.encode_name: Node({}, "", 0) for info in msgspec.structs.fields(Config)}
+        self.sections = {
+            info.encode_name: Node([] if info.encode_name in _LISTS else {}, "", 0)
+            for info in msgspec.structs.fields(Config)
+        }
         self.places.root.value.update(self.sections)
 
     def load(self, directory: Path, overrides: Overrides) -> Loaded:
@@ -127,10 +133,10 @@ class _Loading:
         for name, section in root.value.items():
             if name not in self.sections:
                 self._problem(root.key_place(name), (name,), f"unknown section; {nearest(name, list(self.sections))}")
-            elif isinstance(section.value, dict):
+            elif isinstance(section.value, list if name in _LISTS else dict):
                 self._merge(name, section)
             elif section.value is not None:
-                self._problem(root.key_place(name), (name,), "expected a map")
+                self._problem(root.key_place(name), (name,), f"expected a {'list' if name in _LISTS else 'map'}")
 
     def _parsed(self, path: Path) -> Node | None:
         data = self._bytes(path, MAX_YAML_BYTES)
@@ -146,6 +152,9 @@ class _Loading:
 
     def _merge(self, name: str, section: Node) -> None:
         merged = self.sections[name]
+        if isinstance(section.value, list):
+            merged.value.extend(section.value)
+            return
         for key, node in section.value.items():
             if key in merged.value:
                 there = merged.key_place(key)

@@ -2,14 +2,43 @@
 
 The docstring under a field is its meaning in `configs/README.md` and `configs/schema.json`. Values are plain: sizes
 are bytes, times are seconds, shares run from 0 to 1. `${NAME}` references stay as written until
-`archive.resolve_secrets`. How values may be written is in `units`; what must hold between sections is in `review`.
+`archive.resolve_secrets`. What a leaf may be is in `leaves`, how it may be written in `units`; prices and meters are in
+`model_meters`; what must hold between sections is in `review`.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
+
+from gateway.config.leaves import (
+    Alias,
+    AliasPattern,
+    BaseUrl,
+    Bound,
+    ColumnName,
+    Digest,
+    Instant,
+    Listen,
+    ModelDigest,
+    Name,
+    Path,
+    ProviderName,
+    Scalar,
+    Seconds,
+    Secret,
+    Section,
+    ServedName,
+    Share,
+    Size,
+    Tokens,
+    Url,
+    VersionName,
+    Webhook,
+    unit,
+)
+from gateway.config.model_meters import ClassicPrice, Meters, ModelPrice, Project, Stores
 
 MAX_FALLBACKS = 8
 """The longest fallback chain, counted with the fallbacks of fallbacks."""
@@ -19,85 +48,6 @@ EMBEDDED_MODELS = ("smollm2-135m", "minilm")
 
 CLASSIC_MODELS = ("magika", "churn-demo")
 """The classic models that come in packages (`backends.packaged_models` says where from); any other is a path."""
-
-
-def _unit(name: str, allowed: str) -> Meta:
-    """How a leaf is written (`units.<name>` reads it, if there is one) and what an error says is allowed."""
-    return Meta(extra={"unit": name, "allowed": allowed})
-
-
-_NAME_RULE = "letters, digits, '.', '_' and '-' (at most 64, a letter or digit first)"
-_ALIAS_RULE = "letters, digits and any of . _ - : / @ + (at most 200, a letter or digit first)"
-_END = r"$(?!\n)"  # `$` alone would let a trailing newline through
-
-Name: TypeAlias = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,63}" + _END), _unit("text", f"a name: {_NAME_RULE}")
-]
-Alias: TypeAlias = Annotated[
-    str,
-    Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-:/@+]{0,199}" + _END),
-    _unit("text", f"a model's name: {_ALIAS_RULE}"),
-]
-ServedName: TypeAlias = Annotated[
-    str,
-    Meta(pattern=r"^[^\x00-\x20\x7f][^\x00-\x1f\x7f]{0,499}" + _END),
-    _unit("text", "the backend's name for the model (at most 500 characters, no control characters)"),
-]
-AliasPattern: TypeAlias = Annotated[
-    str,
-    Meta(pattern=r"^[A-Za-z0-9*][A-Za-z0-9._\-:/@+*]{0,199}" + _END),
-    _unit("text", f"a model's name, in which * stands for any run of characters: {_ALIAS_RULE}"),
-]
-Path: TypeAlias = Annotated[
-    str, Meta(pattern=r"^[^\x00\n]{1,4096}" + _END), _unit("text", "a path (relative to the working directory)")
-]
-Size: TypeAlias = Annotated[
-    int,
-    Meta(ge=1, le=2**40),
-    _unit("size", "a size from 1 byte to 1TiB, such as 20MB"),
-]
-Seconds: TypeAlias = Annotated[
-    float, Meta(gt=0, le=86_400), _unit("number", "a number of seconds, more than 0 and at most 86400")
-]
-Share: TypeAlias = Annotated[float, Meta(ge=0, le=1), _unit("share", "a share such as 20%")]
-Instant: TypeAlias = Annotated[
-    int,
-    _unit("instant", "a date or a time with its zone"),
-]
-Digest: TypeAlias = Annotated[
-    bytes,
-    _unit("digest", "sha256: and 64 hexadecimal digits"),
-]
-ModelDigest: TypeAlias = Annotated[
-    str, Meta(pattern=r"^sha256:[0-9a-f]{64}" + _END), _unit("text", "sha256: and 64 hexadecimal digits")
-]
-VersionName: TypeAlias = Annotated[
-    str,
-    Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,31}" + _END),
-    _unit("text", "a version such as 3 or 3.1 (letters, digits and . _ -, at most 32)"),
-]
-ColumnName: TypeAlias = Annotated[
-    str,
-    Meta(pattern=r"^[^\x00-\x1f\x7f]{1,200}" + _END),
-    _unit("text", "a column's name (at most 200 characters, no control characters)"),
-]
-Scalar: TypeAlias = Annotated[str | bool | int | float, _unit("text", "a text, a number, true or false")]
-Bound: TypeAlias = Annotated[int | float, _unit("number", "a number")]
-Listen: TypeAlias = Annotated[str, _unit("address", "host:port")]
-Url: TypeAlias = Annotated[str, _unit("url", "http://host:port, https://host or unix:///path.sock")]
-BaseUrl: TypeAlias = Annotated[
-    str, _unit("base_url", "http://host:port/path or https://host/path, as the provider's documentation gives it")
-]
-ProviderName: TypeAlias = Annotated[
-    str,
-    Meta(pattern=r"^[a-z0-9][a-z0-9_\-]{0,63}" + _END),
-    _unit("text", "litellm's name of a provider, such as openai, anthropic, azure or bedrock"),
-]
-Secret: TypeAlias = Annotated[str, _unit("secret", "a secret, best as ${NAME}")]
-
-
-class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all sections: keyword-only, frozen, and an unknown key is an error."""
 
 
 class Limits(Section, frozen=True, kw_only=True):
@@ -128,7 +78,7 @@ class Limits(Section, frozen=True, kw_only=True):
 class Retries(Section, frozen=True, kw_only=True):
     """When a failed attempt is tried again on the same backend (always before the first byte reaches the caller)."""
 
-    attempts: Annotated[int, Meta(ge=1, le=10), _unit("number", "a whole number from 1 to 10")] = 2
+    attempts: Annotated[int, Meta(ge=1, le=10), unit("number", "a whole number from 1 to 10")] = 2
     """Most attempts on one backend, the first included; 1 means no retries."""
     share: Share = 0.2
     """Retries may be at most this share of the requests, so that they cannot multiply an outage."""
@@ -145,7 +95,7 @@ class Server(Section, frozen=True, kw_only=True):
     """A listener for classic models over gRPC (the Open Inference Protocol), for callers with keys; none when left out.
     Port 0 takes a free one."""
     workers: Annotated[
-        Annotated[int, Meta(ge=1, le=256)] | Literal["auto"], _unit("number", "auto, or a whole number from 1 to 256")
+        Annotated[int, Meta(ge=1, le=256)] | Literal["auto"], unit("number", "auto, or a whole number from 1 to 256")
     ] = "auto"
     """Worker processes; `auto` is one for each CPU that the control group grants."""
     state_dir: Path = "./state"
@@ -167,7 +117,7 @@ class Endpoint(Section, frozen=True, kw_only=True):
 class Servers(Section, frozen=True, kw_only=True):
     """Servers that somebody else runs; all endpoints serve the same models."""
 
-    endpoints: Annotated[tuple[Endpoint, ...], Meta(min_length=1), _unit("list", "a list of at least one endpoint")]
+    endpoints: Annotated[tuple[Endpoint, ...], Meta(min_length=1), unit("list", "a list of at least one endpoint")]
     """The replicas; see endpoints."""
     api_key: Secret | None = None
     """Sent to every endpoint as a bearer token. Write `${NAME}`: it is then read from the environment and never
@@ -242,19 +192,25 @@ class Model(Section, frozen=True, kw_only=True, tag_field="kind", tag="backend")
     served_model: ServedName | None = None
     """What the backend calls it; the alias when left out."""
     fallback: Annotated[
-        tuple[Alias, ...], Meta(max_length=MAX_FALLBACKS), _unit("list", f"a list of at most {MAX_FALLBACKS} models")
+        tuple[Alias, ...], Meta(max_length=MAX_FALLBACKS), unit("list", f"a list of at most {MAX_FALLBACKS} models")
     ] = ()
     """Models to try in this order when the backend cannot answer; after them, their own fallbacks. A tenant that may
     use this model is also served by its fallbacks."""
+    price: ModelPrice | None = None
+    """What it costs: a map of prices, `free`, or `from_price_map` (as `prices.json` in this folder says). See price."""
+    max_output: Tokens = 16_384
+    """The most tokens it can put out where a caller sets no limit: what a meter holds then."""
+    image_tokens: Tokens = 8_192
+    """The most tokens it makes of an image: what a meter holds for each."""
+    meters: Meters = ()
+    """Meters of this model, whoever asks; see meters."""
 
 
 class Column(Section, frozen=True, kw_only=True, omit_defaults=True):
     """What one column of a classic model's rows may hold."""
 
     type: (
-        Annotated[
-            Literal["number", "integer", "string", "boolean"], _unit("text", "number, integer, string or boolean")
-        ]
+        Annotated[Literal["number", "integer", "string", "boolean"], unit("text", "number, integer, string or boolean")]
         | None
     ) = None
     """`number`, `integer` (whole numbers, also in an input of floating-point numbers), `string` or `boolean`; what the
@@ -265,12 +221,12 @@ class Column(Section, frozen=True, kw_only=True, omit_defaults=True):
     """The largest value."""
     one_of: tuple[Scalar, ...] = ()
     """The values allowed; any when left out."""
-    nulls: Annotated[Literal["refuse", "impute", "pass"], _unit("text", "refuse, impute or pass")] = "refuse"
+    nulls: Annotated[Literal["refuse", "impute", "pass"], unit("text", "refuse, impute or pass")] = "refuse"
     """What a null (JSON's `null`, or NaN) does: the row is refused, the value of `impute` takes its place, or the model
     gets a NaN. An empty text is no null."""
     impute: Scalar | None = None
     """The value that takes a null's place, with `nulls: impute`."""
-    infinities: Annotated[Literal["refuse", "pass"], _unit("text", "refuse or pass")] = "refuse"
+    infinities: Annotated[Literal["refuse", "pass"], unit("text", "refuse or pass")] = "refuse"
     """Whether an infinite number is refused, or passes to the model where `min` and `max` allow it."""
 
 
@@ -291,12 +247,16 @@ class Onnx(Section, frozen=True, kw_only=True, tag_field="kind", tag="onnx"):
     """A classic model: an ONNX file that runs inside the gateway (the extra `classic`)."""
 
     versions: Annotated[
-        dict[VersionName, Path | Version], Meta(min_length=1), _unit("map", "at least one version, such as 3: PATH")
+        dict[VersionName, Path | Version], Meta(min_length=1), unit("map", "at least one version, such as 3: PATH")
     ]
     """Versions by name, each a path or a map; a caller that names none gets the highest. See versions."""
     schema: dict[ColumnName, Column] = field(default_factory=dict)
     """Columns by name, each an input of the model, or a column of its one matrix in this order; those of the packaged
     folder when left out. See schema."""
+    price: ClassicPrice | None = None
+    """What a call costs: `{call: $0.00002}`, or `free`. See price."""
+    meters: Meters = ()
+    """Meters of this model, whoever asks; see meters."""
 
 
 AnyModel: TypeAlias = Annotated[Model | Onnx, Meta(extra={"kind": "backend"})]
@@ -311,6 +271,11 @@ class Key(Section, frozen=True, kw_only=True, gc=False):
     expires_s: Instant | None = field(default=None, name="expires")
     """Last day (`2027-06-30`, to its end in UTC) or moment (`2027-06-30T12:00:00Z`) at which the key is valid; never
     when left out."""
+    projects: tuple[Name, ...] = ()
+    """The tenant's projects that this key may work for; a caller that names none works for the only one, if there is
+    one."""
+    meters: Meters = ()
+    """Meters of this key; see meters."""
 
     def __repr__(self) -> str:
         return f"Key(expires_s={self.expires_s})"
@@ -323,6 +288,10 @@ class Tenant(Section, frozen=True, kw_only=True):
     """Aliases the tenant may use; `*` stands for any run of characters (`openai/*`)."""
     keys: dict[Name, Key] = field(default_factory=dict)
     """Keys by name; thousands of them go into `keys*.jsonl`. See keys."""
+    projects: dict[Name, Project] = field(default_factory=dict)
+    """Projects by name, of which keys name theirs. See projects."""
+    meters: Meters = ()
+    """Meters of the tenant; see meters."""
 
 
 class Telemetry(Section, frozen=True, kw_only=True):
@@ -331,9 +300,15 @@ class Telemetry(Section, frozen=True, kw_only=True):
     access_log: bool = True
     """One log line for each request, without its content."""
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], _unit("text", "debug, info, warning or error")
+        Literal["debug", "info", "warning", "error"], unit("text", "debug, info, warning or error")
     ] = "info"
     """The least severe line that is written."""
+    webhook: Webhook | None = None
+    """Where a meter's `warn` is posted, as JSON, besides being logged and counted. May hold `${NAME}`."""
+
+    def __repr__(self) -> str:
+        webhook = "…" if self.webhook else None
+        return f"Telemetry(access_log={self.access_log!r}, log_level={self.log_level!r}, webhook={webhook!r})"
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -347,6 +322,10 @@ class Config(Section, frozen=True, kw_only=True):
     """Models by the alias callers send."""
     tenants: dict[Name, Tenant] = field(default_factory=dict)
     """Tenants by name."""
+    meters: Meters = ()
+    """Meters of the whole gateway; see meters."""
+    stores: Stores = field(default_factory=Stores)
+    """See stores."""
     telemetry: Telemetry = field(default_factory=Telemetry)
     """See telemetry."""
 
@@ -355,17 +334,17 @@ class Overrides(Section, frozen=True, kw_only=True):
     """What flags (or the environment, see `load.VARIABLES`) put over the files; None leaves the files' word."""
 
     bind: Listen | None = None
-    port: Annotated[int, Meta(ge=0, le=65_535), _unit("number", "a port from 0 to 65535")] | None = None
+    port: Annotated[int, Meta(ge=0, le=65_535), unit("number", "a port from 0 to 65535")] | None = None
     """Replaces the port of `bind` only."""
     ops: Listen | None = None
     workers: (
         Annotated[
             Annotated[int, Meta(ge=1, le=256)] | Literal["auto"],
-            _unit("number", "auto, or a whole number from 1 to 256"),
+            unit("number", "auto, or a whole number from 1 to 256"),
         ]
         | None
     ) = None
     state_dir: Path | None = None
     log_level: (
-        Annotated[Literal["debug", "info", "warning", "error"], _unit("text", "debug, info, warning or error")] | None
+        Annotated[Literal["debug", "info", "warning", "error"], unit("text", "debug, info, warning or error")] | None
     ) = None

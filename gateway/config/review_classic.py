@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from gateway.config.model import CLASSIC_MODELS, Column, Onnx, Scalar, Version
+from gateway.config.leaves import Scalar
+from gateway.config.model import CLASSIC_MODELS, Column, Onnx, Version
 from gateway.config.places import Finding
 from gateway.config.shape import Path, nearest
 

@@ -18,9 +18,10 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo
 
-from gateway.config import model
+from gateway.config import leaves, model, model_meters
 from gateway.config.lines import ClassicLine, KeyLine, ModelLine
 from gateway.config.shape import bare
+from gateway.config.units_money import money_text
 
 SECTIONS: tuple[tuple[str, type[Struct]], ...] = (
     ("server", model.Server),
@@ -33,11 +34,17 @@ SECTIONS: tuple[tuple[str, type[Struct]], ...] = (
     ("backends.NAME, kind: provider", model.Provider),
     ("backends.NAME, kind: fake", model.Fake),
     ("models.NAME", model.Model),
+    ("models.NAME.price", model_meters.TokenPrices),
     ("models.NAME, kind: onnx", model.Onnx),
+    ("models.NAME.price, kind: onnx", model_meters.CallPrice),
     ("models.NAME.versions.NAME, kind: onnx", model.Version),
     ("models.NAME.schema.NAME, kind: onnx", model.Column),
     ("tenants.NAME", model.Tenant),
     ("tenants.NAME.keys.NAME", model.Key),
+    ("tenants.NAME.projects.NAME", model_meters.Project),
+    ("meters[]", model_meters.MeterEntry),
+    ("meters[].at.SHARE", model_meters.Downgrade),
+    ("stores", model_meters.Stores),
     ("telemetry", model.Telemetry),
     ("keys*.jsonl", KeyLine),
     ("models*.jsonl", ModelLine),
@@ -77,7 +84,7 @@ def field_docs(kind: type[Struct]) -> dict[str, str]:
     """The docstring under each field of a struct and of its bases, on one line each."""
     docs: dict[str, str] = {}
     for owner in reversed(
-        [base for base in kind.__mro__ if issubclass(base, model.Section) and base is not model.Section]
+        [base for base in kind.__mro__ if issubclass(base, leaves.Section) and base is not leaves.Section]
     ):
         body = ast.parse(dedent(inspect.getsource(owner))).body[0]
         assert isinstance(body, ast.ClassDef)
@@ -96,6 +103,8 @@ def default_as_written(info: FieldInfo) -> str:
             return next(f"{count // factor}{unit}" for unit, factor in _UNITS if count % factor == 0)
         case "share", float(share):
             return f"{share * 100:g}%"
+        case "money", int(nanos):
+            return money_text(nanos)
         case _, None:
             return "none"
         case _, tuple() | dict():
@@ -127,6 +136,21 @@ _WRITTEN: dict[str, dict[str, Any]] = {
     "url": {"type": "string", "examples": ["http://vllm-0:8000", "unix:///run/model.sock"]},
     "base_url": {"type": "string", "examples": ["https://api.example.com/v1"]},
     "secret": {"type": "string", "examples": ["${VLLM_KEY}"]},
+    "money": {"type": "string", "examples": ["$500", "$0.00002"]},
+    "token_price": {"type": "string", "examples": ["$0.05/1M", "$2/1K", "$0.0000001/token"]},
+    "cap": {"type": "string", "examples": ["$500", "2M output_tokens", "600 requests", "40 concurrent"]},
+    "window": {"type": "string", "examples": ["60s", "1h", "day", "week", "month", "lifetime"]},
+    "zone": {"type": "string", "examples": ["Europe/Berlin", "UTC"]},
+    "thresholds": {
+        "type": "object",
+        "patternProperties": {
+            "^[0-9]{1,3}(\\.[0-9])? ?%$": {
+                "anyOf": [{"enum": ["warn", "clamp", "refuse"]}, {"$ref": "#/$defs/Downgrade"}]
+            }
+        },
+        "additionalProperties": False,
+        "examples": [{"80%": "warn", "95%": {"downgrade": "small"}, "100%": "refuse"}],
+    },
 }
 """How values of our units are written, where that is not how they are stored."""
 
@@ -142,7 +166,7 @@ def _complete(component: dict[str, Any], kind: type[Struct]) -> None:
         unit = _unit(info)
         if unit in _WRITTEN:
             component["properties"][info.encode_name] = prop = dict(_WRITTEN[unit])
-            if _default(info) is not None:
+            if _default(info) not in (None, {}):
                 prop["default"] = default_as_written(info)
         if prop.get("default", ()) is None:
             del prop["default"]  # a key that is simply left out

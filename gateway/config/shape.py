@@ -9,13 +9,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import NODEFAULT, Meta, Struct
 from msgspec.structs import FieldInfo
 
-from gateway.config import units
+from gateway.config import units, units_money
 from gateway.config.nodes import Node
 from gateway.config.units import shown
 
@@ -32,8 +32,22 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "instant": units.instant,
     "digest": units.digest,
     "address": units.address,
+    "money": units_money.money,
+    "token_price": units_money.token_price,
+    "cap": units_money.cap,
+    "window": units_money.window,
+    "zone": units_money.zone,
+    "permille": units_money.permille,
 }
-_SECRET_UNITS = ("secret", "url", "base_url", "digest")
+_CHECKS: Mapping[str, Callable[[str], None]] = {
+    "url": units.check_url,
+    "base_url": units.check_base_url,
+    "webhook": units.check_webhook,
+    "store": units.check_store,
+    "secret": units.check_secret,
+}
+"""What must hold of a value that may refer to the environment, once that is resolved."""
+_SECRET_UNITS = (*_CHECKS, "digest")
 _WRONG = object()
 _COMPARED = 1_000  # comparing takes some 30 µs a name
 
@@ -71,9 +85,12 @@ class Shaper:
             if node.value is None and NoneType in members:
                 return None
             structs = [member for member in members if isinstance(member, type) and issubclass(member, Struct)]
-            texts = [member for member in members if bare(member)[0] is str]
+            texts = [member for member in members if _is_text(bare(member)[0])]
             if structs and texts and isinstance(node.value, str):
                 return self._value(texts[0], node, path)
+            if structs and texts and "allowed" in extra and not isinstance(node.value, dict):
+                self.report(path, node, f"expected {extra['allowed']}, got {_named(node)}")
+                return _WRONG
             if len(structs) == 1:
                 return self._struct(structs[0], node, path, {})
             if structs:
@@ -187,16 +204,12 @@ class Shaper:
 
     def _references(self, value: str, unit: str) -> None:
         """`${NAME}` stays in the value, but it must be there, and only a secret or a URL may hold one."""
-        if unit in ("secret", "url", "base_url"):
-            resolved = units.resolve_env(value, self.environ)
-            if unit == "url":
-                units.check_url(resolved)
-            elif unit == "base_url":
-                units.check_base_url(resolved)
-            elif not resolved.strip() or any(ord(char) < 33 or ord(char) > 126 for char in resolved):
-                raise ValueError("a secret is printable ASCII without spaces, and not empty")
+        if unit in _CHECKS:
+            _CHECKS[unit](units.resolve_env(value, self.environ))
         elif "${" in value:
-            raise ValueError("a reference to the environment (${NAME}) may stand only in api_key, api_base and url")
+            raise ValueError(
+                "a reference to the environment (${NAME}) may stand only in api_key, api_base, url, webhook and stores"
+            )
 
     def _members(self, node: Node, path: Path, allowed: str) -> dict[str, Node] | None:
         if node.value is None:
@@ -229,6 +242,10 @@ def bare(kind: Any) -> tuple[Any, dict[str, str]]:
 
 def _metas(kind: Any) -> list[Meta]:
     return [meta for meta in get_args(kind)[1:] if isinstance(meta, Meta)] if get_origin(kind) is Annotated else []
+
+
+def _is_text(kind: Any) -> bool:
+    return kind is str or get_origin(kind) is Literal
 
 
 def _at_key(node: Node, key: str) -> Node:

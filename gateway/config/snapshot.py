@@ -16,6 +16,7 @@ from msgspec import Struct
 from gateway.config.globs import compile_globs
 from gateway.config.model import V2, Backend, Column, Config, Limits, Model, Onnx, Retries, Version
 from gateway.config.review import fallbacks
+from gateway.config.snapshot_meters import Meter, Meters, Price, counts_money, entries_of, price_of
 
 
 class TenantRules(Struct, frozen=True, eq=False):
@@ -24,6 +25,9 @@ class TenantRules(Struct, frozen=True, eq=False):
     name: str
     exact: frozenset[str]
     patterns: re.Pattern[str] | None
+    meters: tuple[Meter, ...] = ()
+    projects: Mapping[str, tuple[Meter, ...]] = {}
+    """The meters of each project."""
 
     def allows(self, alias: str) -> bool:
         """Whether the tenant may ask for this alias (which need not exist)."""
@@ -32,11 +36,13 @@ class TenantRules(Struct, frozen=True, eq=False):
 
 class Caller(Struct, frozen=True, eq=False, gc=False):
     """Who asks: a tenant and the name of one of its keys. `expires_ns` is wall time (nanoseconds since 1970 UTC),
-    None for never; at that instant the key is no longer valid."""
+    None for never; at that instant the key is no longer valid. `projects` are those the key may work for."""
 
     tenant: TenantRules
     key: str
     expires_ns: int | None
+    meters: tuple[Meter, ...] = ()
+    projects: tuple[str, ...] = ()
 
 
 class ModelRoute(Struct, frozen=True, eq=False):
@@ -52,6 +58,13 @@ class ModelRoute(Struct, frozen=True, eq=False):
     served_model: str
     served_model_json: bytes
     fallback: tuple[ModelRoute, ...] = ()
+    price: Price | None = None
+    """None where the configuration names none."""
+    max_output: int = 16_384
+    """The most tokens it can put out where the caller sets no limit."""
+    image_tokens: int = 8_192
+    """The most tokens it makes of one image."""
+    meters: tuple[Meter, ...] = ()
 
 
 class ClassicVersion(Struct, frozen=True):
@@ -74,6 +87,8 @@ class ClassicModel(Struct, frozen=True, eq=False):
     alias: str
     versions: dict[str, ClassicVersion]
     default: str
+    price: Price | None = None
+    meters: tuple[Meter, ...] = ()
 
 
 Keys: TypeAlias = Mapping[bytes, Caller]
@@ -96,6 +111,12 @@ class Snapshot(Struct, frozen=True, eq=False):
     retries: Retries
     aliases: tuple[str, ...]
     """All aliases, sorted."""
+    meters: tuple[Meter, ...] = ()
+    """Those of the whole gateway."""
+    money: bool = False
+    """Whether charges are counted: a price is named or money is capped. A model without a price is refused then."""
+    metered: bool = False
+    """Whether there is any meter or price at all."""
 
     def models_of(self, tenant: TenantRules) -> list[str]:
         """The aliases that exist and that the tenant may use, sorted."""
@@ -114,43 +135,59 @@ def compile(config: Config, digest: str) -> Snapshot:  # noqa: A001 - read as sn
     collecting = gc.isenabled()
     gc.disable()  # a hundred thousand new objects and no garbage: collecting would only take time
     try:
+        meters = Meters()
+        money = counts_money(config)
         return Snapshot(
             digest=digest,
             config=config,
-            keys=_keys(config),
-            models=_routes(config),
-            classic=classic_of(config),
+            keys=_keys(config, meters),
+            models=_routes(config, meters),
+            classic=classic_of(config, meters),
             backends=config.backends,
             limits=config.server.limits,
             retries=config.server.retries,
             aliases=tuple(sorted(config.models)),
+            meters=meters.of("gateway", config.meters),
+            money=money,
+            metered=money or next(entries_of(config), None) is not None,
         )
     finally:
         if collecting:
             gc.enable()
 
 
-def _keys(config: Config) -> dict[bytes, Caller]:
+def _keys(config: Config, meters: Meters) -> dict[bytes, Caller]:
     shared: dict[tuple[str, ...], tuple[frozenset[str], re.Pattern[str] | None]] = {}
     callers: dict[bytes, Caller] = {}
     for name, tenant in config.tenants.items():
         if tenant.models not in shared:
             exact = frozenset(pattern for pattern in tenant.models if "*" not in pattern)
             shared[tenant.models] = exact, compile_globs(pattern for pattern in tenant.models if "*" in pattern)
-        rules = TenantRules(name, *shared[tenant.models])
+        projects = {project: meters.of("project", each.meters) for project, each in tenant.projects.items()}
+        rules = TenantRules(name, *shared[tenant.models], meters.of("tenant", tenant.meters), projects)
         for key_name, key in tenant.keys.items():
             expires_ns = None if key.expires_s is None else key.expires_s * 1_000_000_000
-            callers[key.digest] = Caller(rules, key_name, expires_ns)
+            own = meters.of("key", key.meters)
+            callers[key.digest] = Caller(rules, key_name, expires_ns, own, key.projects)
     return callers
 
 
-def _routes(config: Config) -> dict[str, ModelRoute]:
+def _routes(config: Config, meters: Meters) -> dict[str, ModelRoute]:
     encode = msgspec.json.Encoder().encode
     models = {alias: model for alias, model in config.models.items() if isinstance(model, Model)}
     bare = {}
     for alias, model in models.items():
         served = model.served_model or alias
-        bare[alias] = ModelRoute(alias, model.backend, served, encode(served))
+        bare[alias] = ModelRoute(
+            alias,
+            model.backend,
+            served,
+            encode(served),
+            price=price_of(model),
+            max_output=model.max_output,
+            image_tokens=model.image_tokens,
+            meters=meters.of("model", model.meters),
+        )
     routes = {}
     for alias, model in models.items():
         chain = tuple(bare[name] for name in fallbacks(config, alias)) if model.fallback else ()
@@ -158,19 +195,21 @@ def _routes(config: Config) -> dict[str, ModelRoute]:
     return routes
 
 
-def classic_of(config: Config) -> dict[str, ClassicModel]:
+def classic_of(config: Config, meters: Meters | None = None) -> dict[str, ClassicModel]:
     """The models that run in the gateway, by alias."""
-    return {alias: _classic(alias, model) for alias, model in config.models.items() if isinstance(model, Onnx)}
+    known = meters or Meters()
+    return {alias: _classic(alias, model, known) for alias, model in config.models.items() if isinstance(model, Onnx)}
 
 
-def _classic(alias: str, model: Onnx) -> ClassicModel:
+def _classic(alias: str, model: Onnx, meters: Meters) -> ClassicModel:
     versions = {}
     for name in sorted(model.versions, key=version_order):
         written = model.versions[name]
         version = written if isinstance(written, Version) else Version(path=written)
         columns = version.schema or model.schema
         versions[name] = ClassicVersion(alias, name, version.path, version.digest or "", columns)
-    return ClassicModel(alias, versions, next(reversed(versions)))
+    own = meters.of("model", model.meters)
+    return ClassicModel(alias, versions, next(reversed(versions)), price_of(model), own)
 
 
 def version_order(name: str) -> tuple[tuple[int, int, str], ...]:

@@ -6,6 +6,7 @@ with, or raises `ValueError` with a sentence for the admin. No message repeats a
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -21,6 +22,9 @@ _HASH = re.compile(r"sha256:([0-9a-fA-F]{64})")
 _HOST = re.compile(r"\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9])?", re.ASCII)
 _SOCKET_PATH_BYTES = 107
 """The longest path of a unix socket on Linux (`sun_path`, 108 bytes with its end)."""
+
+STORE_SCHEMES = ("redis", "rediss", "postgresql")
+"""The servers that can keep meters."""
 
 ENV_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRETS = re.compile(r"\b(lg|sk|pk|hf|gh[a-z])([-_])[A-Za-z0-9_\-]{12,}|[A-Za-z0-9_+=]{36,}")
@@ -155,6 +159,44 @@ def check_base_url(url: str) -> None:
     check_url(parts._replace(path="").geturl())
     if parts.scheme == "unix" or any(ord(char) <= 32 or ord(char) >= 127 for char in parts.path):
         raise ValueError("expected https://host/path, without spaces or letters outside ASCII")
+
+
+def check_webhook(url: str) -> None:
+    """Where a webhook is posted, with its references already resolved: as `check_base_url`, and a query is allowed."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ValueError("not a URL: expected https://host/path") from error
+    if any(ord(char) <= 32 or ord(char) >= 127 for char in parts.query):
+        raise ValueError("a URL holds neither spaces, control characters nor letters outside ASCII")
+    check_base_url(parts._replace(query="").geturl())
+
+
+def check_store(url: str) -> None:
+    """Where meters are kept, with its references already resolved: `sqlite`, or the address of a server."""
+    expected = "expected sqlite, redis://host:port/0, rediss://host:port/0 or postgresql://user@host/database"
+    if url == "sqlite":
+        return
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(expected) from error
+    if any(ord(char) <= 32 or ord(char) >= 127 for char in url) or parts.fragment:
+        raise ValueError(expected)
+    if parts.scheme not in STORE_SCHEMES:
+        close = difflib.get_close_matches(parts.scheme or url[:20], ["sqlite", *STORE_SCHEMES], n=1)
+        raise ValueError(expected + (f"; did you mean {close[0]}?" if close else ""))
+    if not host or port == 0:
+        raise ValueError(f"{parts.scheme}:// needs a host: {expected}")
+    if parts.scheme != "postgresql" and not re.fullmatch(r"(/\d{0,4})?", parts.path, re.ASCII):
+        raise ValueError("after a Redis's host stands the number of its database, such as /0")
+
+
+def check_secret(text: str) -> None:
+    """A secret with its references already resolved."""
+    if not text.strip() or any(ord(char) < 33 or ord(char) > 126 for char in text):
+        raise ValueError("a secret is printable ASCII without spaces, and not empty")
 
 
 def leaves_in_clear(url: str | None) -> bool:

@@ -17,7 +17,8 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.config.model import Column, Scalar
+from gateway.config.leaves import Scalar
+from gateway.config.model import Column
 from gateway.config.shape import nearest
 from gateway.errors import ConfigError, InvalidRequest, InvalidRow
 

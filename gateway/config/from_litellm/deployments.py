@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from gateway.config import units
 from gateway.config.from_litellm import settings
 from gateway.config.from_litellm.report import Report, holds, is_reference, members, resolved, words
-from gateway.config.model import Alias, ServedName
+from gateway.config.leaves import Alias, ServedName
 from gateway.config.nodes import Node
 from gateway.config.shape import Path, nearest
 

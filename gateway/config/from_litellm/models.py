@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from gateway.config import units
 from gateway.config.from_litellm.deployments import Deployment, Target
 from gateway.config.from_litellm.report import Report, holds, items, members, named, says_nothing, unused
-from gateway.config.model import MAX_FALLBACKS, Alias
+from gateway.config.leaves import Alias
+from gateway.config.model import MAX_FALLBACKS
 from gateway.config.nodes import Node
 from gateway.config.shape import Path, nearest
 

@@ -25,7 +25,7 @@ from gateway.config.from_litellm.report import (
     unused,
     words,
 )
-from gateway.config.model import AliasPattern
+from gateway.config.leaves import AliasPattern
 from gateway.config.nodes import Node
 from gateway.config.shape import Path, nearest
 

@@ -98,7 +98,7 @@ def test_a_line_may_be_a_classic_model() -> None:
         ('{"name": "m", "kind": "onyx"}', "did you mean onnx?"),
         ('{"name": "m", "backend": "b", "backend": "c"}', "there twice"),
         ('{"name": "m"}', "the key backend is missing"),
-        ('{"name": "m", "backend": "b", "served_model": "${X}"}', "only in api_key, api_base and url"),
+        ('{"name": "m", "backend": "b", "served_model": "${X}"}', "only in api_key, api_base, url, webhook and stores"),
         ('{"name": "m", "backend": "b", "served_model": "\\ud800"}', "surrogate"),
         ('{"name": "m", "backend": "b", "fallback": "n"}', "expected a list"),
         ('{"name": "m*", "backend": "b"}', "expected a model's name"),
