@@ -19,13 +19,16 @@ End: TypeAlias = Literal["running", "answered", "cut", "failed", "left"]
 class Production(msgspec.Struct):
     """One request as the server saw it; `input_tokens` count from its start, before the first token of output.
 
-    `wanted_tokens` is what it would have produced without an end before that, over all choices.
+    `wanted_tokens` is what it would have produced without an end before that, over all choices. Times are of the
+    machine's monotonic clock; `ended_s` is 0.0 while it runs.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     wanted_tokens: int = 0
     ended: End = "running"
+    began_s: float = 0.0
+    ended_s: float = 0.0
 
 
 class Produced:
@@ -37,9 +40,9 @@ class Produced:
     def __init__(self) -> None:
         self._by_id: OrderedDict[str, list[Production]] = OrderedDict()
 
-    def begin(self, request_id: str) -> Production:
+    def begin(self, request_id: str, now_s: float) -> Production:
         """A new entry; without an id it is counted nowhere."""
-        production = Production()
+        production = Production(began_s=now_s)
         if request_id:
             self._by_id.setdefault(request_id, []).append(production)
             if len(self._by_id) > KEPT_REQUESTS:

@@ -246,7 +246,8 @@ class Fake:
             decide(request, rule, last if endpoint == "chat" else prompt) for prompt in prompts for _ in range(n)
         ]
         head = self._head(endpoint, request, model)
-        production = self.produced.begin(dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1"))
+        request_id = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        production = self.produced.begin(request_id, self.clock.monotonic_s())
         production.input_tokens = input_tokens = sum(len(prompt) for prompt in tokens)
         self.counts["input_tokens"] += input_tokens
         try:
@@ -272,6 +273,7 @@ class Fake:
             production.ended = "failed"
             raise
         finally:
+            production.ended_s = self.clock.monotonic_s()
             self.counts["output_tokens"] += production.output_tokens
 
     async def _produce(self, production: Production, rule: Rule) -> None:
