@@ -290,6 +290,11 @@ class Journal:
         return int(self._current.path.stem)
 
     @property
+    def position(self) -> tuple[int, int]:
+        """Where the next entry goes: the number of the segment and the bytes used of it."""
+        return self.sequence, self._current.used
+
+    @property
     def written_bytes(self) -> int:
         """Bytes of journal this worker has filled."""
         return (self.sequence - 1) * self._segment_bytes + self._current.used

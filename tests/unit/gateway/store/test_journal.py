@@ -9,7 +9,7 @@ import pytest
 from gateway.errors import StoreUnavailable
 from gateway.store.journal import Journal
 from gateway.store.journal_read import segment_numbers, writer_lives
-from gateway.store.layout import MIN_SEGMENT_BYTES
+from gateway.store.layout import MIN_SEGMENT_BYTES, segment_path
 from tests.support.journals import a_journal, a_record, fill, opened, read_all
 
 
@@ -53,6 +53,20 @@ def test_entries_go_on_in_the_reserve_and_none_is_lost_at_the_border(tmp_path: P
     assert [record.id for record in records] == [f"req_{number}" for number in range(count)]
     assert tail.damaged == 0
     assert journal.sequence == 4
+    journal.stop()
+
+
+def test_the_position_is_where_the_next_entry_begins(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path)
+    for _ in range(2):
+        segment, used = journal.position
+        path = segment_path(journal.directory, segment)
+        assert not any(path.read_bytes()[used:])
+        journal.add(a_record("req_1"))
+        assert path.read_bytes()[used:].lstrip(b"\0")
+        assert journal.position > (segment, used)
+    fill(journal, segments=1)
+    assert journal.position[0] == 2
     journal.stop()
 
 
