@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TypeVar
 
-from gateway.config import units
+from gateway.config import describe_meters, units
 from gateway.config.globs import compile_globs
 from gateway.config.model import (
     Backend,
@@ -48,6 +48,13 @@ def describe(config: Config, now_s: float) -> Iterator[str]:
     tenants = [(name, _tenant(tenant, aliases, now_s)) for name, tenant in _some(config.tenants.items())]
     yield from _section("Tenants", tenants)
     yield from _more(len(config.tenants))
+    for title, entries in (
+        ("Prices", describe_meters.prices(config)),
+        ("Meters", describe_meters.meters(config)),
+    ):
+        if entries:
+            yield from _section(title, _some(entries))
+            yield from _more(len(entries))
 
 
 def _server(config: Config) -> list[tuple[str, str]]:

@@ -55,6 +55,7 @@ class _PlainKeyLine(Struct, forbid_unknown_fields=True, gc=False):
     key: Name
     hash: Annotated[str, Meta(pattern=r"^sha256:[0-9a-fA-F]{64}$(?!\n)")]
     expires: str | None = None
+    projects: tuple[Name, ...] = ()
 
 
 _decode_key = msgspec.json.Decoder(_PlainKeyLine).decode
@@ -68,10 +69,12 @@ def read_keys(data: bytes, file: str, shaper: Shaper) -> Iterator[tuple[int, str
         try:
             plain = _decode_key(line)
             # A field that is there twice would silently win over the first: then there are more quotes than four a
-            # field.
-            if line.count(b'"') == (12 if plain.expires is None else 16):
+            # field, or two for each text in a list.
+            quotes = 12 if plain.expires is None else 16
+            if line.count(b'"') == (quotes + 2 + 2 * len(plain.projects) if plain.projects else quotes):
                 expires_s = None if plain.expires is None else _instant(plain.expires)
-                yield number, plain.tenant, plain.key, Key(digest=bytes.fromhex(plain.hash[7:]), expires_s=expires_s)
+                key = Key(digest=bytes.fromhex(plain.hash[7:]), expires_s=expires_s, projects=plain.projects)
+                yield number, plain.tenant, plain.key, key
                 continue
         except ValueError:  # msgspec's errors are ValueErrors; the slow way says what is wrong
             pass

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from gateway.config import lines, nodes, review, units
+from gateway.config import lines, nodes, price_map, review, units
 from gateway.config.model import Config, Overrides
 from gateway.config.nodes import Node, Unreadable
 from gateway.config.places import Places
@@ -111,7 +111,7 @@ class _Loading:
         config = self.shaper.build(Config, self.places.root, ())
         for path in line_files:
             self._read_lines(path, config or Config())
-        config = self._overridden(config or Config(), overrides)
+        config = self._priced(self._overridden(config or Config(), overrides), directory)
         if not self.problems:  # what is missing a part would only bring more problems of the same cause
             for finding in review.problems(config):
                 self._problem(self.places.find(finding.path), *finding)
@@ -197,6 +197,28 @@ class _Loading:
                 self._problem(f"{file}:{line}", path, f"it is there twice, first in {self.places.find(path)}")
             else:
                 self.places.lines[path] = f"{file}:{line}"
+
+    def _priced(self, config: Config, directory: Path) -> Config:
+        """The configuration with the prices that stand in the price map."""
+        first = next(price_map.wanted(config), None)
+        if first is None or self.problems:
+            return config
+        path = directory / price_map.FILE
+        if not path.exists():
+            where: KeyPath = ("models", first[0], "price")
+            told = (
+                f"there is no {price_map.FILE} beside this file: `lockgate prices import` writes it, or write a price"
+            )
+            self._problem(self.places.find(where), where, told)
+            return config
+        data = self._bytes(path, price_map.MAX_BYTES)
+        if data is None:
+            return config
+
+        def problem(where: KeyPath, message: str) -> None:
+            self._problem(self.places.find(where) if where else path.name, where, message)
+
+        return price_map.apply(config, data, self.environ, problem)
 
     def _bytes(self, path: Path, most: int) -> bytes | None:
         if path.exists() and not path.is_file():  # opening a pipe would wait for its writer

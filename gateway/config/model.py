@@ -197,7 +197,8 @@ class Model(Section, frozen=True, kw_only=True, tag_field="kind", tag="backend")
     """Models to try in this order when the backend cannot answer; after them, their own fallbacks. A tenant that may
     use this model is also served by its fallbacks."""
     price: ModelPrice | None = None
-    """What it costs: a map of prices, `free`, or `from_price_map` (as `prices.json` in this folder says). See price."""
+    """What it costs: a map of prices, `free`, or `from_price_map` (as `prices.json` in this folder says,
+    which `lockgate prices import` writes). See price."""
     max_output: Tokens = 16_384
     """The most tokens it can put out where a caller sets no limit: what a meter holds then."""
     image_tokens: Tokens = 8_192

@@ -1,8 +1,8 @@
 """What stands in the configuration about money: prices, meters, projects, and where meters are kept.
 
 As `model`: frozen structs, the docstring under a field is its meaning. Values are plain: money is nano-dollars, a
-token's price atto-dollars, shares of a cap are thousandths. How they are written is in `units_money`, what must hold
-between them in `review_meters`, and what they become in `snapshot_meters`.
+token's price atto-dollars, shares of a cap are thousandths (as text, being keys of a map). How they are written is in
+`units_money`, what must hold between them in `review_meters`, and what they become in `snapshot_meters`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ WindowText: TypeAlias = Annotated[
 ]
 Zone: TypeAlias = Annotated[str, unit("zone", "a time zone such as Europe/Berlin")]
 Permille: TypeAlias = Annotated[
-    int, Meta(ge=1, le=1000), unit("permille", "a share of the cap such as 80%, more than 0% and at most 100%")
+    str,
+    Meta(pattern=r"^[1-9][0-9]{0,3}$"),
+    unit("permille", "a share of the cap such as 80%, more than 0% and at most 100%"),
 ]
 Per: TypeAlias = Annotated[
     Literal["end_user", "conversation", "key", "project", "model", "tenant"],

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import combinations
 
-from gateway.config import review_classic, units
+from gateway.config import review_classic, review_meters, units
 from gateway.config.globs import compile_globs
 from gateway.config.model import (
     EMBEDDED_MODELS,
@@ -40,6 +40,7 @@ def problems(config: Config) -> Iterator[Finding]:
     for alias, model in config.models.items():
         if isinstance(model, Onnx):
             yield from review_classic.problems(("models", alias), model)
+    yield from review_meters.problems(config)
     yield from _duplicate_keys(config)
 
 
@@ -48,6 +49,7 @@ def doubts(config: Config, now_s: float) -> Iterator[Finding]:
     yield from _doubtful_limits(config)
     yield from _doubtful_backends(config)
     yield from _doubtful_tenants(config)
+    yield from review_meters.doubts(config)
     for name, tenant in config.tenants.items():
         for key_name, key in tenant.keys.items():
             if key.expires_s is not None and key.expires_s <= now_s:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from gateway.config.globs import compile_globs
 from gateway.config.model import V2, Backend, Column, Config, Limits, Model, Onnx, Retries, Version
 from gateway.config.review import fallbacks
-from gateway.config.snapshot_meters import Meter, Meters, Price, counts_money, entries_of, price_of
+from gateway.config.snapshot_meters import Meter, Meters, Price, counts_money, price_of, sections
 
 
 class TenantRules(Struct, frozen=True, eq=False):
@@ -149,7 +149,7 @@ def compile(config: Config, digest: str) -> Snapshot:  # noqa: A001 - read as sn
             aliases=tuple(sorted(config.models)),
             meters=meters.of("gateway", config.meters),
             money=money,
-            metered=money or next(entries_of(config), None) is not None,
+            metered=money or any(entries for _, _, entries in sections(config)),
         )
     finally:
         if collecting:

@@ -12,7 +12,8 @@ from typing import Final, Literal, TypeAlias
 from msgspec import Struct
 
 from gateway.config.model import AnyModel, Config
-from gateway.config.model_meters import CallPrice, Downgrade, MeterEntry, TokenPrices
+from gateway.config.model_meters import Action, CallPrice, Downgrade, MeterEntry, TokenPrices
+from gateway.config.shape import Path
 from gateway.config.units_money import CALENDAR, QUANTITIES, UNBOUNDED, rolling_s, split_cap
 
 REQUESTS, INPUT, OUTPUT, CONCURRENT, MONEY = range(len(QUANTITIES))
@@ -112,7 +113,12 @@ def window_name(window: Window) -> str:
 
 def refused_at(entry: MeterEntry) -> int:
     """The share of the cap, in thousandths, from which on a meter refuses."""
-    return min([share for share, action in entry.at.items() if action == "refuse"], default=1000)
+    return min([share for share, action in thresholds(entry) if action == "refuse"], default=1000)
+
+
+def thresholds(entry: MeterEntry) -> list[tuple[int, Action]]:
+    """The shares of a meter's cap, in thousandths, at which something happens, and what; lowest first."""
+    return sorted(((int(share), action) for share, action in entry.at.items()), key=lambda each: each[0])
 
 
 def meter(level: str, entry: MeterEntry) -> Meter:
@@ -123,7 +129,7 @@ def meter(level: str, entry: MeterEntry) -> Meter:
     number = f"{QUANTITIES[quantity]}|{window_name(window)}" + (f"|per={per}" if per else "")
     at = tuple(
         Threshold(share, *_action(action), amount=-(-stated * share // 1000))
-        for share, action in sorted(entry.at.items())
+        for share, action in thresholds(entry)
         if action != "refuse"
     )
     return Meter(level, quantity, stated * refused_at(entry) // 1000, stated, window, at, per, number)
@@ -135,7 +141,7 @@ def own_per(level: str, entry: MeterEntry) -> str:
     return "" if entry.per is None or entry.per in implied.get(level, ()) else entry.per
 
 
-def _action(action: object) -> tuple[Literal["warn", "downgrade", "clamp"], str]:
+def _action(action: Action) -> tuple[Literal["warn", "downgrade", "clamp"], str]:
     if isinstance(action, Downgrade):
         return "downgrade", action.downgrade
     return ("warn", "") if action == "warn" else ("clamp", "")
@@ -172,24 +178,25 @@ def price_of(model: AnyModel) -> Price | None:
             )
 
 
-def entries_of(config: Config) -> Iterator[MeterEntry]:
-    """Every meter of the configuration."""
-    yield from config.meters
-    for model in config.models.values():
-        yield from model.meters
-    for tenant in config.tenants.values():
-        yield from tenant.meters
-        for project in tenant.projects.values():
-            yield from project.meters
-        for key in tenant.keys.values():
-            yield from key.meters
+def sections(config: Config) -> Iterator[tuple[Path, str, tuple[MeterEntry, ...]]]:
+    """Where meters stand: the path of each section that may have some, its level, and its meters."""
+    yield ("meters",), "gateway", config.meters
+    for alias, model in config.models.items():
+        yield ("models", alias, "meters"), "model", model.meters
+    for name, tenant in config.tenants.items():
+        here = ("tenants", name)
+        yield (*here, "meters"), "tenant", tenant.meters
+        for project_name, project in tenant.projects.items():
+            yield (*here, "projects", project_name, "meters"), "project", project.meters
+        for key_name, key in tenant.keys.items():
+            yield (*here, "keys", key_name, "meters"), "key", key.meters
 
 
 def counts_money(config: Config) -> bool:
     """Whether the configuration names a price or caps money: then a model without a price is refused."""
     if any(model.price is not None for model in config.models.values()):
         return True
-    return any(entry.cap.endswith(" usd") for entry in entries_of(config))
+    return any(entry.cap.endswith(" usd") for _, _, entries in sections(config) for entry in entries)
 
 
 def unpriced(config: Config) -> list[str]:

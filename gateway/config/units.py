@@ -193,6 +193,14 @@ def check_store(url: str) -> None:
         raise ValueError("after a Redis's host stands the number of its database, such as /0")
 
 
+def holds_password(url: str) -> bool:
+    """Whether an address names a password."""
+    try:
+        return bool(urlsplit(url).password)
+    except ValueError:
+        return False
+
+
 def check_secret(text: str) -> None:
     """A secret with its references already resolved."""
     if not text.strip() or any(ord(char) < 33 or ord(char) > 126 for char in text):

@@ -136,15 +136,15 @@ def _zones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones()) - {"localtime", "Factory"} | {"UTC"}
 
 
-def permille(value: object) -> int:
-    """Thousandths, from a share such as `80%` or `99.5%`, more than 0 and at most 100%."""
+def permille(value: object) -> str:
+    """Thousandths, as text (it is a key of a map), from a share such as `80%` or `99.5%`, above 0 and up to 100%."""
     found = _PERMILLE.fullmatch(value) if isinstance(value, str) else None
     share = Fraction(found[1]) * 10 if found is not None else Fraction(0)
     if not 0 < share <= 1000:
         raise ValueError("expected a share of the cap above 0% and up to 100%, with its % sign, such as 80%")
     if share.denominator != 1:
         raise ValueError("a share of the cap has at most one decimal, such as 99.5%")
-    return int(share)
+    return str(int(share))
 
 
 def money_text(nanos: int) -> str:

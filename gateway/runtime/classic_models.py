@@ -57,7 +57,7 @@ def pin(config: Config, places: Places) -> Config:
             except ConfigError as error:
                 here = (*path, "versions", name)
                 problems.append(places.line(places.find(here), here, str(error)))
-        models[alias] = pinned = Onnx(versions=versions, schema=model.schema)
+        models[alias] = pinned = msgspec.structs.replace(model, versions=versions)
         problems += [places.show(finding) for finding in review_classic.problems(path, pinned)]
     if problems:
         raise ConfigError("\n".join(problems))

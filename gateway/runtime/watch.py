@@ -11,10 +11,12 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from gateway.config import price_map
+
 LOOK_EVERY_S = 1.0
 SETTLE_S = 0.3
 
-SUFFIXES = (".yaml", ".yml", ".jsonl")
+SUFFIXES = (".yaml", ".yml", ".jsonl", price_map.FILE)
 """Of the files that are read (`config.load`); an editor's others are nothing to reload for."""
 
 Fingerprint = frozenset[tuple[str, int, int, int]]

@@ -9,23 +9,52 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import archive
-from gateway.config.model import Column, Config, Embedded, Endpoint, Key, Model, Onnx, Tenant, Version, Vllm
+from gateway.config.model import (
+    Column,
+    Config,
+    Embedded,
+    Endpoint,
+    Key,
+    Model,
+    Onnx,
+    Telemetry,
+    Tenant,
+    Version,
+    Vllm,
+)
+from gateway.config.model_meters import CallPrice, Downgrade, MeterEntry, Project, Stores, TokenPrices
 from gateway.errors import ConfigError
 
+METERS = (
+    MeterEntry(cap="500000000000 usd", window="month", zone="Europe/Berlin", at={"800": "warn", "1000": "refuse"}),
+    MeterEntry(cap="5 requests", window="60s", per="end_user", at={"950": Downgrade(downgrade="n"), "900": "clamp"}),
+)
 CONFIG = Config(
     backends={
         "b": Vllm(endpoints=(Endpoint(url="http://${HOST}:1"),), api_key="${KEY}"),
         "a": Embedded(model="minilm"),
     },
     models={
-        "m": Model(backend="b", fallback=("n",)),
-        "n": Model(backend="a"),
+        "m": Model(backend="b", fallback=("n",), price=TokenPrices(input=5, request=7), max_output=5),
+        "n": Model(backend="a", price="free"),
         "c": Onnx(
             versions={"1": "c.onnx", "2": Version(path="c/2", digest="sha256:" + "0" * 64)},
             schema={"plan": Column(one_of=("free", True, 1, 2.5), nulls="impute", impute="free")},
+            price=CallPrice(call=20_000),
+            meters=METERS,
         ),
     },
-    tenants={"t": Tenant(models=("*",), keys={"k": Key(digest=bytes(range(32)), expires_s=1_814_400_000)})},
+    tenants={
+        "t": Tenant(
+            models=("*",),
+            keys={"k": Key(digest=bytes(range(32)), expires_s=1_814_400_000, projects=("p",), meters=METERS)},
+            projects={"p": Project(meters=METERS)},
+            meters=METERS,
+        )
+    },
+    meters=METERS,
+    stores=Stores(meters="redis://:${PW}@h/0"),
+    telemetry=Telemetry(webhook="https://hooks.example.com/${HOOK}"),
 )
 
 
@@ -88,6 +117,13 @@ def test_a_blob_of_another_format_is_refused() -> None:
         archive.decode(blob)
 
 
+def test_a_snapshot_from_before_there_were_meters_is_read() -> None:
+    blob = msgspec.msgpack.encode(
+        {"format": 2, "config": {"models": {"m": {"kind": "backend", "backend": "a"}}}, "columns": []}
+    )
+    assert archive.decode(blob) == Config(models={"m": Model(backend="a")})
+
+
 def test_the_blob_does_not_depend_on_the_order_of_entries() -> None:
     turned = msgspec.structs.replace(
         CONFIG,
@@ -128,13 +164,17 @@ def test_columns_that_are_not_those_of_the_schema_are_refused() -> None:
 
 def test_secrets_are_resolved_in_memory_and_archived_as_written() -> None:
     assert b"${KEY}" in archive.encode(CONFIG)
-    resolved = archive.resolve_secrets(CONFIG, {"HOST": "h", "KEY": "k3y"})
+    resolved = archive.resolve_secrets(CONFIG, {"HOST": "h", "KEY": "k3y", "PW": "s", "HOOK": "x"})
     backend = resolved.backends["b"]
     assert isinstance(backend, Vllm)
     assert (backend.endpoints[0].url, backend.api_key) == ("http://h:1", "k3y")
     assert resolved.backends["a"] == CONFIG.backends["a"]
+    assert (resolved.stores.meters, resolved.telemetry.webhook) == ("redis://:s@h/0", "https://hooks.example.com/x")
+    assert "hooks.example.com/x" not in repr(resolved.telemetry)
 
 
 def test_a_secret_that_is_gone_names_its_backend_and_variable() -> None:
     with pytest.raises(ConfigError, match=r"backends\.b: the environment variable KEY is not set"):
         archive.resolve_secrets(CONFIG, {"HOST": "h"})
+    with pytest.raises(ConfigError, match=r"stores\.meters: the environment variable PW is not set"):
+        archive.resolve_secrets(CONFIG, {"HOST": "h", "KEY": "k"})

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.config import lines
 from gateway.config.model import AnyModel, Column, Key, Model, Onnx
+from gateway.config.model_meters import MeterEntry, TokenPrices
 from gateway.config.shape import Shaper, dotted
 
 HASH = "sha256:" + "ab" * 32
@@ -71,6 +72,40 @@ def test_escapes_and_an_explicit_null_mean_what_they_say() -> None:
     read, found = read_keys(f'{{"t\\u0065nant": "a", "key": "k", "hash": "{HASH}", "expires": null}}'.encode())
     assert [entry[:3] for entry in read] == [(1, "a", "k")]
     assert not found
+
+
+def test_a_keys_projects_and_meters_may_stand_in_its_line() -> None:
+    start = f'{{"tenant": "a", "key": "k", "hash": "{HASH}", '
+    read, found = read_keys(
+        f'{start}"projects": ["p", "q"]}}\n{start}"projects": []}}\n'
+        f'{start}"meters": [{{"cap": "$5", "window": "day", "at": {{"80%": "warn"}}}}]}}'.encode()
+    )
+    meter = MeterEntry(cap="5000000000 usd", window="day", at={"800": "warn"})
+    assert [key for _, _, _, key in read] == [
+        Key(digest=b"\xab" * 32, projects=("p", "q")), Key(digest=b"\xab" * 32),
+        Key(digest=b"\xab" * 32, meters=(meter,)),
+    ]  # fmt: skip
+    assert not found
+    _, found = read_keys(f'{start}"projects": ["p"], "projects": ["q"]}}'.encode())
+    assert "there twice" in found[0]
+
+
+def test_a_models_price_and_meters_may_stand_in_its_line_with_their_units() -> None:
+    start = '{"name": "m", "backend": "b", '
+    read, found = read_models(
+        f'{start}"price": {{"input": "$1/1M", "output": "$2/1M"}}, "max_output": 7}}\n'
+        f'{start}"price": "free", "meters": [{{"cap": "40 concurrent"}}]}}\n'.encode()
+    )
+    price = TokenPrices(input=10**12, output=2 * 10**12)
+    assert [model for _, _, model in read] == [
+        Model(backend="b", price=price, max_output=7),
+        Model(backend="b", price="free", meters=(MeterEntry(cap="40 concurrent"),)),
+    ]
+    assert not found
+    for bare in ('"price": {"input": 5}', '"meters": [{"cap": "5 usd", "window": "day"}]'):
+        read, found = read_models(f"{start}{bare}}}".encode())
+        assert not read
+        assert "such as $" in found[0]
 
 
 def test_a_line_is_a_model_with_its_name() -> None:

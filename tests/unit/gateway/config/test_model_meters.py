@@ -45,7 +45,7 @@ def test_prices_and_meters_are_read_as_plain_values() -> None:
             cap="500000000000 usd",
             window="month",
             zone="Europe/Berlin",
-            at={800: "warn", 950: Downgrade(downgrade="small"), 1000: "refuse"},
+            at={"800": "warn", "950": Downgrade(downgrade="small"), "1000": "refuse"},
         ),
         MeterEntry(cap="40 concurrent"),
     )

@@ -4,13 +4,16 @@ import gc
 import hashlib
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import snapshot
 from gateway.config.model import V2, Column, Config, Endpoint, Fake, Key, Model, Onnx, Tenant, Version
+from gateway.config.model_meters import CallPrice, MeterEntry, Project
 from gateway.config.snapshot import Snapshot, version_order
+from gateway.config.snapshot_meters import Price
 
 DIGEST = "d" * 64
 
@@ -106,6 +109,46 @@ def test_a_route_has_its_name_ready_for_a_body_and_its_whole_chain() -> None:
     assert [other.alias for other in route.fallback] == ["large", "openai/x"]
     assert [other.fallback for other in route.fallback] == [(), ()]
     assert compiled().models["large"].served_model_json == b'"large"'
+
+
+def test_a_configuration_without_prices_and_meters_is_not_metered() -> None:
+    snap = compiled()
+    assert (snap.metered, snap.money, snap.meters) == (False, False, ())
+    assert (snap.models["small"].price, snap.models["small"].max_output) == (None, 16_384)
+
+
+def test_prices_and_meters_are_where_a_request_meets_them() -> None:
+    rate = MeterEntry(cap="5 requests", window="60s")
+    tenant = Tenant(
+        models=("*",),
+        keys={"k": Key(digest=b"1" * 32, projects=("p",), meters=(rate,)), "l": Key(digest=b"2" * 32)},
+        projects={"p": Project(meters=(rate,)), "q": Project()},
+        meters=(rate,),
+    )
+    snap = snapshot.compile(
+        Config(
+            models={
+                "m": Model(backend="b", price="free", max_output=5, image_tokens=6, meters=(rate,), fallback=("n",)),
+                "n": Model(backend="b", meters=(rate,)),
+                "c": Onnx(versions={"1": "a.onnx"}, price=CallPrice(call=3), meters=(rate,)),
+            },
+            tenants={"t": tenant, "u": msgspec.structs.replace(tenant, keys={"k": Key(digest=b"3" * 32)})},
+            meters=(rate,),
+        ),
+        DIGEST,
+    )
+    caller = snap.keys[b"1" * 32]
+    route = snap.models["m"]
+    found = [*snap.meters, *caller.tenant.meters, *caller.meters, *caller.tenant.projects["p"], *route.meters]
+    assert [meter.level for meter in found] == ["gateway", "tenant", "key", "project", "model"]
+    assert (route.price, route.max_output, route.image_tokens) == (Price(), 5, 6)
+    assert (route.fallback[0].meters, route.fallback[0].price) == (route.meters, None)
+    assert snap.classic["c"].price == Price(call=3)
+    assert snap.classic["c"].meters == route.meters
+    assert (caller.projects, caller.tenant.projects["q"]) == (("p",), ())
+    assert snap.keys[b"3" * 32].tenant.meters[0] is caller.tenant.meters[0]
+    assert snap.metered
+    assert snap.money
 
 
 def test_nothing_in_a_snapshot_can_be_replaced() -> None:

@@ -24,7 +24,7 @@ from gateway.config.snapshot_meters import (
 def test_a_meter_is_compiled_with_its_thresholds_in_order() -> None:
     entry = MeterEntry(
         cap="501 usd", window="month", zone="Europe/Berlin",
-        at={1000: "refuse", 950: Downgrade(downgrade="small"), 800: "warn", 900: "clamp"},
+        at={"1000": "refuse", "950": Downgrade(downgrade="small"), "800": "warn", "900": "clamp"},
     )  # fmt: skip
     made = meter("tenant", entry)
     assert (made.level, made.quantity, made.cap, made.stated_cap, made.per) == ("tenant", MONEY, 501, 501, "")
@@ -36,7 +36,7 @@ def test_a_meter_is_compiled_with_its_thresholds_in_order() -> None:
 
 
 def test_a_refusal_at_a_share_is_a_smaller_cap() -> None:
-    made = meter("key", MeterEntry(cap="7 requests", window="60s", at={900: "refuse", 500: "warn"}))
+    made = meter("key", MeterEntry(cap="7 requests", window="60s", at={"900": "refuse", "500": "warn"}))
     assert (made.quantity, made.cap, made.stated_cap) == (REQUESTS, 6, 7)
     assert made.at == (Threshold(500, "warn", "", 4),)
     assert made.window == Window("rolling", 60, 1)

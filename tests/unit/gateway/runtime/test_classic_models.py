@@ -55,7 +55,8 @@ def test_a_version_is_pinned_to_its_digest_and_its_schema(tmp_path: Path) -> Non
     assert version(found) == Version(path=str(path), digest=digest(COLUMNS))
     assert version(found, "2").schema == {"plan": Column(one_of=("free",))}
     assert version(found, "3").schema == {"visits": Column()}
-    given = pinned(tmp_path, bare + ", schema: {age: {min: 18}}}}")
+    given = pinned(tmp_path, bare + ", schema: {age: {min: 18}}, price: free}}")
+    assert given.models["m"].price == "free"
     assert [list(version(given, name).schema) for name in "123"] == [["age"], ["age"], ["visits"]]
     assert snapshot.compile(given, "d").classic["m"].versions["2"].digest == digest(COLUMNS)
 
