@@ -1,0 +1,252 @@
+"""The checks of the chaos suite hold for an honest account, and each fails for the account of a meter that is broken in
+its way: a suite that cannot fail says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.backends.fake_produced import Production
+from gateway.store.records import Attempt, Record
+from tests.chaos.checks import CHECKS
+from tests.chaos.evidence import Evidence, Holding
+from tests.chaos.load import Call
+from tests.chaos.plan import STEP_TOKENS, Cap
+
+NOON_NS = 1_800_000_000 * 10**9
+BUDGET = "tenant:acme|usd|lifetime|"
+SLOTS = "tenant:acme|concurrent||"
+RATE = "key:acme/app|requests|10s|"
+CAPS = (
+    Cap("tenant", "acme", "usd", 1_000, "lifetime"),
+    Cap("tenant", "acme", "concurrent", 2, ""),
+    Cap("key", "acme/app", "requests", 3, "10s"),
+)
+
+
+def record(request_id: str, started_s: float, **columns: Any) -> Record:
+    """An answered request that took 100 input and 20 output tokens for 300 nano-dollars."""
+    made = Record(
+        id=request_id,
+        started_ns=NOON_NS + round(started_s * 1e9),
+        tenant="acme",
+        key="app",
+        alias="chat",
+        attempts=[Attempt()],
+        input_tokens=100,
+        cached_input_tokens=0,
+        output_tokens=20,
+        reasoning_tokens=0,
+        outcome="answered",
+        status=200,
+        total_ms=500.0,
+        charge_nanos=300,
+        held_input=150,
+        held_output=64,
+        held_nanos=600,
+        usage_from="backend",
+    )
+    for name, value in columns.items():
+        setattr(made, name, value)
+    return made
+
+
+def call(request_id: str, **fields: Any) -> Call:
+    made = Call("acme", 0, "u", "chat", True, None, "quick", 0.0, id=request_id, status=200, delivered=20)
+    for name, value in fields.items():
+        setattr(made, name, value)
+    return made
+
+
+def honest() -> Evidence:
+    """Three requests, the third cut by the gateway, one bucket of each kind."""
+    return Evidence(
+        caps=CAPS,
+        records=[
+            record("a", 0),
+            record("b", 1, outcome="cancelled"),
+            record("c", 11, action="cut", waste_tokens=5, usage_from="running"),
+            record(
+                "d",
+                12,
+                outcome="refused",
+                attempts=[],
+                usage_from="",
+                held_nanos=900,
+                charge_nanos=None,
+                output_tokens=None,
+            ),
+        ],
+        calls=[call("a"), call("b", delivered=7, ended="left"), call("c"), call("d", status=429, delivered=0)],
+        produced={
+            "a": [Production(100, 20, 20, "answered", 0.0, 0.5)],
+            "b": [Production(100, 20, 90, "left", 0.2, 0.6)],
+            "c": [Production(100, 25, 90, "left", 0.5, 0.9)],
+        },
+        history=[
+            Holding(BUDGET, 0, 1_000),
+            Holding(BUDGET, 300, 600),
+            Holding(SLOTS, 0, 2),
+            Holding(RATE, 2, 1),
+            Holding(BUDGET, 900, 0),
+            Holding(SLOTS, 0, 0),
+            Holding(RATE, 2, 0),
+        ],
+        final={
+            BUDGET: Holding(BUDGET, 900, 0),
+            SLOTS: Holding(SLOTS, 0, 0),
+            RATE: Holding(RATE, 2, 0),
+        },
+        spent_out={BUDGET: 101},
+    )
+
+
+def test_an_honest_account_passes_every_check() -> None:
+    verdicts = {name: check(honest()) for name, check in CHECKS.items()}
+    assert {name: verdict.wrong for name, verdict in verdicts.items()} == {name: [] for name in CHECKS}
+    assert verdicts["overshoot"].figures["overshoot"] == 0
+    assert verdicts["produced"].figures["most tokens wasted at a cut"] == 5
+
+
+def of(seen: Evidence, request_id: str) -> Record:
+    return next(each for each in seen.records if each.id == request_id)
+
+
+def charge_too_much(seen: Evidence) -> None:
+    of(seen, "a").charge_nanos = 401
+
+
+def let_leases_pass_the_cap(seen: Evidence) -> None:
+    seen.history = [*seen.history, Holding(BUDGET, 300, 701)]
+
+
+def run_three_at_once(seen: Evidence) -> None:
+    seen.produced["a"][0].ended_s = 0.55
+
+
+def admit_four_in_ten_seconds(seen: Evidence) -> None:
+    seen.records = [*seen.records, record("e", 9.9), record("f", 9.95, charge_nanos=0)]
+
+
+def watch_nothing(seen: Evidence) -> None:
+    seen.history = []
+
+
+def keep_a_bucket_of_no_meter(seen: Evidence) -> None:
+    seen.history = [*seen.history, Holding("tenant:globex|usd|lifetime|", 0, 0)]
+
+
+def give_away_a_token(seen: Evidence) -> None:
+    seen.calls[0].delivered = 21
+
+
+def answer_without_a_record(seen: Evidence) -> None:
+    seen.calls[0].id = "unknown"
+
+
+def settle_one_token_less(seen: Evidence) -> None:
+    of(seen, "b").output_tokens = 19
+
+
+def settle_one_token_more(seen: Evidence) -> None:
+    of(seen, "a").output_tokens = 21
+
+
+def forget_the_waste_of_a_cut(seen: Evidence) -> None:
+    of(seen, "c").waste_tokens = 0
+
+
+def waste_more_than_a_step(seen: Evidence) -> None:
+    of(seen, "c").waste_tokens = STEP_TOKENS + 1
+    seen.produced["c"][0].output_tokens = 20 + STEP_TOKENS + 1
+
+
+def bound_below_what_was_produced(seen: Evidence) -> None:
+    of(seen, "a").usage_from = "bound"
+    of(seen, "a").output_tokens = 19
+
+
+def crash_with_a_hold_below_what_was_produced(seen: Evidence) -> None:
+    crashed = of(seen, "a")
+    crashed.outcome, crashed.usage_from, crashed.output_tokens = "crashed", "held", None
+    seen.produced["a"][0].output_tokens = 64 + STEP_TOKENS + 1
+
+
+def leave_the_upstream_running(seen: Evidence) -> None:
+    seen.produced["a"][0].ended = "running"
+
+
+def keep_a_hold(seen: Evidence) -> None:
+    seen.final = {**seen.final, SLOTS: Holding(SLOTS, 0, 1)}
+
+
+def settle_something_else_than_is_recorded(seen: Evidence) -> None:
+    seen.final = {**seen.final, BUDGET: Holding(BUDGET, 899, 0)}
+
+
+def lose_a_bucket(seen: Evidence) -> None:
+    seen.final = {SLOTS: seen.final[SLOTS]}
+
+
+def lose_the_authority(seen: Evidence) -> None:
+    seen.final = {}
+
+
+def record_twice(seen: Evidence) -> None:
+    seen.records = [*seen.records, record("a", 0, charge_nanos=0)]
+
+
+def lose_a_record(seen: Evidence) -> None:
+    seen.records = [each for each in seen.records if each.id != "b"]
+
+
+def damage_a_journal(seen: Evidence) -> None:
+    seen.damaged = 1
+
+
+def leave_a_budget_unspendable(seen: Evidence) -> None:
+    seen.spent_out = {BUDGET: 100}
+
+
+BROKEN: list[tuple[str, Callable[[Evidence], None]]] = [
+    ("overshoot", charge_too_much),
+    ("overshoot", let_leases_pass_the_cap),
+    ("overshoot", run_three_at_once),
+    ("overshoot", admit_four_in_ten_seconds),
+    ("overshoot", watch_nothing),
+    ("overshoot", keep_a_bucket_of_no_meter),
+    ("delivered", give_away_a_token),
+    ("delivered", answer_without_a_record),
+    ("produced", settle_one_token_less),
+    ("produced", settle_one_token_more),
+    ("produced", forget_the_waste_of_a_cut),
+    ("produced", waste_more_than_a_step),
+    ("produced", bound_below_what_was_produced),
+    ("produced", crash_with_a_hold_below_what_was_produced),
+    ("produced", leave_the_upstream_running),
+    ("released", keep_a_hold),
+    ("released", settle_something_else_than_is_recorded),
+    ("released", lose_a_bucket),
+    ("released", lose_the_authority),
+    ("recorded", record_twice),
+    ("recorded", lose_a_record),
+    ("recorded", damage_a_journal),
+    ("spendable", leave_a_budget_unspendable),
+]
+
+
+@pytest.mark.parametrize(("check", "breaking"), BROKEN, ids=[breaking.__name__ for _, breaking in BROKEN])
+def test_a_broken_meter_is_found(check: str, breaking: Callable[[Evidence], None]) -> None:
+    seen = honest()
+    seen.produced = {
+        name: msgspec.convert(msgspec.to_builtins(made), list[Production]) for name, made in seen.produced.items()
+    }
+    breaking(seen)
+    assert CHECKS[check](seen).wrong
+
+
+def test_every_check_has_been_seen_to_fail() -> None:
+    assert {check for check, _ in BROKEN} == set(CHECKS)
