@@ -44,8 +44,13 @@ _EXEMPTIONS: list[tuple[str, str, list[str]]] = [
     ),
     (
         "tests/contract/test_meter_stores.py",
-        "a protocol has nothing to run but what keeps it",
-        ["gateway/store/meters.py"],
+        "one contract for all of them, on real servers",
+        ["gateway/store/meters.py", "gateway/store/meters_sqlite.py"],
+    ),
+    (
+        "tests/integration/test_meter_stores.py",
+        "sockets between processes",
+        ["gateway/store/recall_sockets.py"],
     ),
     (
         "tests/integration/test_infer.py",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.store.meters import MeterStore
 from gateway.store.meters_memory import MemoryMeters, MeterMemory
+from gateway.store.meters_sqlite import SqliteMeters
 
-KINDS = ["memory"]
+KINDS = ["memory", "sqlite"]
+PROCESSES = ["sqlite"]
+"""Those that processes can share."""
 
 
 @dataclass(frozen=True)
@@ -18,14 +21,13 @@ class Site:
     """One store; `make(n)` is the n-th owner's way to it."""
 
     kind: str
+    url: str
+    folder: Path
     make: Callable[[int], MeterStore]
 
-    def stores(self, count: int) -> AbstractAsyncContextManager[tuple[MeterStore, ...]]:
-        """That many owners' ways to it, checked and closed at the end."""
-        return self._stores(count)
-
     @asynccontextmanager
-    async def _stores(self, count: int) -> AsyncIterator[tuple[MeterStore, ...]]:
+    async def stores(self, count: int) -> AsyncIterator[tuple[MeterStore, ...]]:
+        """That many owners' ways to it, checked and closed at the end."""
         made = tuple(self.make(n) for n in range(count))
         try:
             for store in made:
@@ -39,6 +41,16 @@ class Site:
 @contextmanager
 def site(kind: str, folder: Path) -> Iterator[Site]:
     """A store of that kind; skips the test where it cannot be."""
-    assert kind == "memory"
     memory = MeterMemory()
-    yield Site(kind, lambda n: MemoryMeters(memory))
+    if kind == "memory":
+        yield Site(kind, "memory", folder, lambda n: MemoryMeters(memory))
+    else:
+        (folder / "run").mkdir(mode=0o700, exist_ok=True)
+        yield Site(kind, "sqlite", folder, lambda n: open_store("sqlite", folder, n))
+
+
+def open_store(url: str, folder: Path, number: int) -> MeterStore:
+    """The store's end for the owner of that number."""
+    owner = f"state:{number}-1"
+    assert url == "sqlite"
+    return SqliteMeters(folder / "meters.sqlite", folder / "run", owner)
