@@ -38,7 +38,10 @@ def import_config() -> None:
 )
 @click.option("--teams", metavar="FILE", type=_file, help="Teams, as LiteLLM's GET /team/list answers (JSON).")
 @click.option("--keys", metavar="FILE", type=_file, help="Keys: GET /key/list?return_full_object=true (JSON).")
-def litellm(config: Path, out: Path | None, teams: Path | None, keys: Path | None) -> None:
+@click.option(
+    "--prices", metavar="FILE", type=_file, help="LiteLLM's price map, for models that state no price (JSON)."
+)
+def litellm(config: Path, out: Path | None, teams: Path | None, keys: Path | None, prices: Path | None) -> None:
     """Turn a configuration of LiteLLM's proxy into ours, and say what could not be carried. Without --out, show it.
 
     No secret is written: a key in the file becomes ${NAME}, to be set in the environment. Callers keep their keys, of
@@ -47,11 +50,13 @@ def litellm(config: Path, out: Path | None, teams: Path | None, keys: Path | Non
     Exit codes: 0 everything was carried; 3 carried with losses, which the report lists; 1 an error, and nothing was
     written; 2 wrong usage.
     """
+    from gateway.config.from_litellm.prices import translate as translate_prices
     from gateway.config.from_litellm.translate import translate
 
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} exists already: name a new folder")
-    found = translate(_read(config), _read_optional(teams), _read_optional(keys), os.environ)
+    price_map = None if prices is None else translate_prices(_text(prices)).entries
+    found = translate(_read(config), _read_optional(teams), _read_optional(keys), os.environ, price_map)
     secret = _make_key(found) if found.keyless else None
     files = _files(found, config.name)
     doubts = _verified(files, found)
@@ -74,17 +79,21 @@ def litellm(config: Path, out: Path | None, teams: Path | None, keys: Path | Non
 def _read(path: Path) -> Node:
     from gateway.config import nodes
 
-    if path.stat().st_size > _MAX_BYTES:
-        raise ConfigError(f"{path}: larger than {_MAX_BYTES // 10**6} MB")
     try:
-        text = path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode()
-        return nodes.from_yaml(text, path.name)  # JSON is YAML
+        return nodes.from_yaml(_text(path), path.name)  # JSON is YAML
+    except nodes.Unreadable as error:
+        raise ConfigError(f"{path.name}:{error.line}: {error.message}") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ConfigError(f"{path}: larger than {_MAX_BYTES // 10**6} MB")
+        return path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode()
     except OSError as error:
         raise ConfigError(f"{path}: cannot read this file: {error.strerror}") from error
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not UTF-8 text") from None
-    except nodes.Unreadable as error:
-        raise ConfigError(f"{path.name}:{error.line}: {error.message}") from None
 
 
 def _read_optional(path: Path | None) -> Node | None:
@@ -112,9 +121,10 @@ def _files(found: Imported, source: str) -> dict[str, str]:
     tenants, lines = dict(found.tenants), []
     for name, tenant in tenants.items():
         if len(tenant["keys"]) > MOST_KEYS_IN_YAML:
-            tenants[name] = {"models": tenant["models"]}
+            tenants[name] = {part: value for part, value in tenant.items() if part != "keys"}
             lines += [json.dumps({"tenant": name, "key": key, **entry}) for key, entry in tenant["keys"].items()]
-    files["tenants.yaml"] = head + yaml_text({"tenants": tenants})
+    meters = {"meters": found.meters} if found.meters else {}
+    files["tenants.yaml"] = head + yaml_text({"tenants": tenants, **meters})
     if lines:
         files["keys.jsonl"] = "\n".join(lines) + "\n"
     return files

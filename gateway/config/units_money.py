@@ -63,6 +63,11 @@ def token_price(value: object) -> int:
     return _whole(price, MAX_TOKEN_PRICE, "atto-dollars (10⁻¹⁸ $) a token", "at most $1 a token")
 
 
+def any_price(text: str) -> int:
+    """What a price of tokens or of a request is, for comparing two of the same kind."""
+    return token_price(text) if "/" in text else money(text)
+
+
 def cap(value: object) -> str:
     """`AMOUNT QUANTITY`, the amount a whole number (of nano-dollars for `usd`): from `$500`, `2M output_tokens`,
     `600 requests`, `40 concurrent`."""

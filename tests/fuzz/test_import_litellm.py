@@ -54,6 +54,15 @@ def settings_of(table: Any, **own: st.SearchStrategy[Any]) -> st.SearchStrategy[
     return st.builds(lambda rest, mine: {**rest, **mine}, known, st.fixed_dictionaries({}, optional=own)) | ANYTHING
 
 
+AMOUNTS = st.sampled_from([0, 1, 2.5, 1e-12, "30", -1, 10**20]) | ANYTHING
+BUDGETS: dict[str, st.SearchStrategy[Any]] = {
+    **dict.fromkeys(("max_budget", "soft_budget", "rpm_limit", "tpm_limit", "max_parallel_requests"), AMOUNTS),
+    "budget_duration": st.sampled_from(["1d", "30d", "90m", "1y"]) | ANYTHING,
+    "litellm_budget_table": st.fixed_dictionaries({}, optional={"max_budget": AMOUNTS, "rpm_limit": AMOUNTS})
+    | ANYTHING,
+    "budget_limits": st.lists(st.fixed_dictionaries({"max_budget": AMOUNTS}), max_size=2) | ANYTHING,
+}
+
 PARAMETERS = settings_of(
     settings.DEPLOYMENT,
     model=MODELS | ANYTHING,
@@ -61,6 +70,10 @@ PARAMETERS = settings_of(
     api_key=st.sampled_from([SECRET, "os.environ/KEY", "none"]) | ANYTHING,
     order=ANYTHING,
     weight=ANYTHING,
+    rpm=AMOUNTS,
+    tpm=AMOUNTS,
+    input_cost_per_token=AMOUNTS,
+    output_cost_per_token=AMOUNTS,
     custom_llm_provider=st.sampled_from(["groq", "openai", "No Such"]) | ANYTHING,
 )
 GOOD = st.fixed_dictionaries(
@@ -75,7 +88,13 @@ CONFIGS = st.fixed_dictionaries(
     {"model_list": st.lists(ENTRY, min_size=1, max_size=6)},
     optional={
         "litellm_settings": settings_of(
-            settings.LITELLM, fallbacks=FALLBACKS, default_fallbacks=ANYTHING, num_retries=TIMES, request_timeout=TIMES
+            settings.LITELLM,
+            max_budget=AMOUNTS,
+            max_end_user_budget=AMOUNTS,
+            fallbacks=FALLBACKS,
+            default_fallbacks=ANYTHING,
+            num_retries=TIMES,
+            request_timeout=TIMES,
         ),
         "router_settings": settings_of(
             settings.ROUTER,
@@ -100,11 +119,11 @@ KEY = st.fixed_dictionaries(
         "models": st.lists(NAMES, max_size=3) | ANYTHING,
         "expires": st.sampled_from(["2027-01-02T03:04:05.6", "2027-01-02", "soon"]) | ANYTHING,
         "blocked": ANYTHING,
-        "max_budget": ANYTHING,
+        **BUDGETS,
     },
 )
 TEAM = st.fixed_dictionaries(
-    {"team_id": NAMES}, optional={"team_alias": NAMES, "models": ANYTHING, "blocked": ANYTHING}
+    {"team_id": NAMES}, optional={"team_alias": NAMES, "models": ANYTHING, "blocked": ANYTHING, **BUDGETS}
 )
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from gateway.config import units
-from gateway.config.from_litellm import settings
+from gateway.config.from_litellm import meters, prices, settings
+from gateway.config.from_litellm.meters import Caps
 from gateway.config.from_litellm.report import Report, holds, is_reference, members, resolved, words
 from gateway.config.leaves import Alias, ServedName
 from gateway.config.nodes import Node
@@ -85,6 +86,9 @@ class Deployment:
     groups: tuple[str, ...]
     node: Node
     path: Path
+    caps: Caps = field(default_factory=dict)
+    price: dict[str, str] = field(default_factory=dict)
+    """Prices as they are written; none when nothing is stated."""
 
 
 class Unserved(Exception):
@@ -114,14 +118,42 @@ def read(
         report.lost(node, path, f"left out: {why}")
         return None
     where = (*path, "litellm_params")
-    settings.refuse_all(params, where, settings.DEPLOYMENT, report, _HANDLED)
-    settings.refuse_all(info, (*path, "model_info"), settings.MODEL_INFO, report, ("mode", "access_groups"))
-    settings.refuse_all(entry, path, settings.ENTRY, report, ("model_name", "litellm_params", "model_info"))
+    carried = (*meters.NAMES, *prices.TOKENS, prices.REQUEST)
+    settings.refuse_all(params, where, settings.DEPLOYMENT, report, (*_HANDLED, *carried))
+    settings.refuse_all(info, (*path, "model_info"), settings.MODEL_INFO, report, ("mode", "access_groups", *carried))
+    settings.refuse_all(entry, path, settings.ENTRY, report, ("model_name", "litellm_params", "model_info", *carried))
+    caps: Caps = {}
+    price: dict[str, str] = {}
+    for part, there in ((entry, path), (info, (*path, "model_info")), (params, where)):
+        caps.update(meters.read(part, there, report))
+        price.update(_price(part, there, report))
     order = params.get("order")
     position = None if order is None else settings.number(order, (*where, "order"), report)
     return Deployment(
-        alias, target, served, float("inf") if position is None else position, _groups(info, path, report), node, path
+        alias=alias,
+        target=target,
+        served=served,
+        order=float("inf") if position is None else position,
+        groups=_groups(info, path, report),
+        node=node,
+        path=path,
+        caps=caps,
+        price=price,
     )
+
+
+def _price(entry: Mapping[str, Node], path: Path, report: Report) -> dict[str, str]:
+    """The prices that a part of an entry states."""
+    found: dict[str, str] = {}
+    for name in (*prices.TOKENS, prices.REQUEST):
+        node = entry.get(name)
+        if node is None or node.value is None:
+            continue
+        try:
+            found.update(prices.price({name: node.value}, alone=True))
+        except ValueError as error:
+            report.lost(node, (*path, name), f"not carried: {error}")
+    return found
 
 
 def _alias(node: Node | None) -> str:

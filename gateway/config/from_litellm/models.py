@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from gateway.config import units
+from gateway.config import units, units_money
+from gateway.config.from_litellm import meters, prices
 from gateway.config.from_litellm.deployments import Deployment, Target
 from gateway.config.from_litellm.report import Report, holds, items, members, named, says_nothing, unused
 from gateway.config.leaves import Alias
@@ -47,6 +48,7 @@ class Catalogue:
         for number, found in enumerate(alike.values()):
             name = alias if number == 0 else unused(f"{alias}@{number + 1}", self.models, ".")
             self.models[name] = {"backend": self._backend(found), "served_model": found[0].served}
+            self.models[name] |= _paid(found, report)
             names.append(name)
         self.extra.update(names[1:])
         if len(names) > 1:
@@ -100,6 +102,53 @@ class Catalogue:
         for name in order:
             order += [other for other in self.models[name].get("fallback", ()) if other not in order]
         return order
+
+
+def _paid(found: list[Deployment], report: Report) -> dict[str, Any]:
+    """What alike deployments cost and may be asked together: the keys `price` and `meters`."""
+    paid: dict[str, Any] = {}
+    price: dict[str, str] = {}
+    for each in found:
+        if price and each.price and each.price != price:
+            report.note(
+                each.node, each.path, "costs another amount than the deployments it is one with: the dearest holds"
+            )
+        for name, cost in each.price.items():
+            price[name] = max(price.get(name, cost), cost, key=units_money.any_price)
+    if price := prices.whole(price):
+        paid["price"] = price
+    caps, unlimited = meters.summed(each.caps for each in found)
+    for each in found:
+        if unlimited & set(each.caps):
+            message = "another deployment of this name has no such limit: together they have none"
+            report.lost(each.node, each.path, message)
+    if caps:
+        paid["meters"] = meters.rendered(caps)
+    return paid
+
+
+def price_all(catalogue: Catalogue, price_map: Mapping[str, dict[str, str]] | None, root: Node, report: Report) -> None:
+    """Gives every model a price, as LiteLLM does: its own, that of its price map, or none at all."""
+    free: list[str] = []
+    unknown: list[str] = []
+    for alias, model in catalogue.models.items():
+        if "price" in model:
+            continue
+        provider = catalogue.backends[model["backend"]].get("provider")
+        served = model["served_model"]
+        names = [served] if provider is None else [f"{provider}/{served}", served]
+        entry = next((price_map[name] for name in names if price_map is not None and name in price_map), None)
+        if entry is not None:
+            model["price"] = {name: price for name, price in entry.items() if name != "provider"}
+        else:
+            model["price"] = "free"
+            (free if provider is None else unknown).append(alias)
+    if free:
+        message = f"no price is stated for {', '.join(free)}: free, as with LiteLLM"
+        report.note(root, ("model_list",), message)
+    if unknown:
+        where = "its price map does not have it" if price_map is not None else "give LiteLLM's price map with --prices"
+        report.lost(root, ("model_list",), f"no price is stated for {', '.join(unknown)}: free here; {where}")
 
 
 def _name(target: Target) -> str:
@@ -206,6 +255,8 @@ def add_aliases(node: Node | None, path: Path, catalogue: Catalogue, report: Rep
             report.lost(target, here, "cannot be a model's name here: letters, digits and any of . _ - : / @ +")
         else:
             catalogue.same_as(alias, name)
+            if "meters" in catalogue.models[name]:
+                report.note(target, here, "the limits of the model hold for this name and for its own apart")
 
 
 def credentials(node: Node | None, report: Report) -> Mapping[str, Mapping[str, Node]]:

@@ -67,9 +67,9 @@ def translate(text: str) -> PriceMap:
     return PriceMap(entries, unpriced, left_out)
 
 
-def price(stated: Mapping[str, Any]) -> dict[str, str]:
+def price(stated: Mapping[str, Any], *, alone: bool = False) -> dict[str, str]:
     """Our prices in what a model of LiteLLM's states, as they are written; empty when it states none. Raises ValueError
-    for one that is none."""
+    for one that is none. `alone` keeps the price of a part (cached input, reasoning) without that of its whole."""
     entry = {}
     for theirs, ours in TOKENS.items():
         dollars = _dollars(stated.get(theirs))
@@ -78,16 +78,24 @@ def price(stated: Mapping[str, Any]) -> dict[str, str]:
             if atto > MAX_TOKEN_PRICE:
                 raise ValueError("a price above $1 a token")
             entry[ours] = token_price_text(atto)
-    if "input" not in entry:
-        entry.pop("cached_input", None)
-    if "output" not in entry:
-        entry.pop("reasoning", None)
+    if not alone:
+        entry = whole(entry)
     dollars = _dollars(stated.get(REQUEST))
     if dollars:
         if dollars > _MOST_REQUEST:
             raise ValueError(f"a price above ${_MOST_REQUEST} a request")
         entry["request"] = money_text(round(dollars * NANO))
     return entry
+
+
+def whole(entry: Mapping[str, str]) -> dict[str, str]:
+    """The prices without those of parts whose whole has none; where one of input and output has a price, the other's
+    is 0, as with LiteLLM."""
+    parts = {"cached_input": "input", "reasoning": "output"}
+    kept = {name: price for name, price in entry.items() if name not in parts or parts[name] in entry}
+    if "input" in kept or "output" in kept:
+        kept = {"input": "$0/1M", "output": "$0/1M"} | kept
+    return kept
 
 
 def other_costs(stated: Mapping[str, Any]) -> Iterator[str]:

@@ -16,8 +16,8 @@ import msgspec
 from gateway.config.nodes import Node
 from gateway.config.shape import Path
 
-METERS = "limits and budgets are not carried yet: the gateway has none so far"
-PRICES = "prices are not carried yet: the gateway has none so far"
+METERS = "there is no limit or budget of this kind (configs/README.md, Prices and meters)"
+PRICES = "there is no price of this kind: tokens by class, and requests, have prices"
 
 _REFERENCE = re.compile(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
 

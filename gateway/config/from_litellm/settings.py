@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from gateway.config.from_litellm import meters as limits
 from gateway.config.from_litellm.report import METERS, PRICES, Report, says_nothing, words
 from gateway.config.nodes import Node
 from gateway.config.shape import Path, nearest
@@ -27,6 +28,7 @@ _CALLERS = "a default for callers' requests: callers say it themselves here"
 _ROUTES = "the gateway has no such endpoint or pass-through"
 _CREDENTIAL = "set it in the gateway's environment, by the name that LiteLLM documents for the provider"
 _DESCRIBES = "describes the model and has no effect on requests here"
+_RESETS = "windows are computed from time here: no job resets anything"
 _HEADERS = "no headers are added to or passed on with requests"
 
 
@@ -108,8 +110,8 @@ GENERAL: Final[Mapping[str, str]] = {
     **_each(
         _CALLBACKS, "alerting alerting_threshold alert_types alerting_args alert_to_webhook_url spend_report_frequency"
     ),
-    **_each(METERS, "max_parallel_requests global_max_parallel_requests disable_reset_budget max_response_size_mb"),
-    **_each(METERS, "proxy_budget_rescheduler_min_time proxy_budget_rescheduler_max_time"),
+    **_each(METERS, "max_parallel_requests global_max_parallel_requests max_response_size_mb"),
+    **_each(_RESETS, "disable_reset_budget proxy_budget_rescheduler_min_time proxy_budget_rescheduler_max_time"),
     **_each(METERS, "disable_retry_on_max_parallel_request_limit_error"),
     **_each(_HEALTH, "background_health_checks health_check_interval health_check_details health_check_concurrency"),
     **_each(_CREDENTIAL, "key_management_system key_management_settings use_azure_key_vault use_google_kms"),
@@ -172,6 +174,10 @@ SECTIONS: Final[Mapping[str, str]] = {
 }
 """Sections of the file that are not carried as a whole."""
 
+LITELLM_METERS: Final = ("max_budget", "budget_duration", "max_end_user_budget")
+GENERAL_METERS: Final[Mapping[str, str]] = {"global_max_parallel_requests": "", "max_parallel_requests": "model"}
+"""Settings that are carried as meters of the gateway; of the second, for what each is one."""
+
 ATTEMPTS_MOST = 10
 SECONDS_MOST = 86_400
 BYTES_MOST = 2**40
@@ -232,7 +238,7 @@ def server(
     litellm: Mapping[str, Node], router: Mapping[str, Node], general: Mapping[str, Node], report: Report
 ) -> dict[str, Any]:
     """What becomes of retries, timeouts and sizes: our section `server`."""
-    limits: dict[str, Any] = {}
+    bounds: dict[str, Any] = {}
     found: dict[str, Any] = {}
     retries = of_both("num_retries", "num_retries", litellm, router, report)
     if retries is not None:
@@ -250,20 +256,37 @@ def server(
         seconds = number(node, path, report)
         if seconds:
             seconds = min(seconds, SECONDS_MOST)
-            limits = {"total_s": seconds, "first_byte_s": seconds}
+            bounds = {"total_s": seconds, "first_byte_s": seconds}
             if seconds < 60:
-                limits["idle_s"] = seconds
+                bounds["idle_s"] = seconds
             if seconds < 5:
-                limits["connect_s"] = seconds
+                bounds["connect_s"] = seconds
             report.note(node, path, f"became server.limits: {seconds:g} s for a whole request, and for its first byte")
     size = general.get("max_request_size_mb")
     if size is not None and not says_nothing(size):
         megabytes = number(size, ("general_settings", "max_request_size_mb"), report)
         if megabytes:
-            limits["body"] = max(1, min(int(megabytes * 10**6), BYTES_MOST))
-    if limits:
-        found["limits"] = {name: int(value) if float(value).is_integer() else value for name, value in limits.items()}
+            bounds["body"] = max(1, min(int(megabytes * 10**6), BYTES_MOST))
+    if bounds:
+        found["limits"] = {name: int(value) if float(value).is_integer() else value for name, value in bounds.items()}
     return found
+
+
+def meters(litellm: Mapping[str, Node], general: Mapping[str, Node], report: Report) -> list[dict[str, Any]]:
+    """What becomes of the limits and budgets of the whole proxy: our section `meters`."""
+    caps: limits.Caps = {}
+    path = ("litellm_settings",)
+    budget, each = litellm.get("max_budget"), litellm.get("max_end_user_budget")
+    if budget is not None and budget.value is not None:
+        caps.update(limits.budget(budget, litellm.get("budget_duration"), (*path, "max_budget"), report))
+    if each is not None and each.value is not None:
+        caps.update(limits.budget(each, None, (*path, "max_end_user_budget"), report, per="end_user"))
+    for name, per in GENERAL_METERS.items():
+        node = general.get(name)
+        if node is not None and node.value is not None:
+            found = limits.read({"max_parallel_requests": node}, ("general_settings",), report)
+            caps.update({slot._replace(per=per): limit for slot, limit in found.items()})
+    return limits.rendered(caps)
 
 
 def of_both(

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from gateway.config import units
+from gateway.config.from_litellm import meters
 from gateway.config.from_litellm.models import Catalogue
 from gateway.config.from_litellm.report import (
     METERS,
@@ -35,15 +36,13 @@ SHORTEST_SECRET: Final = 20
 _ALL: Final = ("all-proxy-models", "all-team-models")
 _NONE: Final = "no-default-models"
 _LIMITS: Final = frozenset(
-    words("""
-    max_budget soft_budget budget_duration budget_reset_at tpm_limit rpm_limit max_parallel_requests model_max_budget
-    model_rpm_limit model_tpm_limit budget_limits rpm_limit_type tpm_limit_type litellm_budget_table budget_id
-    team_member_budget
-    """)
+    words("model_max_budget model_rpm_limit model_tpm_limit rpm_limit_type tpm_limit_type team_member_budget")
 )
+"""Limits that are not carried; those that are: `meters.NAMES`."""
 _HISTORY: Final = frozenset(
     words("""
-    spend model_spend created_at updated_at created_by updated_by last_active token key_name user_id
+    spend model_spend budget_reset_at budget_id
+    created_at updated_at created_by updated_by last_active token key_name user_id
     organization_id org_id
     last_refreshed_at rotation_count auto_rotate key_rotation_at last_rotation_at rotation_interval members_with_roles
     members admins model_id max_team_budget members_count keys litellm_model_table team_memberships user_email
@@ -99,7 +98,11 @@ class Tenants:
                 continue
             name = unused(named(_text(entry, "team_alias") or identity), self.found)
             self._by_team[identity] = name
-            self.found[name] = {"models": self._models(entry.get("models"), path), "keys": {}}
+            self.found[name] = {
+                "models": self._models(entry.get("models"), path),
+                **self._meters(entry, path),
+                "keys": {},
+            }
             self._tell_rest(entry, path, ("team_id", "team_alias", "models", "blocked"))
 
     def add_keys(self, node: Node | None) -> None:
@@ -117,7 +120,7 @@ class Tenants:
                 continue
             keys = self.found[tenant]["keys"]
             name = _text(entry, "key_alias") or _text(entry, "key_name") or "key"
-            keys[unused(named(name), keys)] = written
+            keys[unused(named(name), keys)] = written | self._meters(entry, path)
             self._tell_rest(entry, path, ("key_alias", "models", "expires", "blocked", "team_id", "key"))
 
     def _key(self, node: Node, entry: Mapping[str, Node], path: Path) -> dict[str, Any] | None:
@@ -166,7 +169,19 @@ class Tenants:
             return name
         name = unused(name, self.found)
         self.found[name] = {"models": models, "keys": {}}
+        if home is not None and "meters" in self.found[home]:
+            self.found[name] = {"models": models, "meters": self.found[home]["meters"], "keys": {}}
+            message = "it may use other models than its team, so it got a tenant: the team's limits hold there apart"
+            self._report.lost(node, path, message)
         return name
+
+    def _meters(self, entry: Mapping[str, Node], path: Path) -> dict[str, Any]:
+        """The key `meters`, where there are any."""
+        caps = meters.read(entry, path, self._report)
+        spent = entry.get("spend")
+        if spent is not None and spent.value and any(slot.quantity == "usd" for slot in caps):
+            self._report.note(spent, (*path, "spend"), "what was spent is not carried: the budget begins anew")
+        return {"meters": meters.rendered(caps)} if caps else {}
 
     def _models(self, node: Node | None, path: Path) -> list[str]:
         """What may be used: LiteLLM says all by an empty list."""
@@ -187,9 +202,13 @@ class Tenants:
 
     def _tell_rest(self, entry: Mapping[str, Node], path: Path, done: tuple[str, ...]) -> None:
         for name, node in entry.items():
-            if name in done or name in _HISTORY or says_nothing(node):
+            if name in done or name in _HISTORY or name in meters.NAMES or says_nothing(node):
                 continue
-            why = METERS if name in _LIMITS else "not carried: a tenant has models and keys, a key has an end"
+            why = (
+                METERS
+                if name in _LIMITS
+                else "not carried: a tenant has models, keys and meters, a key an end and meters"
+            )
             self._report.lost(node, (*path, name), why)
 
 

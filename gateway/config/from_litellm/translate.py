@@ -28,11 +28,20 @@ class Imported:
     tenants: dict[str, dict[str, Any]]
     report: Report
     keyless: bool
+    meters: list[dict[str, Any]]
+    """Those of the whole gateway."""
 
 
-def translate(root: Node, teams: Node | None, keys: Node | None, environ: Mapping[str, str]) -> Imported:
+def translate(
+    root: Node,
+    teams: Node | None,
+    keys: Node | None,
+    environ: Mapping[str, str],
+    price_map: Mapping[str, dict[str, str]] | None = None,
+) -> Imported:
     """What LiteLLM's configuration `root` is here, with the teams and keys its API listed. `environ` tells what
-    `os.environ/NAME` stands for where an address must be looked at; no value of it is kept but as a hash.
+    `os.environ/NAME` stands for where an address must be looked at; no value of it is kept but as a hash. `price_map`
+    has the prices of models that state none (`prices.translate`).
 
     Raises ConfigError when there is nothing to carry.
     """
@@ -62,8 +71,20 @@ def translate(root: Node, teams: Node | None, keys: Node | None, environ: Mappin
     if keyless:
         tenants.found.setdefault("default", {"models": ["*"], "keys": {}})
 
+    own = settings.meters(litellm, general, report)
+    if price_map is not None or _counts_money(catalogue, tenants, own):
+        models.price_all(catalogue, price_map, root, report)
     _tell_rest(sections, litellm, router, general, report)
-    return Imported(server, catalogue.backends, catalogue.models, tenants.found, report, keyless)
+    return Imported(server, catalogue.backends, catalogue.models, tenants.found, report, keyless, own)
+
+
+def _counts_money(catalogue: Catalogue, tenants: Tenants, own: list[dict[str, Any]]) -> bool:
+    """Whether anything has a price or a budget: then every model needs a price."""
+    if any("price" in model for model in catalogue.models.values()):
+        return True
+    owners = [*catalogue.models.values(), *tenants.found.values(), {"meters": own}]
+    owners += [key for tenant in tenants.found.values() for key in tenant["keys"].values()]
+    return any(meter["cap"].startswith("$") for owner in owners for meter in owner.get("meters", ()))
 
 
 def _catalogue(sections: Mapping[str, Node], report: Report, environ: Mapping[str, str]) -> Catalogue:
@@ -113,10 +134,11 @@ def _tell_rest(
             "the endpoint with the least to do is asked, and one conversation stays on one endpoint",
         )
     both = ("fallbacks", "default_fallbacks", "num_retries")
-    settings.refuse_all(litellm, ("litellm_settings",), settings.LITELLM, report, (*both, "request_timeout"))
+    in_litellm = (*both, "request_timeout", *settings.LITELLM_METERS)
+    settings.refuse_all(litellm, ("litellm_settings",), settings.LITELLM, report, in_litellm)
     done = (*both, "timeout", "routing_strategy", "model_group_alias")
     settings.refuse_all(router, ("router_settings",), settings.ROUTER, report, done)
-    looked_at = ("master_key", "max_request_size_mb")
+    looked_at = ("master_key", "max_request_size_mb", *settings.GENERAL_METERS)
     settings.refuse_all(general, ("general_settings",), settings.GENERAL, report, looked_at)
     for name, node in members(sections.get("environment_variables"), ("environment_variables",), report).items():
         if not says_nothing(node):

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from gateway.cli import main
 from gateway.config.load import load
 from gateway.config.model import Config, Model
+from gateway.config.model_meters import TokenPrices
 
 PROVIDERS_AND_VLLM = """
 model_list:
@@ -110,12 +111,13 @@ def test_providers_and_servers_of_ones_own_are_carried_and_every_loss_is_told(tm
         "qwen": ("vllm-vllm-0", "Qwen/Qwen3-8B", ()),
         "embed": ("vllm-embeddings", "bge-m3", ()),
     }
+    assert [meter.cap for meter in config.models["gpt-4o"].meters] == ["6 requests"]
+    assert config.models["gpt-4o"].price is None  # LiteLLM's prices are not asked for, and there is no budget
     assert config.server.retries.attempts == 3
     assert (config.server.limits.total_s, config.server.limits.first_byte_s) == (120, 120)
     assert list(config.tenants) == ["admin"]
     for told in (
         "litellm.yaml:8: model_list[0].litellm_params.api_version: set AZURE_API_VERSION",
-        "model_list[0].litellm_params.rpm: limits and budgets are not carried yet",
         "model_list[3].litellm_params.aws_region_name: set AWS_REGION_NAME",
         'model_list[7]: left out: "anthropic/*" is a pattern',
         "litellm_settings.drop_params: ",
@@ -130,6 +132,46 @@ def test_providers_and_servers_of_ones_own_are_carried_and_every_loss_is_told(tm
         assert told in result.output
     assert "set_verbose" not in result.output
     assert (tmp_path / "out" / "import-report.txt").read_text() in result.output
+
+
+BUDGETS = """
+model_list:
+  - model_name: gpt
+    litellm_params: {model: openai/gpt-4o-mini, api_key: os.environ/OPENAI_API_KEY, max_parallel_requests: 3}
+  - model_name: qwen
+    litellm_params: {model: hosted_vllm/qwen, api_base: "http://a:8000", input_cost_per_token: 1.0e-7, rpm: 60}
+  - model_name: qwen
+    litellm_params: {model: hosted_vllm/qwen, api_base: "http://b:8000", input_cost_per_token: 2.0e-7, rpm: 40}
+  - {model_name: plain, litellm_params: {model: hosted_vllm/plain, api_base: "http://c:8000"}}
+litellm_settings: {max_budget: 500, budget_duration: 30d, max_end_user_budget: 0.5}
+general_settings: {master_key: os.environ/LITELLM_MASTER_KEY, global_max_parallel_requests: 100}
+"""
+
+
+def test_prices_budgets_and_limits_are_carried(tmp_path: Path) -> None:
+    (tmp_path / "map.json").write_text(
+        json.dumps({"gpt-4o-mini": {"input_cost_per_token": 1.5e-7, "output_cost_per_token": 6e-7}})
+    )
+    options = ["--out", str(tmp_path / "out"), "--prices", str(tmp_path / "map.json")]
+    result = run(tmp_path, BUDGETS, *options, LITELLM_MASTER_KEY="sk-a-master-key-0123456789")
+    assert result.exit_code == 0, result.output
+    config = load(tmp_path / "out", environ={"OPENAI_API_KEY": "k"})
+    assert [(meter.cap, meter.window, meter.per) for meter in config.meters] == [
+        ("500000000000 usd", "month", None), ("500000000 usd", "lifetime", "end_user"), ("100 concurrent", None, None),
+    ]  # fmt: skip
+    assert config.models["gpt"].price == TokenPrices(input=150_000_000_000, output=600_000_000_000)
+    assert config.models["qwen"].price == TokenPrices(input=200_000_000_000, output=0)
+    assert config.models["plain"].price == "free"
+    assert [meter.cap for meter in config.models["qwen"].meters] == ["100 requests"]
+    assert [meter.cap for meter in config.models["gpt"].meters] == ["3 concurrent"]
+    for told in ("costs another amount", "no price is stated for plain: free", "30d became the calendar's month"):
+        assert told in result.output
+
+
+def test_an_outside_model_without_a_price_is_a_loss_where_there_is_a_budget(tmp_path: Path) -> None:
+    result = run(tmp_path, BUDGETS, "--out", str(tmp_path / "out"), LITELLM_MASTER_KEY="sk-a-master-key-0123456789")
+    assert result.exit_code == 3
+    assert "no price is stated for gpt: free here; give LiteLLM's price map with --prices" in result.output
 
 
 def test_no_secret_is_written_or_shown(tmp_path: Path) -> None:

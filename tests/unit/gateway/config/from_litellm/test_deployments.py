@@ -117,18 +117,38 @@ def test_an_entry_that_cannot_be_served_is_left_out_and_says_why(text: str, why:
 
 def test_every_parameter_that_is_not_carried_is_told_with_its_path() -> None:
     found, said = read(
-        "{model_name: m, tpm: 5, litellm_params: {model: azure/x, api_version: v, rpm: 6, temperature: 0, timeout: 3, "
-        "tyop: 1, stream_timeout: null, drop_params: false}, model_info: {id: a, input_cost_per_token: 1, mode: chat}}"
+        "{model_name: m, litellm_params: {model: azure/x, api_version: v, rpm: many, temperature: 0, timeout: 3, "
+        "tyop: 1, stream_timeout: null, drop_params: false}, "
+        "model_info: {id: a, input_cost_per_token: 2, input_cost_per_second: 1, mode: chat}}"
     )
     assert found is not None
     told = {".".join(map(str, line.path[2:])): line.message for line in said.losses}
     assert told.keys() == {
-        *("tpm", "litellm_params.api_version", "litellm_params.rpm", "litellm_params.temperature"),
+        *(
+            "model_info.input_cost_per_second",
+            "litellm_params.api_version",
+            "litellm_params.rpm",
+            "litellm_params.temperature",
+        ),
         *("litellm_params.timeout", "litellm_params.tyop", "model_info.id", "model_info.input_cost_per_token"),
     }
     assert "AZURE_API_VERSION" in told["litellm_params.api_version"]
     assert "does not know" in told["litellm_params.tyop"]
-    assert "not carried yet" in told["litellm_params.rpm"]
+    assert told["litellm_params.rpm"] == "expected a number that is not negative"
+    assert told["model_info.input_cost_per_token"] == "not carried: a price above $1 a token"
+
+
+def test_prices_and_limits_are_carried_wherever_they_stand_and_the_deployments_own_win() -> None:
+    found, said = read(
+        "{model_name: m, tpm: 5, rpm: 1, litellm_params: {model: azure/x, rpm: 6, input_cost_per_token: 1.5e-7}, "
+        "model_info: {input_cost_per_token: 1, output_cost_per_token: 6e-7, cache_read_input_token_cost: 0}}"
+    )
+    assert found is not None
+    assert found.price == {"input": "$0.15/1M", "output": "$0.6/1M", "cached_input": "$0/1M"}
+    assert {slot.quantity: limit.amount for slot, limit in found.caps.items()} == {
+        "requests": 6, "input_tokens": 5, "output_tokens": 5,
+    }  # fmt: skip
+    assert said.losses == []
 
 
 def test_a_key_in_the_file_becomes_a_variable_that_must_be_set() -> None:

@@ -100,12 +100,23 @@ def test_blocked_keys_and_teams_open_nothing() -> None:
     assert len(said.notes) == 2
 
 
-def test_budgets_and_limits_are_told_as_not_carried_yet() -> None:
-    found, said = carried([key(max_budget=5, rpm_limit=10, metadata={"x": 1}, tpm_limit=None)])
-    assert found
-    told = {line.path[-1]: line.message for line in said.losses}
-    assert told.keys() == {"max_budget", "rpm_limit", "metadata"}
-    assert "not carried yet" in told["max_budget"]
+def test_budgets_and_limits_become_meters() -> None:
+    teams = [{"team_id": "t", "team_alias": "acme", "max_budget": 100, "budget_duration": "30d", "soft_budget": 80.0}]
+    more = key(team_id="t", max_budget=5, rpm_limit=10, metadata={"x": 1}, tpm_limit=None, model_rpm_limit={"a": 1})
+    found, said = carried([more], teams)
+    assert found["acme"]["meters"] == [{"cap": "$100", "window": "month", "at": {"80%": "warn"}}]
+    assert found["acme"]["keys"]["app"]["meters"] == [
+        {"cap": "10 requests", "window": "1m"}, {"cap": "$5", "window": "lifetime"},
+    ]  # fmt: skip
+    assert {line.path[-1]: line.message for line in said.losses}.keys() == {"metadata", "model_rpm_limit"}
+    assert {line.path[-1] for line in said.notes} == {"max_budget", "spend"}
+
+
+def test_a_key_with_other_models_has_its_teams_limits_apart_and_that_is_told() -> None:
+    teams = [{"team_id": "t", "team_alias": "acme", "models": ["a", "b"], "rpm_limit": 5}]
+    found, said = carried([key(team_id="t", models=["a"])], teams)
+    assert found["acme-app"]["meters"] == found["acme"]["meters"] == [{"cap": "5 requests", "window": "1m"}]
+    assert "the team's limits hold there apart" in said.losses[0].message
 
 
 @pytest.mark.parametrize(
