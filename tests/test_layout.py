@@ -53,6 +53,11 @@ _EXEMPTIONS: list[tuple[str, str, list[str]]] = [
         ["gateway/store/recall_sockets.py"],
     ),
     (
+        "tests/integration/test_ledger_kill.py",
+        "a process that may be killed at any instruction: only processes that are killed show it",
+        ["gateway/runtime/keeper.py", "gateway/runtime/keeping.py"],
+    ),
+    (
         "tests/integration/test_infer.py",
         "the path of a call to a classic model, asked over sockets too",
         ["gateway/dataplane/infer.py"],

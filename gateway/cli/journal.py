@@ -14,6 +14,8 @@ import msgspec
 from gateway.store.journal_read import Tail, directories, writer_lives
 from gateway.store.records import Attempt, Record
 
+_SILENT_AT_0 = ("status", "held_", "waste_")
+
 STATE_DIR = click.option(
     "--state-dir",
     type=click.Path(path_type=Path, file_okay=False),
@@ -109,10 +111,11 @@ def _named(record: Record) -> dict[str, object]:
 
 
 def _known(row: Record | Attempt) -> dict[str, object]:
-    """The columns that say something: empty texts, None, no status and times of 0.0 mean that it is not known."""
+    """The columns that say something: empty texts, None, no status and times of 0.0 mean that it is not known; that
+    nothing was held or wasted goes without saying."""
     columns = ((name, getattr(row, name)) for name in row.__struct_fields__)
     return {
         name: value
         for name, value in columns
-        if not (value in (None, "", []) or (value == 0 and (isinstance(value, float) or name == "status")))
+        if not (value in (None, "", []) or (value == 0 and (isinstance(value, float) or name.startswith(_SILENT_AT_0))))
     }

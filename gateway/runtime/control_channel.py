@@ -1,7 +1,9 @@
-"""What the supervisor and a worker say to each other: JSON lines over a socket pair.
+"""What the supervisor says with a worker, and with the keeper: JSON lines over a socket pair.
 
     worker → supervisor   Ready, Reloaded, ReloadFailed, Beat (each second)
     supervisor → worker   Reload, Drain
+    keeper → supervisor   Kept (after each pass)
+    supervisor → keeper   Reload, Look, Drain
 
 Either end closing tells the other that it is gone: a worker whose supervisor was killed drains by itself.
 """
@@ -13,6 +15,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
+
+from gateway.telemetry.gauges import KeeperGauges
 
 BEAT_S = 1.0
 """How often a worker says how it is."""
@@ -62,8 +66,19 @@ class Drain(Message, frozen=True):
     """Take nothing new, finish what runs, end."""
 
 
+class Kept(Message, frozen=True):
+    """A pass of the keeper is over: what it saw."""
+
+    gauges: KeeperGauges
+
+
+class Look(Message, frozen=True):
+    """There is something to do now: a journal was recovered."""
+
+
 FromWorker = Ready | Reloaded | ReloadFailed | Beat
 FromSupervisor = Reload | Drain
+ToKeeper = Reload | Look | Drain
 
 _encoder = msgspec.json.Encoder()
 

@@ -26,6 +26,7 @@ from gateway.runtime.control_channel import Beat
 from gateway.runtime.failures import StartFailed
 from gateway.runtime.jobs import Jobs
 from gateway.runtime.journals import Journals
+from gateway.runtime.keeping import Keeping
 from gateway.runtime.loop_lag import LoopLag
 from gateway.runtime.processes import Processes
 from gateway.runtime.state_dir import Addresses, StateDir
@@ -94,6 +95,7 @@ class Supervisor:
         processes = Processes()
         self._journals = Journals(self._state.path, version(), self._log, access_log=config.telemetry.access_log)
         self._children = Children(processes, self._state, self._log)
+        self._keeping = Keeping(processes, self._state, self._log, config.telemetry.log_level, self._journals.status)
         self._workers = Workers(
             processes,
             self._state,
@@ -109,7 +111,8 @@ class Supervisor:
             self._lag.start()
             self._workers.start(self._loaded.digest)
             self._jobs.once("ops", lambda: self._serve_ops(ops_listener))
-            self._jobs.once("recovery", self._journals.recover)  # of a run that did not end well
+            self._keeping.start(self._loaded.digest)
+            self._jobs.once("recovery", self._recover)  # of a run that did not end well
             self._jobs.keep("journals", self._journals.follow)
             self._jobs.keep("tidy", self._journals.tidy)
             starting = asyncio.ensure_future(self._started(config))
@@ -184,7 +187,11 @@ class Supervisor:
 
     def _worker_ended(self, slot: int, pid: int) -> None:
         self._journals.status.worker(slot).ended()
-        self._jobs.once("recovery", self._journals.recover)
+        self._jobs.once("recovery", self._recover)
+
+    async def _recover(self) -> None:
+        await self._journals.recover()
+        self._keeping.look()  # what the worker held from meters can be given back
 
     # -- reload --------------------------------------------------------------------------------------------------------
 
@@ -225,6 +232,7 @@ class Supervisor:
         self._loaded = new
         self._log.info("config_reloaded", snapshot=new.digest, before=old.digest)
         self._workers.reload(new.digest)
+        self._keeping.reload(new.digest)
         self._jobs.once("report", self._report_stale)
         self._jobs.once("retire", lambda: self._children.retire(new.config.backends, old.config.server.limits.drain_s))
 
@@ -260,12 +268,14 @@ class Supervisor:
             await ended
         await self._children.stop()
         await self._journals.finish()
+        await self._keeping.stop()
         self._log.info("ended")
 
     # -- ops.Status ----------------------------------------------------------------------------------------------------
 
     def metrics(self, accept: str) -> tuple[str, bytes]:
         """See `ops.Status`."""
+        self._keeping.told()
         return self._journals.scrape(accept)
 
     def readiness(self) -> ops.Readiness:

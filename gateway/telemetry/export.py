@@ -49,6 +49,7 @@ class Exposition(Collector):
         yield from self._endpoints()
         yield from self._workers()
         yield from self._journals()
+        yield from self._ledger()
         yield from self._configuration()
 
     def _requests(self) -> Iterator[Family]:
@@ -127,6 +128,13 @@ class Exposition(Collector):
         yield _simple(names.JOURNAL_BYTES, [((), journal.bytes)])
         yield _simple(names.JOURNAL_DROPPED, [((), journal.dropped_bytes)])
         yield _simple(names.JOURNAL_DROPPED_SEGMENTS, [((), journal.dropped_segments)])
+
+    def _ledger(self) -> Iterator[Family]:
+        keeper = self._status.keeper
+        yield _simple(names.LEDGER_ROWS, [((), keeper.gauges.ledger_rows)])
+        yield _simple(names.LEDGER_BYTES, [((), keeper.gauges.ledger_bytes)])
+        yield _simple(names.LEDGER_FILES, [((), keeper.gauges.ledger_files)])
+        yield _simple(names.LEDGER_AGE, [((), keeper.age_s)])
 
     def _configuration(self) -> Iterator[Family]:
         status = self._status

@@ -1,7 +1,7 @@
-"""How a worker is, as it tells the supervisor each second: numbers by name.
+"""How a worker is, as it tells the supervisor each second, and how the keeper is, after each of its passes.
 
-A struct for those who write and read, a flat map of numbers on the wire, so that either side may know names the other
-does not.
+A worker's are a struct for those who write and read, and a flat map of numbers on the wire, so that either side may
+know names the other does not.
 """
 
 from __future__ import annotations
@@ -83,3 +83,15 @@ class WorkerGauges(msgspec.Struct):
 
 _PLAIN: Final = WorkerGauges.__struct_fields__[:-2]
 """The fields that are one number."""
+
+
+class KeeperGauges(msgspec.Struct):
+    """The ledger and the meters, as the keeper saw them last."""
+
+    ledger_rows: int = 0
+    ledger_bytes: int = 0
+    ledger_files: int = 0
+    ledger_unreadable: int = 0
+    """Entries of journals that are no record, since the keeper started."""
+    pass_ok: bool = False
+    """Whether the last pass added everything there was."""

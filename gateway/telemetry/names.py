@@ -121,6 +121,15 @@ JOURNAL_RESERVE: Final = Metric(
     ("worker",),
 )
 
+LEDGER_ROWS: Final = Metric("lockgate_ledger_rows", "gauge", "Requests in the ledger.")
+LEDGER_BYTES: Final = Metric("lockgate_ledger_bytes", "gauge", "Size of the ledger's files on disk.")
+LEDGER_FILES: Final = Metric("lockgate_ledger_files", "gauge", "How many files the ledger has.")
+LEDGER_AGE: Final = Metric(
+    "lockgate_ledger_age_seconds",
+    "gauge",
+    "Time since the ledger last held everything that had been recorded. Journals are kept meanwhile. ALARM above 300.",
+)
+
 IN_FLIGHT: Final = Metric("lockgate_requests_in_flight", "gauge", "Requests being served now.", ("worker",))
 STREAMS: Final = Metric("lockgate_streams_open", "gauge", "Streamed answers being relayed now.", ("worker",))
 HTTP_ERRORS: Final = Metric(
@@ -174,6 +183,7 @@ ALL: Final = (
     *(IN_FLIGHT, STREAMS, CONNECTIONS, LOOP_LAG, WORKER_UP, WORKER_RESTARTS, WORKER_MEMORY, WORKER_CPU, HTTP_ERRORS),
     *(RECORDS_OPENED, RECORDS_CLOSED, RECORDS_RECOVERED, RECORDS_GAP, RECORDS_UNWRITTEN),
     *(JOURNAL_DAMAGED, JOURNAL_BYTES, JOURNAL_DROPPED, JOURNAL_DROPPED_SEGMENTS, JOURNAL_RESERVE),
+    *(LEDGER_ROWS, LEDGER_BYTES, LEDGER_FILES, LEDGER_AGE),
     *(CONFIG_INFO, CONFIG_RELOADS, CONFIG_OK, BUILD),
 )
 """In the order they are exposed and documented."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.telemetry.gauges import WorkerGauges
+from gateway.telemetry.gauges import KeeperGauges, WorkerGauges
 from gateway.telemetry.metrics import Rising
 
 
@@ -61,10 +61,21 @@ class JournalStatus:
         self.dropped_segments = 0
 
 
+class KeeperStatus:
+    """The ledger and the meters, as the keeper said last."""
+
+    __slots__ = ("age_s", "gauges")
+
+    def __init__(self) -> None:
+        self.gauges = KeeperGauges()
+        self.age_s = 0.0
+        """Since the ledger last held everything, or since the start."""
+
+
 class Status:
     """Everything of the above."""
 
-    __slots__ = ("config_ok", "digest", "journal", "reloads_failed", "reloads_ok", "version", "workers")
+    __slots__ = ("config_ok", "digest", "journal", "keeper", "reloads_failed", "reloads_ok", "version", "workers")
 
     def __init__(self, version: str) -> None:
         self.version = version
@@ -74,6 +85,7 @@ class Status:
         self.reloads_failed = 0
         self.workers: dict[int, WorkerStatus] = {}
         self.journal = JournalStatus()
+        self.keeper = KeeperStatus()
 
     def worker(self, slot: int) -> WorkerStatus:
         """The slot's status; a new one is down."""

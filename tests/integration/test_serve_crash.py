@@ -11,7 +11,7 @@ from pathlib import Path
 from gateway.store.journal_read import Tail, directories
 from gateway.store.records import Record
 from tests.integration.test_serve_drain import Stream, over
-from tests.support.gateway_process import GatewayProcess, descendants, minimal, serving, until
+from tests.support.gateway_process import GatewayProcess, minimal, serving, until
 from tests.support.running import run
 from tests.support.upstream import FRAMES, STREAM_HEAD, Upstream, chunk, hangs
 
@@ -92,7 +92,7 @@ def test_readiness_names_a_worker_that_does_not_answer(tmp_path: Path) -> None:
 
 def test_a_child_that_dies_is_started_again_at_its_address(tmp_path: Path) -> None:
     with serving(tmp_path) as gateway:
-        (child,) = set(descendants(gateway.pid)) - set(gateway.worker_pids())
+        (child,) = gateway.child_pids()
         os.kill(child, signal.SIGKILL)
         gateway.until_event("child_ended")
         until(lambda: gateway.chat().status == 200, "the fake server answers again")

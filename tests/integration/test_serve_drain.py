@@ -185,17 +185,17 @@ def test_a_stream_ends_whole_when_the_supervisor_is_killed_and_then_nothing_is_l
 def test_children_and_workers_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     with serving(tmp_path, minimal(server={"workers": 2})) as gateway:
         below = descendants(gateway.pid)
-        assert len(below) == 3
+        assert len(below) == 4
         gateway.process.kill()
         gateway.process.wait()
-        until(lambda: not any(map(lives, below)), "two workers and the fake server end")
+        until(lambda: not any(map(lives, below)), "two workers, the keeper and the fake server end")
 
 
 def test_ctrl_c_in_a_terminal_reaches_the_supervisor_alone(tmp_path: Path) -> None:
     with serving(tmp_path) as gateway:
         ours = os.getpgid(gateway.pid)
         groups = [os.getpgid(pid) for pid in descendants(gateway.pid)]
-        assert len(groups) == 2
+        assert len(groups) == 3
         assert ours not in groups
 
 

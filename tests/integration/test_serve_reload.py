@@ -100,7 +100,7 @@ def test_a_changed_child_is_up_before_the_old_one_is_retired(tmp_path: Path) -> 
     script.write_text('answer: "new"\n', encoding="utf-8")
     quick = {"server": {"workers": 1, "limits": {"drain_s": 0.2}}}
     with serving(tmp_path, minimal(**quick)) as gateway:
-        (old,) = set(descendants(gateway.pid)) - set(gateway.worker_pids())
+        (old,) = gateway.child_pids()
         reload(gateway, minimal(backends={"scripted": {"kind": "fake", "script": str(script)}}, **quick))
         assert gateway.chat().json["choices"][0]["message"]["content"] == "new"
         gateway.until_event("child_retired")

@@ -176,6 +176,21 @@ class GatewayProcess:
         slots = {each["slot"]: int(each["pid"]) for each in self.events("worker_ready")}
         return [slots[slot] for slot in sorted(slots)]
 
+    def keeper_pid(self) -> int | None:
+        """The keeper's process, if it runs now."""
+        return next((pid for pid in descendants(self.pid) if _runs(pid, b"gateway.runtime.keeper")), None)
+
+    def child_pids(self) -> list[int]:
+        """The servers beside the workers."""
+        return sorted(set(descendants(self.pid)) - {*self.worker_pids(), self.keeper_pid()})
+
+
+def _runs(pid: int, module: bytes) -> bool:
+    try:
+        return module in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
 
 def chat_body(text: str = "hello", model: str = "small", **more: Any) -> bytes:
     """The body of a chat request with one message."""

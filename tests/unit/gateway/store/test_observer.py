@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.store.observer import Observer
 from gateway.telemetry.gauges import EndpointGauges, WorkerGauges
 from tests.support.journals import a_journal, a_record, dead_copy, fill, opened, recovered
+from tests.support.ledgers import update
 
 
 def samples(observer: Observer) -> dict[str, float]:
@@ -141,6 +142,7 @@ def test_journals_are_kept_within_their_size(tmp_path: Path) -> None:
     observer.tidy()
     assert samples(observer)["lockgate_journal_dropped_segments_total"] == 0  # not read yet
     observer.poll()
+    update(tmp_path)
     observer.tidy()
     found = samples(observer)
     assert found["lockgate_journal_dropped_segments_total"] == 2

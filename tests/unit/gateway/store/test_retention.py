@@ -6,8 +6,19 @@ from pathlib import Path
 from gateway.store.journal import Journal
 from gateway.store.journal_read import Tail, directories, segment_numbers
 from gateway.store.layout import MIN_SEGMENT_BYTES
-from gateway.store.retention import retain
+from gateway.store.retention import Retained
+from gateway.store.retention import retain as retain_what_is_in_the_ledger
 from tests.support.journals import a_journal, a_record, fill, opened, recovered
+from tests.support.ledgers import update, written
+
+
+def retain(state_dir: Path, tails: list[Tail], limit_bytes: int) -> Retained:
+    """With a ledger that has read everything, and leases that are settled."""
+    ledger = written(state_dir)
+    for journal in ledger.unsettled():
+        ledger.settled(journal)
+    ledger.close()
+    return retain_what_is_in_the_ledger(state_dir, tails, limit_bytes)
 
 
 def ended(state_dir: Path, slot: int, segments: int) -> Path:
@@ -95,3 +106,30 @@ def test_a_recovered_directory_still_being_read_is_not_dropped_under_its_reader(
     assert tail.sequence == 1
     assert len(list(tail.drain())) > 0
     tail.close()
+
+
+def test_what_the_ledger_has_not_read_stays_whatever_the_limit(tmp_path: Path) -> None:
+    directory = ended(tmp_path, 0, 2)
+    assert retain_what_is_in_the_ledger(tmp_path, [], 0).dropped_segments == 0
+    update(tmp_path)
+    assert retain_what_is_in_the_ledger(tmp_path, [], 0).dropped_segments == 0, "its worker's leases are not settled"
+    assert retain(tmp_path, [], 0).dropped_segments == 3
+    assert not directory.exists()
+
+
+def test_of_a_living_worker_only_what_the_ledger_has_read_may_go(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path)
+    fill(journal, segments=2)
+    update(tmp_path)
+    fill(journal, first_id=10_000, segments=2)
+    tail = read(journal)
+    assert retain_what_is_in_the_ledger(tmp_path, [tail], 0).dropped_segments == 2
+    assert segment_numbers(journal.directory)[0] == 3
+    journal.stop()
+
+
+def test_a_ledger_that_cannot_be_read_keeps_everything(tmp_path: Path) -> None:
+    ended(tmp_path, 0, 2)
+    update(tmp_path)
+    (tmp_path / "ledger" / "manifest.json").write_text("?")
+    assert retain_what_is_in_the_ledger(tmp_path, [], 0).dropped_segments == 0

@@ -1,0 +1,151 @@
+"""The keeper: the process that keeps account beside the workers. `python -m gateway.runtime.keeper START`.
+
+It follows the journals and adds what was closed to the ledger. It serves nobody, and may be killed at any instruction:
+what it does is either done or will be done again, never twice. It ends when the supervisor is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import msgspec
+
+from gateway.clock import SystemClock
+from gateway.runtime import library_logs
+from gateway.runtime.control_channel import Channel, Drain, Kept, Look, Reload, ToKeeper
+from gateway.runtime.keeping import KeeperStart
+from gateway.store.ledger import Ledger, LedgerBusy
+from gateway.store.manifest import LedgerUnreadable
+from gateway.telemetry.gauges import KeeperGauges
+from gateway.telemetry.logs import Log
+
+PASS_EVERY_S = 30.0
+"""How long a record may wait until it is in the ledger, at rest. `lockgate usage` does not wait for it."""
+
+BUSY_RETRY_S = 1.0
+"""After a pass that failed."""
+
+NICENESS = 5
+"""Workers come first."""
+
+
+class Keeper:
+    """What runs in the process."""
+
+    def __init__(self, start: KeeperStart, log: Log) -> None:
+        self._start = start
+        self._state_dir = Path(start.state_dir)
+        self._log = log
+        self._wake = asyncio.Event()
+        self._draining = False
+        self._gone = asyncio.Event()
+        self._ledger: Ledger | None = None
+        self._problem = ""
+        self._channel = Channel(ToKeeper, self._told, self._gone.set)
+
+    async def run(self) -> None:
+        """Keeps account until told to end."""
+        loop = asyncio.get_running_loop()
+        control = socket.socket(fileno=self._start.control_fd)
+        await loop.create_unix_connection(lambda: self._channel, sock=control)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._gone.set)
+        working = asyncio.ensure_future(self._work())
+        left = asyncio.ensure_future(self._gone.wait())
+        await asyncio.wait((working, left), return_when=asyncio.FIRST_COMPLETED)
+        left.cancel()
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+        if self._ledger is not None:
+            self._ledger.close()
+
+    def _told(self, message: ToKeeper) -> None:
+        match message:
+            case Drain():
+                self._draining = True
+            case Reload(_) | Look():
+                pass
+        self._wake.set()
+
+    async def _work(self) -> None:
+        while True:
+            self._wake.clear()
+            more = await self._pass()
+            if more:
+                continue
+            if self._draining:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), BUSY_RETRY_S if self._problem else PASS_EVERY_S)
+
+    async def _pass(self) -> bool:
+        """Brings the ledger up to date; True when there is more to do."""
+        more = False
+        try:
+            more = await asyncio.to_thread(self._add)
+        except (OSError, LedgerUnreadable, LedgerBusy, ImportError) as error:
+            self._failed(error)
+        else:
+            if self._problem:
+                self._log.info("ledger_goes_on")
+            self._problem = ""
+        self._channel.send(Kept(self._gauges(whole=not more and not self._problem)))
+        return more
+
+    def _add(self) -> bool:
+        if self._ledger is None:
+            self._ledger = Ledger(self._state_dir, SystemClock())
+        more = self._ledger.add()
+        for journal in self._ledger.unsettled():
+            self._ledger.settled(journal)
+        if not more and not self._draining:
+            self._ledger.merge()
+        return more
+
+    def _failed(self, error: Exception) -> None:
+        """Begins anew from what the manifest says."""
+        if self._ledger is not None:
+            self._ledger.close()
+            self._ledger = None
+        if str(error) != self._problem:
+            self._log.error("ledger_failed", error=str(error))
+        self._problem = str(error) or type(error).__name__
+
+    def _gauges(self, *, whole: bool) -> KeeperGauges:
+        if self._ledger is None:
+            return KeeperGauges(pass_ok=whole)
+        now = self._ledger.manifest
+        return KeeperGauges(
+            ledger_rows=now.rows,
+            ledger_bytes=sum(file.bytes for file in now.files),
+            ledger_files=len(now.files),
+            ledger_unreadable=self._ledger.unreadable,
+            pass_ok=whole,
+        )
+
+
+async def _run(start: KeeperStart, log: Log) -> None:
+    await Keeper(start, log).run()
+
+
+def main() -> int:
+    """The process. Its one argument is a `KeeperStart` as JSON."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.nice(NICENESS)
+    start = msgspec.json.decode(sys.argv[1], type=KeeperStart)
+    log = Log(SystemClock(), start.log_level, process="keeper")
+    library_logs.forward(log)
+    asyncio.run(_run(start, log))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

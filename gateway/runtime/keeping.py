@@ -1,0 +1,123 @@
+"""The supervisor's side of the keeper: starts it, listens to it, starts it again when it ends. Traffic does not depend
+on it: while it is away journals are kept, and what dead workers held from meters counts as spent."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+
+import msgspec
+
+from gateway.runtime.backoff import Backoff
+from gateway.runtime.control_channel import Channel, Drain, Kept, Look, Message, Reload
+from gateway.runtime.processes import Process, Processes, describe_end
+from gateway.runtime.state_dir import StateDir
+from gateway.telemetry.logs import Level, Log
+from gateway.telemetry.status import Status
+
+STOP_PATIENCE_S = 20.0
+"""How long the keeper may take, when the gateway ends, to put the last records into the ledger. What it does not get to
+is done at the next start."""
+
+
+class KeeperStart(msgspec.Struct, frozen=True):
+    """What the keeper is started with: the one argument of `python -m gateway.runtime.keeper`, as JSON."""
+
+    control_fd: int
+    state_dir: str
+    digest: str
+    log_level: Level
+
+
+class Keeping:
+    """The keeper's process, for the life of the gateway."""
+
+    def __init__(self, processes: Processes, state_dir: StateDir, log: Log, log_level: Level, status: Status) -> None:
+        self._processes = processes
+        self._state_dir = state_dir
+        self._log = log
+        self._log_level = log_level
+        self._status = status.keeper
+        self._whole_s = time.monotonic()
+        self._backoff = Backoff()
+        self._digest = ""
+        self._wanted = True
+        self._process: Process | None = None
+        self._channel: Channel | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process now."""
+        return None if self._process is None else self._process.pid
+
+    def start(self, digest: str) -> None:
+        """Starts it, under the archived configuration `digest`."""
+        self._digest = digest
+        self._start()
+
+    def reload(self, digest: str) -> None:
+        """Another configuration is in force."""
+        self._digest = digest
+        self._send(Reload(digest))
+
+    def look(self) -> None:
+        """There is something to do at once."""
+        self._send(Look())
+
+    def told(self) -> None:
+        """Brings the status up to this moment."""
+        self._status.age_s = time.monotonic() - self._whole_s
+
+    async def stop(self) -> None:
+        """Lets it finish what is there, and ends it."""
+        self._wanted = False
+        process = self._process
+        if process is not None and not process.ended.done():
+            self._send(Drain())
+            await asyncio.wait([process.ended], timeout=STOP_PATIENCE_S)
+            if not process.ended.done():
+                self._log.warning("keeper_killed")
+                await process.stop(0.0)
+
+    def _send(self, message: Message) -> None:
+        if self._channel is not None:
+            self._channel.send(message)
+
+    def _start(self) -> None:
+        if not self._wanted:
+            return
+        ours, theirs = socket.socketpair()
+        start = KeeperStart(theirs.fileno(), str(self._state_dir.path), self._digest, self._log_level)
+        try:
+            process = self._processes.start(
+                ["-m", "gateway.runtime.keeper", msgspec.json.encode(start).decode()],
+                pass_fds=(start.control_fd,),
+                on_end=lambda code: self._ended(process, code),
+            )
+        except OSError as error:
+            ours.close()
+            self._log.error("keeper_start_failed", error=str(error))
+            asyncio.get_running_loop().call_later(self._backoff.ended(0.0) or 1.0, self._start)
+            return
+        finally:
+            theirs.close()
+        self._process = process
+        self._channel = channel = Channel(Kept, self._heard, lambda: None)
+        loop = asyncio.get_running_loop()
+        connecting = loop.create_task(loop.create_unix_connection(lambda: channel, sock=ours))
+        connecting.add_done_callback(lambda done: done.result())
+
+    def _heard(self, message: Kept) -> None:
+        self._status.gauges = message.gauges
+        if message.gauges.pass_ok:
+            self._whole_s = time.monotonic()
+
+    def _ended(self, process: Process, code: int) -> None:
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        if not self._wanted:
+            return
+        self._log.error("keeper_ended", pid=process.pid, end=describe_end(code))
+        asyncio.get_running_loop().call_later(self._backoff.ended(process.lived_s), self._start)

@@ -1,0 +1,126 @@
+"""What is in the ledger: the one small file that makes it exact.
+
+    STATE/ledger/
+        lock                    held by who writes the ledger
+        manifest.json           which of the files below are the ledger, and up to where each journal was read into them
+        2026-11-22/000017.parquet   rows of requests that began on that day (UTC); a file never changes
+
+The manifest is replaced whole, after the files it names are on the disk. So a row and the position behind it become
+true in the same moment: a writer killed at any instruction has written a record once or not yet, never twice. Files
+that the manifest does not name are no part of the ledger.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from gateway.store.journal_follow import BEGIN, IN_RECOVERY, Position
+
+FORMAT: Final = 1
+
+
+class LedgerUnreadable(Exception):
+    """The manifest is not what this version wrote. Says what to do."""
+
+
+class JournalState(msgspec.Struct, forbid_unknown_fields=True):
+    """How far one journal was read."""
+
+    segment: int = BEGIN.segment
+    offset: int = BEGIN.offset
+    finished: bool = False
+    """Read to the end of its recovery: nothing will be added to it."""
+    settled: bool = False
+    """What its worker held from meters was given back to them too."""
+
+    @property
+    def position(self) -> Position:
+        return Position(self.segment, self.offset)
+
+    @property
+    def first_needed(self) -> int:
+        """The number of the first segment that must stay; `IN_RECOVERY`: none of them."""
+        if self.settled:
+            return IN_RECOVERY
+        return 0 if self.finished else self.segment
+
+
+class LedgerFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file of rows."""
+
+    name: str
+    """`DAY/NUMBER.parquet`: rows of requests that began on that day."""
+    rows: int
+    bytes: int
+
+    @property
+    def day(self) -> str:
+        return self.name.partition("/")[0]
+
+
+class Manifest(msgspec.Struct, forbid_unknown_fields=True):
+    """The ledger as it is now."""
+
+    format: int = FORMAT
+    next_number: int = 1
+    files: list[LedgerFile] = []
+    journals: dict[str, JournalState] = {}
+    """By the name of a journal's directory."""
+    replaced: dict[str, int] = {}
+    """Files whose rows are in a larger one now → when, in seconds since the epoch: kept a while for who reads them."""
+
+    @property
+    def rows(self) -> int:
+        """Requests in the ledger."""
+        return sum(file.rows for file in self.files)
+
+
+def folder(state_dir: Path) -> Path:
+    """Where the ledger is."""
+    return state_dir / "ledger"
+
+
+def read(state_dir: Path) -> Manifest:
+    """The manifest; an empty one where no ledger was begun. Raises LedgerUnreadable, OSError."""
+    path = folder(state_dir) / "manifest.json"
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        return Manifest()
+    except msgspec.MsgspecError as error:
+        raise LedgerUnreadable(
+            f"{path} cannot be read ({error}). It says what is in the ledger: restore it from a backup, or move the "
+            f"folder {path.parent} away and begin anew from the journals that are still there"
+        ) from error
+    if manifest.format != FORMAT:
+        raise LedgerUnreadable(
+            f"{path} is of format {manifest.format}, and this version of Lockgate reads format {FORMAT}: "
+            "use the version that wrote it, or a later one"
+        )
+    return manifest
+
+
+def publish(state_dir: Path, manifest: Manifest) -> None:
+    """Makes `manifest` the ledger, durably: when this returns it will be read after a power cut. Raises OSError and
+    then has changed nothing."""
+    path = folder(state_dir) / "manifest.json"
+    draft = path.with_suffix(".new")
+    with draft.open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Makes new names in a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
