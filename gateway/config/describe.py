@@ -48,13 +48,13 @@ def describe(config: Config, now_s: float) -> Iterator[str]:
     tenants = [(name, _tenant(tenant, aliases, now_s)) for name, tenant in _some(config.tenants.items())]
     yield from _section("Tenants", tenants)
     yield from _more(len(config.tenants))
-    for title, entries in (
-        ("Prices", describe_meters.prices(config)),
-        ("Meters", describe_meters.meters(config)),
-    ):
-        if entries:
-            yield from _section(title, _some(entries))
-            yield from _more(len(entries))
+    if prices := describe_meters.prices(config):
+        yield from _section("Prices", _some(prices))
+        yield from _more(len(prices))
+    meters, count = describe_meters.meters(config, _MOST_ENTRIES - 1)
+    if meters:
+        yield from _section("Meters", meters)
+        yield from _more(count)
 
 
 def _server(config: Config) -> list[tuple[str, str]]:

@@ -20,14 +20,15 @@ def prices(config: Config) -> list[tuple[str, str]]:
     ]
 
 
-def meters(config: Config) -> list[tuple[str, str]]:
-    """(whose, the meters) of every section that has some, and where they are kept."""
-    found = [(_whose(path), "; ".join(map(meter, entries))) for path, _, entries in sections(config) if entries]
-    if not found and not counts_money(config):
-        return []
+def meters(config: Config, most: int) -> tuple[list[tuple[str, str]], int]:
+    """Where meters are kept, and (whose, the meters) of the first sections that have some; and of how many in all."""
+    found = [(path, entries) for path, _, entries in sections(config) if entries]
+    if not found:
+        return [], 0
     store = config.stores.meters
     kept = "sqlite in the state directory: this machine only" if store == "sqlite" else store.partition("://")[0]
-    return [*found, ("kept in", kept)]
+    said = [(_whose(path), "; ".join(map(meter, entries))) for path, entries in found[:most]]
+    return [("kept in", kept), *said], len(found) + 1
 
 
 def meter(entry: MeterEntry) -> str:

@@ -1,5 +1,5 @@
-"""JSON lines for thousands of keys and models: each good line is decoded in one step, each bad one is looked at
-slowly and explained."""
+"""JSON lines for thousands of tenants, keys and models: each good line is decoded in one step, each bad one is looked
+at slowly and explained."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gateway.config import nodes, units
-from gateway.config.leaves import Alias, Name
-from gateway.config.model import AnyModel, Key, Model, Onnx
+from gateway.config.leaves import Alias, AliasPattern, Name
+from gateway.config.model import AnyModel, Key, Model, Onnx, Tenant
+from gateway.config.model_meters import Meters
 from gateway.config.nodes import Node, Unreadable
 from gateway.config.shape import Shaper
 
@@ -48,6 +49,21 @@ class ClassicLine(Onnx, frozen=True, kw_only=True):
 AnyLine: TypeAlias = Annotated[ModelLine | ClassicLine, Meta(extra={"kind": "backend"})]
 
 
+class TenantLine(Tenant, frozen=True, kw_only=True):
+    """A line of `tenants*.jsonl`: a tenant with its name."""
+
+    name: Name
+    """The tenant's name."""
+
+
+class _PlainTenantLine(Struct, forbid_unknown_fields=True, gc=False):
+    """What msgspec can decode of a TenantLine by itself."""
+
+    name: Name
+    models: tuple[AliasPattern, ...]
+    meters: msgspec.Raw = msgspec.Raw()
+
+
 class _PlainKeyLine(Struct, forbid_unknown_fields=True, gc=False):
     """What msgspec can decode of a KeyLine by itself."""
 
@@ -59,6 +75,7 @@ class _PlainKeyLine(Struct, forbid_unknown_fields=True, gc=False):
 
 
 _decode_key = msgspec.json.Decoder(_PlainKeyLine).decode
+_decode_tenant = msgspec.json.Decoder(_PlainTenantLine).decode
 _decode_model = msgspec.json.Decoder(ModelLine).decode
 _instant = lru_cache(maxsize=4096)(units.instant)
 
@@ -96,6 +113,31 @@ def read_models(data: bytes, file: str, shaper: Shaper) -> Iterator[tuple[int, s
             yield number, found.name, _without(found, Onnx)
         elif found is not None:
             yield number, found.name, _without(found, Model)
+
+
+def read_tenants(data: bytes, file: str, shaper: Shaper) -> Iterator[tuple[int, str, Tenant]]:
+    """(line, name, tenant) of every good line; the others are reported to the shaper. Meters that are written alike are
+    read once, and are then the very same."""
+    known_meters: dict[bytes, Meters] = {b"": ()}
+    known_models: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for number, line in enumerate(data.split(b"\n"), 1):
+        written = b""
+        try:
+            plain = _decode_tenant(line)
+            written = bytes(plain.meters)
+            meters = known_meters.get(written)
+            quotes = 6 + 2 * len(plain.models) + (2 + written.count(b'"') if written else 0)
+            if meters is not None and line.count(b'"') == quotes:
+                models = known_models.setdefault(plain.models, plain.models)
+                yield number, plain.name, Tenant(models=models, meters=meters)
+                continue
+        except ValueError:
+            pass
+        slow = _explain(TenantLine, line, file, number, shaper)
+        if slow is not None:
+            if written:
+                known_meters.setdefault(written, slow.meters)
+            yield number, slow.name, _without(slow, Tenant)
 
 
 def _without(line: Struct, kind: type[S]) -> S:

@@ -3,7 +3,9 @@ place. (I/O)
 
     DIR/*.yaml, *.yml   any split; the sections' entries are put together, and an entry that is there twice is an error
     DIR/keys*.jsonl     {"tenant": "acme", "key": "app", "hash": "sha256:…", "expires": "2027-06-30"}, for thousands
-    of keys DIR/models*.jsonl   {"name": "m1", "backend": "gpu-a", …}, the other keys as under `models`
+    DIR/models*.jsonl   {"name": "m1", "backend": "gpu-a", …}, the other keys as under `models`
+    DIR/tenants*.jsonl  {"name": "acme", "models": ["*"], …}, the other keys as under `tenants`
+    DIR/prices.json     the price map of `price: from_price_map`
 
 Flags beat the environment, the environment beats the files.
 """
@@ -109,9 +111,10 @@ class _Loading:
         for path in yaml_files:
             self._read_yaml(path)
         config = self.shaper.build(Config, self.places.root, ())
-        for path in line_files:
-            self._read_lines(path, config or Config())
-        config = self._priced(self._overridden(config or Config(), overrides), directory)
+        config = config or Config()
+        for path in sorted(line_files, key=lambda path: not path.name.startswith("tenants")):  # keys name them
+            self._read_lines(path, config)
+        config = self._priced(self._overridden(config, overrides), directory)
         if not self.problems:  # what is missing a part would only bring more problems of the same cause
             for finding in review.problems(config):
                 self._problem(self.places.find(finding.path), *finding)
@@ -164,7 +167,7 @@ class _Loading:
             merged.key_lines[key] = section.key_lines[key]
 
     def _read_lines(self, path: Path, config: Config) -> None:
-        """Adds the keys or models of a JSON-lines file to the configuration."""
+        """Adds the keys, models or tenants of a JSON-lines file to the configuration."""
         data = self._bytes(path, MAX_LINES_BYTES)
         if data is None:
             return
@@ -172,8 +175,11 @@ class _Loading:
             self._add_keys(path.name, data, config)
         elif path.name.startswith("models"):
             self._add_models(path.name, data, config)
+        elif path.name.startswith("tenants"):
+            self._add_tenants(path.name, data, config)
         else:
-            self._problem(path.name, (), "expected a name that begins with keys or models, such as keys-acme.jsonl")
+            told = "expected a name that begins with keys, models or tenants, such as keys-acme.jsonl"
+            self._problem(path.name, (), told)
 
     def _add_keys(self, file: str, data: bytes, config: Config) -> None:
         known = self.sections["tenants"].value
@@ -197,6 +203,17 @@ class _Loading:
                 self._problem(f"{file}:{line}", path, f"it is there twice, first in {self.places.find(path)}")
             else:
                 self.places.lines[path] = f"{file}:{line}"
+
+    def _add_tenants(self, file: str, data: bytes, config: Config) -> None:
+        known = len(self.problems)
+        for line, name, tenant in lines.read_tenants(data, file, self.shaper):
+            path = ("tenants", name)
+            if config.tenants.setdefault(name, tenant) is not tenant:
+                self._problem(f"{file}:{line}", path, f"it is there twice, first in {self.places.find(path)}")
+            else:
+                self.places.lines[path] = f"{file}:{line}"
+        if len(self.problems) > known:
+            self.unread = True  # a key may be of a tenant that could not be read
 
     def _priced(self, config: Config, directory: Path) -> Config:
         """The configuration with the prices that stand in the price map."""
@@ -232,7 +249,9 @@ class _Loading:
             return None
         if len(data) > most:
             self._problem(
-                path.name, (), f"larger than {most // 10**6} MB (thousands of keys or models go into .jsonl files)"
+                path.name,
+                (),
+                f"larger than {most // 10**6} MB (thousands of keys, models or tenants go into .jsonl files)",
             )
             return None
         return data.removeprefix(b"\xef\xbb\xbf")

@@ -18,7 +18,11 @@ _CLAMPED = ("output_tokens", "usd")
 
 def problems(config: Config) -> Iterator[Finding]:
     """Everything of prices, meters and projects for which a configuration must not run."""
+    seen: set[int] = set()
     for path, level, entries in sections(config):
+        if level == "tenant" and id(entries) in seen:
+            continue  # a hundred thousand tenants may share theirs: what is wrong is told of the first
+        seen.add(id(entries))
         model = config.models[str(path[1])] if level == "model" else None
         first: dict[str, Path] = {}
         for index, entry in enumerate(entries):
@@ -53,7 +57,11 @@ def doubts(config: Config) -> Iterator[Finding]:
     for alias, model in config.models.items():
         if isinstance(model, Model):
             yield from _doubtful_price(config, ("models", alias, "price"), model)
+    seen: set[int] = set()
     for path, level, entries in sections(config):
+        if level == "tenant" and id(entries) in seen:
+            continue
+        seen.add(id(entries))
         for index, entry in enumerate(entries):
             yield from _doubtful_meter(config, (*path, index), level, entry)
     for name, tenant in config.tenants.items():

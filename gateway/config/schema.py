@@ -19,7 +19,7 @@ from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo
 
 from gateway.config import leaves, model, model_meters
-from gateway.config.lines import ClassicLine, KeyLine, ModelLine
+from gateway.config.lines import ClassicLine, KeyLine, ModelLine, TenantLine
 from gateway.config.shape import bare
 from gateway.config.units_money import money_text
 
@@ -49,6 +49,7 @@ SECTIONS: tuple[tuple[str, type[Struct]], ...] = (
     ("keys*.jsonl", KeyLine),
     ("models*.jsonl", ModelLine),
     ("models*.jsonl, kind: onnx", ClassicLine),
+    ("tenants*.jsonl", TenantLine),
 )
 """Every section with the path it stands at, in the order of the tables."""
 
@@ -56,7 +57,7 @@ SECTIONS: tuple[tuple[str, type[Struct]], ...] = (
 def schema() -> dict[str, Any]:
     """The JSON schema (2020-12) of a YAML file; `$defs` also has the lines of JSON-lines files."""
     (root, *_), components = msgspec.json.schema_components(
-        [model.Config, KeyLine, ModelLine, ClassicLine], ref_template="#/$defs/{name}"
+        [model.Config, KeyLine, ModelLine, ClassicLine, TenantLine], ref_template="#/$defs/{name}"
     )
     structs: dict[str, type[Struct]] = {"Config": model.Config} | {kind.__name__: kind for _, kind in SECTIONS}
     for name, component in components.items():

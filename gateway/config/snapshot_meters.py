@@ -148,14 +148,23 @@ def _action(action: Action) -> tuple[Literal["warn", "downgrade", "clamp"], str]
 
 
 class Meters:
-    """Compiles meters, equal ones once: a hundred thousand tenants with the same three meters share three objects."""
+    """Compiles meters, equal ones once: a hundred thousand tenants with the same three meters share three objects. It
+    serves one configuration, which must be there as long."""
 
     def __init__(self) -> None:
         self._known: dict[Meter, Meter] = {}
+        self._sections: dict[tuple[str, int], tuple[Meter, ...]] = {}
+        """By the identity of what was written, which many sections may share."""
 
     def of(self, level: str, entries: tuple[MeterEntry, ...]) -> tuple[Meter, ...]:
         """The meters of one section of this level."""
-        return tuple([self._known.setdefault(each, each) for each in [meter(level, entry) for entry in entries]])
+        if not entries:
+            return ()
+        found = self._sections.get((level, id(entries)))
+        if found is None:
+            found = tuple([self._known.setdefault(each, each) for each in [meter(level, entry) for entry in entries]])
+            self._sections[level, id(entries)] = found
+        return found
 
 
 def price_of(model: AnyModel) -> Price | None:

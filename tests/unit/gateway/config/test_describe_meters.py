@@ -37,11 +37,13 @@ def test_it_says_whose_every_meter_is_and_where_they_are_kept() -> None:
         stores=Stores(meters="redis://:secret@h/0"),
     )
     said = "600 requests in 1m"
-    assert describe_meters.meters(found) == [
-        ("gateway", said), ("model m", said), ("tenant t", said), ("tenant t, project p", said),
-        ("tenant t, key k", said), ("kept in", "redis"),
+    entries = [
+        ("kept in", "redis"), ("gateway", said), ("model m", said), ("tenant t", said), ("tenant t, project p", said),
+        ("tenant t, key k", said),
     ]  # fmt: skip
-    assert describe_meters.meters(Config()) == []
+    assert describe_meters.meters(found, 9) == (entries, 6)
+    assert describe_meters.meters(found, 2) == (entries[:3], 6)
+    assert describe_meters.meters(Config(), 9) == ([], 0)
 
 
 def test_a_meter_reads_as_a_sentence() -> None:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import lines
-from gateway.config.model import AnyModel, Column, Key, Model, Onnx
-from gateway.config.model_meters import MeterEntry, TokenPrices
+from gateway.config.model import AnyModel, Column, Key, Model, Onnx, Tenant
+from gateway.config.model_meters import MeterEntry, Project, TokenPrices
 from gateway.config.shape import Shaper, dotted
 
 HASH = "sha256:" + "ab" * 32
@@ -150,3 +150,41 @@ def test_any_bytes_are_read_or_told(data: bytes) -> None:
     read, found = read_keys(data)
     assert len(read) + len(found) >= sum(1 for line in data.split(b"\n") if line.strip())
     read_models(data)
+
+
+def read_tenants(text: str) -> tuple[list[tuple[int, str, Tenant]], list[str]]:
+    found: list[str] = []
+    shaper = Shaper({}, lambda path, node, message: found.append(f"{node.place} {dotted(path)}: {message}"))
+    return list(lines.read_tenants(text.encode(), "tenants.jsonl", shaper)), found
+
+
+def test_a_line_is_a_tenant_and_meters_written_alike_are_the_same() -> None:
+    meters = '"meters": [{"cap": "$5", "window": "day"}]'
+    read, found = read_tenants(
+        f'{{"name": "a", "models": ["*"], {meters}}}\n{{"name": "b", "models": ["*"], {meters}}}\n'
+        '{"name": "c", "models": [], "projects": {"p": {}}}\n{"name": "d", "models": ["m"]}'
+    )
+    assert not found
+    assert [(line, name) for line, name, _ in read] == [(1, "a"), (2, "b"), (3, "c"), (4, "d")]
+    tenants = [tenant for _, _, tenant in read]
+    assert tenants[0] == tenants[1] == Tenant(models=("*",), meters=(MeterEntry(cap="5000000000 usd", window="day"),))
+    assert tenants[0].meters is tenants[1].meters
+    assert tenants[2:] == [Tenant(models=(), projects={"p": Project()}), Tenant(models=("m",))]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('{"name": "a"}', "the key models is missing"),
+        ('{"models": []}', "the key name is missing"),
+        ('{"name": "a", "models": [], "meter": []}', "did you mean meters?"),
+        ('{"name": "a", "models": [], "name": "b"}', "there twice"),
+        ('{"name": "a", "models": [], "meters": [{"cap": "$5", "cap": "$6"}]}', "there twice"),
+        ('{"name": "a", "models": [], "meters": [{"cap": "5 usd", "window": "day"}]}', "such as $500"),
+    ],
+)
+def test_a_bad_tenant_line_is_told_each_time(line: str, told: str) -> None:
+    read, found = read_tenants(f"{line}\n{line}")
+    assert not read
+    assert told in found[0]
+    assert len(found) == 2

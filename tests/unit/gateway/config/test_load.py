@@ -157,9 +157,33 @@ def test_an_unreadable_file_does_not_make_its_tenants_missing(tmp_path: Path) ->
     assert len(problems(tmp_path, {"a.yaml": "tenants: {t: [", "keys.jsonl": line})) == 1
 
 
+def test_tenants_may_stand_in_lines_and_their_keys_too(tmp_path: Path) -> None:
+    files = {
+        "a.yaml": BASE + "tenants: {t: {models: [m]}}\n",
+        "keys.jsonl": f'{{"tenant": "u", "key": "k", "hash": "sha256:{"0" * 64}"}}',
+        "tenants.jsonl": '{"name": "u", "models": ["*"], "meters": [{"cap": "5 concurrent"}]}',
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    config = load(tmp_path, environ={})
+    assert list(config.tenants) == ["t", "u"]
+    assert list(config.tenants["u"].keys) == ["k"]
+    again = {**files, "tenants-b.jsonl": files["tenants.jsonl"] + '\n{"name": "t", "models": []}'}
+    assert (
+        problems(tmp_path, again)
+        == [
+            "tenants.jsonl:1: tenants.u: it is there twice, first in tenants-b.jsonl:1",
+            "tenants-b.jsonl:2: tenants.t: it is there twice, first in a.yaml:3",
+        ][::-1]
+    )
+    (tmp_path / "tenants-b.jsonl").unlink()
+    told = problems(tmp_path, {**files, "tenants.jsonl": '{"name": "u", "models": [], "modles": []}'})
+    assert told == ["tenants.jsonl:1: modles: unknown key; did you mean models?"]  # and no word of its keys
+
+
 def test_a_lines_file_of_unknown_purpose_is_told(tmp_path: Path) -> None:
-    assert problems(tmp_path, {"a.yaml": BASE, "tenants.jsonl": ""}) == [
-        "tenants.jsonl: expected a name that begins with keys or models, such as keys-acme.jsonl"
+    assert problems(tmp_path, {"a.yaml": BASE, "callers.jsonl": ""}) == [
+        "callers.jsonl: expected a name that begins with keys, models or tenants, such as keys-acme.jsonl"
     ]
 
 
