@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Final, TypeAlias
 
 import msgspec
@@ -27,6 +28,11 @@ from gateway.store.meters import Change, MeterStore, MeterStoreDown, Unreconcile
 
 MOST_KEYS: Final = 256
 """Buckets told of in one exchange, beside those that somebody waits for."""
+TELLS_AT_ONCE: Final = 500
+"""Buckets told of at a time, the longest untold first: of a hundred thousand callers that each ask now and then,
+telling at once would cost more than serving them. What is not told counts as leased, so nothing depends on it …"""
+TELLS_WITHIN: Final = 600
+"""… and all that is new is told within about so many seconds."""
 WAIT_S: Final = 0.05
 """How long a request waits for what other owners give back."""
 POLLS_S: Final = (0.002, 0.004, 0.008, 0.016)
@@ -83,7 +89,7 @@ class Leasing:
         self._urgent: dict[Bucket, None] = {}
         self._running: asyncio.Task[None] | None = None
         self._again = False
-        self._tell = False
+        self._to_tell = 0
         self._ticked_s = self._told_s = clock.monotonic_s()
         self._told_holds = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -158,11 +164,14 @@ class Leasing:
         if self.leases.fresh and (
             self.leases.holds - self._told_holds >= TELL_AFTER_HOLDS or monotonic_s - self._told_s >= TELL_AT_LAST_S
         ):
-            self.tell()
+            self._tell(max(TELLS_AT_ONCE, len(self.leases.fresh) // TELLS_WITHIN))
 
     def tell(self) -> None:
         """Tells the authority all that is new, now."""
-        self._tell = True
+        self._tell(len(self.leases.fresh))
+
+    def _tell(self, count: int) -> None:
+        self._to_tell = count
         self._kick()
 
     async def stop(self) -> None:
@@ -286,13 +295,11 @@ class Leasing:
         demands = self._queue.demands()
         chosen = {**demands, **self.leases.thirsty, **self._urgent}
         self._urgent.clear()
-        if self._tell:
-            for bucket, _ in zip(list(self.leases.fresh), range(MOST_KEYS), strict=False):
+        if self._to_tell:
+            for bucket in islice(self.leases.fresh, min(MOST_KEYS, self._to_tell)):
                 chosen.setdefault(bucket, None)
-            if len(self.leases.fresh.keys() - chosen.keys()) > 0:
-                self._again = True
-            else:
-                self._tell = False
+            self._to_tell = max(0, min(self._to_tell - MOST_KEYS, len(self.leases.fresh) - MOST_KEYS))
+            self._again = self._again or self._to_tell > 0
             self._told_s, self._told_holds = now_s, self.leases.holds
         position = self._position()
         return {

@@ -161,10 +161,10 @@ class Leases:
     - `holds`: how often something was held.
 
     A bucket is `fresh` from its first hold after it was told until it is told again; `busy` when nothing is new but
-    requests hold of it; else `resting`, and some time later dropped.
+    requests hold of it; else `resting`, and some time later `kept` with what is in its pocket, or dropped.
     """
 
-    __slots__ = ("buckets", "busy", "fresh", "holds", "resting", "rolling", "thirsty", "turn_ns", "wake")
+    __slots__ = ("buckets", "busy", "fresh", "holds", "kept", "resting", "rolling", "thirsty", "turn_ns", "wake")
 
     def __init__(self, wake: Callable[[], None] = lambda: None) -> None:
         """`wake` is called when a slice should be refilled before it is used up."""
@@ -173,6 +173,8 @@ class Leases:
         self.busy: set[Bucket] = set()
         self.resting: dict[Bucket, float] = {}
         """Since when (monotonic), the longest first."""
+        self.kept: dict[Bucket, float] = {}
+        """Since when, the longest first."""
         self.thirsty: dict[Bucket, None] = {}
         """Those whose slice is nearly used up."""
         self.rolling: set[Bucket] = set()
@@ -275,7 +277,8 @@ class Leases:
             bucket.touched = True
             self.fresh[bucket] = None
             self.busy.discard(bucket)
-            self.resting.pop(bucket, None)
+            if self.resting.pop(bucket, None) is None:
+                self.kept.pop(bucket, None)
         if bucket.meter.window.slot_s:
             self.rolling.add(bucket)
 

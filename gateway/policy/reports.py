@@ -21,6 +21,13 @@ SHRINKS_AFTER_S: Final = 60.0
 """A slice that lasted longer is followed by one half its size."""
 RESTS_S: Final = 5.0
 """What nobody used for so long is given back; so long after that the bucket is dropped."""
+SMALL: Final = 64
+"""But what is at most one part in so many of what the authority has left is kept: others who come to need it ask for
+it. Thousands of callers that each ask now and then would otherwise need an exchange each time …"""
+KEEPS_S: Final = 300.0
+"""… for so long, …"""
+MOST_KEPT: Final = 400_000
+"""… and of so many buckets."""
 
 
 def build(
@@ -114,12 +121,27 @@ def look_after(leases: Leases, now_s: float) -> None:
         elif not bucket.held and not bucket.waiting:
             leases.busy.discard(bucket)
             leases.resting[bucket] = now_s
-    for bucket, since_s in list(leases.resting.items()):
-        if now_s - since_s < RESTS_S:
-            break
-        if not leases.give_back(bucket):
+    for bucket in _older(leases.resting, now_s - RESTS_S):
+        if 0 < bucket.slack <= bucket.available // SMALL:
+            del leases.resting[bucket]
+            leases.kept[bucket] = now_s
+        elif not leases.give_back(bucket):
             del leases.resting[bucket]
             leases.forget(bucket)
+    for bucket in _older(leases.kept, now_s - KEEPS_S):
+        leases.give_back(bucket)
+    for bucket, _ in zip(list(leases.kept), range(len(leases.kept) - MOST_KEPT), strict=False):
+        leases.give_back(bucket)
+
+
+def _older(since_s: dict[Bucket, float], than_s: float) -> list[Bucket]:
+    """Those that are there since before that time; the longest are first."""
+    found: list[Bucket] = []
+    for bucket, each_s in since_s.items():
+        if each_s > than_s:
+            break
+        found.append(bucket)
+    return found
 
 
 def untold(bucket: Bucket) -> bool:

@@ -111,6 +111,22 @@ def test_what_nobody_used_for_a_while_is_given_back_and_then_dropped() -> None:
     assert (again.slack, again.held, told.states["m"].leased()) == (70, 0, 70)
 
 
+def test_a_small_part_of_what_is_left_is_kept_for_callers_that_ask_now_and_then() -> None:
+    told = Told()
+    money = told.leases.bucket(meter(MONEY, 100_000), "m")
+    told.tell(money, 100, 100)
+    reports.look_after(told.leases, 5.0)
+    assert (money.slack, list(told.leases.kept)) == (100, [money])
+    hold = told.leases.hold(told.leases.bundle([money]), needs(nanos=1))
+    assert isinstance(hold, Hold)
+    assert not told.leases.kept
+    told.leases.settle(hold, needs())
+    told.tell(money, now_s=6.0)
+    reports.look_after(told.leases, 11.0)
+    reports.look_after(told.leases, 11.0 + reports.KEEPS_S)
+    assert (money.slack, list(told.leases.kept)) == (0, [])
+
+
 def test_a_bucket_of_which_a_long_stream_holds_is_kept_and_its_end_is_told() -> None:
     told = Told()
     slots = told.leases.bucket(meter(CONCURRENT, 10), "c")
