@@ -18,6 +18,7 @@ from gateway.backends.base import Backend
 from gateway.backends.run_threads import RunThreads
 from gateway.clock import Clock
 from gateway.config.snapshot import Snapshot
+from gateway.dataplane.leasing import Leasing
 from gateway.policy import kept
 from gateway.policy.balance import EndpointView
 from gateway.store.journal import Journal
@@ -63,6 +64,7 @@ class Gateway:
         "ids",
         "in_flight",
         "journal",
+        "leasing",
         "loaded_s",
         "random",
         "runs",
@@ -81,9 +83,13 @@ class Gateway:
         secret: bytes,
         bugs: BugLog,
         classic: Mapping[str, Mapping[str, Session]] | None = None,
+        leasing: Leasing | None = None,
     ) -> None:
-        """`classic`: the loaded sessions of the snapshot's classic models, by alias and version."""
+        """`classic`: the loaded sessions of the snapshot's classic models, by alias and version. `leasing` must be
+        given where a snapshot meters anything.
+        """
         self.snapshot = snapshot
+        self.leasing = leasing
         self.loaded_s = clock.wall_ns() // 10**9
         self.backends = backends
         self.classic = classic or {}
@@ -146,6 +152,8 @@ class Gateway:
             backend.tick(now)
         for backend, _ in self._leaving:
             backend.tick(now)
+        if self.leasing is not None:
+            self.leasing.tick(now)
         if self._leaving:
             self._leaving = [leaving for leaving in self._leaving if now <= leaving[1]]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.config import archive, load
-from gateway.config.model import Config, Overrides, Server
+from gateway.config.model import Config, Overrides
 from gateway.config.places import Places
 from gateway.runtime import classic_models
 
@@ -32,8 +32,12 @@ def read(folder: Path, overrides: Overrides | None = None, before: Config | None
     return Loaded(config, blob, archive.digest(blob), places)
 
 
-def fixed_at_start(old: Server, new: Server) -> list[str]:
-    """The settings that differ and take a restart: sockets, processes and the state directory are made once."""
-    return [
-        name for name in ("bind", "ops", "grpc", "workers", "state_dir") if getattr(old, name) != getattr(new, name)
+def fixed_at_start(old: Config, new: Config) -> list[str]:
+    """The settings that differ and take a restart: sockets, processes, the state directory and the store of the meters
+    are made once."""
+    fixed = [
+        name
+        for name in ("bind", "ops", "grpc", "workers", "state_dir")
+        if getattr(old.server, name) != getattr(new.server, name)
     ]
+    return fixed + (["stores.meters"] if old.stores.meters != new.stores.meters else [])

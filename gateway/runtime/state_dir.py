@@ -3,7 +3,10 @@
 STATE/lock                   held by flock while a gateway or one of its workers runs
 STATE/snapshots/             archived configurations (gateway.config.archive)
 STATE/journal/               the workers' journals (gateway.store)
+STATE/ledger/                what was used, for good (gateway.store.ledger)
+STATE/meters.sqlite          the meters, where no other store is configured
 STATE/secret                 what the tenants' cache salts are made with
+STATE/state-id               what this directory is called among those that share a store of meters
 STATE/run/gateway.json       addresses of the running gateway, for commands and tests
 STATE/run/NAME-VERSION.sock  a child's listening socket
 STATE/run/NAME.log           what that child printed (.1: before that)
@@ -82,6 +85,8 @@ class StateDir:
             state._forget_addresses()  # of a gateway that was killed
             if not (path / "secret").exists():
                 _write_whole(path / "secret", secrets.token_bytes(32))
+            if not (path / "state-id").exists():
+                _write_whole(path / "state-id", secrets.token_hex(8).encode("ascii"))
         except OSError as error:
             os.close(lock_fd)
             raise StartFailed(f"cannot write the state directory {path}: {error.strerror}") from error
@@ -119,6 +124,17 @@ def published(path: Path) -> Addresses | None:
 def secret(path: Path) -> bytes:
     """32 random bytes that belong to the state directory: the same for every worker, and after a restart."""
     return (path / "secret").read_bytes()
+
+
+def state_id(path: Path) -> str:
+    """The random name of the state directory: the first part of its workers' names as owners of leases. Raises
+    OSError."""
+    return (path / "state-id").read_text("ascii")
+
+
+def owner(path: Path, journal: str) -> str:
+    """What the worker that writes this journal is called where it takes leases. Raises OSError."""
+    return f"{state_id(path)}:{journal}"
 
 
 def socket_path(state_dir: Path, name: str, version: str) -> Path:

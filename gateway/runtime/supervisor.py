@@ -20,7 +20,7 @@ from gateway.config import archive
 from gateway.config.model import Config, Limits, Overrides, Retries
 from gateway.config.units import split_address
 from gateway.errors import ConfigError
-from gateway.runtime import configuration, grpc_listener, library_logs, ops, resources, sockets, watch
+from gateway.runtime import configuration, grpc_listener, library_logs, meter_stores, ops, resources, sockets, watch
 from gateway.runtime.children import Children
 from gateway.runtime.control_channel import Beat
 from gateway.runtime.failures import StartFailed
@@ -81,10 +81,11 @@ class Supervisor:
             raise StartFailed(f"cannot write the state directory {self._state.path}: {error.strerror}") from error
         count = resources.usable_cpus() if config.server.workers == "auto" else config.server.workers
         try:
+            await meter_stores.check(config.stores.meters, self._state.path, "supervisor")
             listeners = sockets.listen_shared(*split_address(config.server.bind), count)
             ops_listener = sockets.listen_alone(*split_address(config.server.ops))
             grpc_holder = _hold_grpc(config.server.grpc)
-        except StartFailed:
+        except (StartFailed, ConfigError):
             self._state.undo()
             raise
         self._data_url, self._ops_url = sockets.url_of(listeners[0]), sockets.url_of(ops_listener)
@@ -102,6 +103,7 @@ class Supervisor:
             listeners,
             self._log,
             config.telemetry.log_level,
+            config.stores.meters,
             self._grpc,
             on_beat=self._heard,
             on_serves=self._worker_serves,
@@ -226,7 +228,7 @@ class Supervisor:
             self._journals.status.configured(new.digest)
             self._log.info("config_unchanged", snapshot=new.digest)
             return
-        fixed = configuration.fixed_at_start(old.config.server, new.config.server)
+        fixed = configuration.fixed_at_start(old.config, new.config)
         if fixed:
             self._log.warning("config_needs_restart", settings=fixed)
         self._loaded = new

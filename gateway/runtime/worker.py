@@ -25,9 +25,10 @@ from gateway.backends.base import RULES, Endpoint
 from gateway.clock import SystemClock
 from gateway.config import archive, snapshot
 from gateway.dataplane.gateway import Gateway
+from gateway.dataplane.leasing import Leasing
 from gateway.dataplane.server import protocol_class
 from gateway.errors import ConfigError
-from gateway.runtime import library_logs, worker_gauges
+from gateway.runtime import library_logs, meter_stores, state_dir, worker_gauges
 from gateway.runtime.classic_models import Sessions
 from gateway.runtime.control_channel import (
     BEAT_S,
@@ -44,7 +45,6 @@ from gateway.runtime.endpoint_events import EndpointEvents
 from gateway.runtime.grpc_listener import GrpcListener
 from gateway.runtime.hosting import server
 from gateway.runtime.loop_lag import LoopLag
-from gateway.runtime.state_dir import secret
 from gateway.runtime.upstreams import Upstreams
 from gateway.runtime.workers import WorkerStart
 from gateway.store.journal import Journal
@@ -53,6 +53,9 @@ from gateway.telemetry.logs import Log
 
 TICK_S = 0.25
 """How often deadlines are looked at."""
+
+GIVE_BACK_PATIENCE_S = 5.0
+"""How long the store of the meters may take at the end."""
 
 CUT_PATIENCE_S = 2.0
 """How long cut requests may take to close their records."""
@@ -86,6 +89,9 @@ class Worker:
         self._sessions = Sessions(log)
         clock = SystemClock()
         self._journal = Journal.create(self._state_dir, start.slot, clock)
+        owner = state_dir.owner(self._state_dir, self._journal.directory.name)
+        self._store = meter_stores.open_store(start.meters, self._state_dir, owner)
+        self._leasing = Leasing(self._store, owner, clock, lambda: self._journal.position)
         self._gateway = Gateway(
             snapshot=compiled,
             backends=self._upstreams.build(config),
@@ -93,9 +99,10 @@ class Worker:
             ids=RequestIds(os.urandom(5)),
             clock=clock,
             random=Random(),
-            secret=secret(self._state_dir),
+            secret=state_dir.secret(self._state_dir),
             bugs=BugLog(log),
             classic=self._sessions.load_what_can_be(compiled.classic),
+            leasing=self._leasing,
         )
         self._channel = Channel(FromSupervisor, self._told, self.drain)
         self._server = server(
@@ -123,7 +130,17 @@ class Worker:
             await _cut_running(self._gateway)
         finally:
             probing.cancel()
+            await self._give_back()
             self._journal.stop()
+
+    async def _give_back(self) -> None:
+        """What this worker holds of meters and did not spend. What the store does not take in time the keeper gives
+        back, from the journal."""
+        try:
+            await asyncio.wait_for(self._leasing.stop(), GIVE_BACK_PATIENCE_S)
+        except TimeoutError:
+            self._log.warning("leases_not_given_back")
+        await self._store.close()
 
     def drain(self) -> None:
         """Asked for by the supervisor, by a signal, or by the supervisor's end."""

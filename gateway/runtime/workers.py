@@ -51,6 +51,8 @@ class WorkerStart(msgspec.Struct, frozen=True):
     state_dir: str
     digest: str
     log_level: Level
+    meters: str
+    """`stores.meters` as it was when the gateway started: all workers must ask the same store."""
     grpc: str | None = None
     """`host:port` to listen on for gRPC."""
 
@@ -107,6 +109,7 @@ class Workers:
         sockets: list[socket.socket],
         log: Log,
         log_level: Level,
+        meters: str,
         grpc: str | None,
         on_beat: Callable[[int, Beat], None],
         on_serves: Callable[[int, bool], None],
@@ -117,6 +120,7 @@ class Workers:
         self._state_dir = state_dir
         self._log = log
         self._log_level = log_level
+        self._meters = meters
         self._grpc = grpc
         self._on_beat = on_beat
         self._on_serves = on_serves
@@ -197,6 +201,7 @@ class Workers:
             state_dir=str(self._state_dir.path),
             digest=self._digest,
             log_level=self._log_level,
+            meters=self._meters,
             grpc=self._grpc,
         )
         try:

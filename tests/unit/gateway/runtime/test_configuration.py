@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gateway.config.model import Limits, Overrides, Server
+from gateway.config.model import Config, Limits, Overrides, Server
+from gateway.config.model_meters import Stores
 from gateway.runtime.configuration import fixed_at_start, read
 
 
 def test_only_what_is_made_once_takes_a_restart() -> None:
-    old = Server(bind="127.0.0.1:1", workers=2)
-    assert fixed_at_start(old, Server(bind="127.0.0.1:1", workers=2, limits=Limits(drain_s=1.0))) == []
-    assert fixed_at_start(old, Server(bind="127.0.0.1:2", ops="127.0.0.1:3", state_dir="/s")) == [
-        "bind",
-        "ops",
-        "workers",
-        "state_dir",
-    ]
+    old = Config(server=Server(bind="127.0.0.1:1", workers=2))
+    assert fixed_at_start(old, Config(server=Server(bind="127.0.0.1:1", workers=2, limits=Limits(drain_s=1.0)))) == []
+    new = Config(
+        server=Server(bind="127.0.0.1:2", ops="127.0.0.1:3", state_dir="/s"),
+        stores=Stores(meters="redis://127.0.0.1:6379/0"),
+    )
+    assert fixed_at_start(old, new) == ["bind", "ops", "workers", "state_dir", "stores.meters"]
 
 
 def test_the_digest_is_of_what_is_in_force_and_not_of_how_it_was_written(tmp_path: Path) -> None:

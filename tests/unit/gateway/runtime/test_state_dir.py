@@ -14,9 +14,11 @@ from gateway.runtime.state_dir import (
     Addresses,
     StateDir,
     make_socket_folder,
+    owner,
     published,
     secret,
     socket_path,
+    state_id,
 )
 
 
@@ -92,3 +94,14 @@ def test_a_socket_folder_that_others_can_write_is_refused(tmp_path: Path) -> Non
     (tmp_path / "open").chmod(0o777)
     with pytest.raises(StartFailed, match="open"):
         make_socket_folder(tmp_path / "open" / "a.sock")
+
+
+def test_a_state_directory_keeps_its_name_and_owners_are_called_by_it(tmp_path: Path) -> None:
+    first = StateDir.take(tmp_path / "a")
+    name = state_id(tmp_path / "a")
+    first.release()
+    StateDir.take(tmp_path / "a").release()
+    assert state_id(tmp_path / "a") == name
+    StateDir.take(tmp_path / "b").release()
+    assert state_id(tmp_path / "b") != name
+    assert owner(tmp_path / "a", "0-0193") == f"{name}:0-0193"
