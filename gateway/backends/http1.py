@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
 import httptools
-import msgspec
 
+from gateway.backends.reply import KEPT, Head, Limits, Reply
 from gateway.backends.waiter import Waiter
 from gateway.errors import ConnectFailed, StreamBroken, UpstreamError, UpstreamProtocol, UpstreamTimeout
 from gateway.wire.known_head import KnownHead
@@ -25,50 +25,6 @@ MAX_HEAD_BYTES = 64 * 1024
 JOIN_BELOW_BYTES = 64 * 1024
 """Below this, copying a body behind its head costs less than a second write."""
 BROKEN_OFF = "the backend broke off in the middle of its answer"
-
-
-KEPT: Final = {
-    b"content-type": "content_type",
-    b"content-length": "framing",
-    b"transfer-encoding": "framing",
-    b"retry-after": "retry_after",
-    b"inference-header-content-length": "json_length",
-}
-"""The headers that are read of an answer, and where a `Reply` has them."""
-
-
-class Reply(msgspec.Struct, gc=False):
-    """The head of an answer and, when it was not streamed, its whole body."""
-
-    status: int = 0
-    content_type: bytes = b""
-    framing: bytes | None = None
-    """What says where the body ends; None: the end of the connection does."""
-    retry_after: bytes | None = None
-    json_length: bytes | None = None
-    """`Inference-Header-Content-Length`."""
-    body: bytes = b""
-    streaming: bool = False
-    """The body is still to come through `Connection.pump`."""
-
-
-Head = tuple[bytes, bytes | None, bytes | None]
-"""What is kept of the head of a 200 for the next one with the same: a `Reply`'s content type, retry-after and JSON
-length.
-"""
-
-
-class Limits(Protocol):
-    """How long and how large an answer may be; see the configuration's limits of these names."""
-
-    @property
-    def answer(self) -> int: ...
-
-    @property
-    def first_byte_s(self) -> float: ...
-
-    @property
-    def idle_s(self) -> float: ...
 
 
 class Owner(Protocol):
@@ -81,6 +37,19 @@ class Owner(Protocol):
     def lost(self, connection: Connection) -> None:
         """The connection is closed."""
         ...
+
+
+class _Leaving:
+    """The owner of a connection that was hung up on."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+
+    def released(self, connection: Connection) -> None:
+        connection.abort()
+
+    def lost(self, connection: Connection) -> None:
+        self._owner.lost(connection)
 
 
 class Connection(asyncio.Protocol):
@@ -204,6 +173,20 @@ class Connection(asyncio.Protocol):
             self.closed = True
             self.transport.abort()
         self._fail(ConnectFailed("the connection was given up"))  # heard by nobody, unless it was not theirs to end
+
+    def hang_up(self) -> None:
+        """Tells the upstream that nobody wants more (a half-close, on which it stops), and goes on reading what it had
+        sent by then. The connection serves no other request.
+        """
+        if self.closed or isinstance(self.owner, _Leaving):
+            return
+        self.owner = _Leaving(self.owner)
+        if self._paused:
+            self.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.abort()
 
     def check_deadlines(self, now: float) -> None:
         """Called a few times a second for busy connections: turns a missed deadline into an `UpstreamTimeout`."""

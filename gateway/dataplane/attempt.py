@@ -12,8 +12,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.backends.base import Backend, Endpoint
-from gateway.backends.http1 import Connection, Reply
+from gateway.backends.http1 import Connection
+from gateway.backends.reply import Reply
+from gateway.backends.waiter import Waiter
 from gateway.config.snapshot import Caller, ModelRoute, Snapshot
+from gateway.dataplane import counting
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.recording import Recording
@@ -37,6 +40,7 @@ from gateway.policy.resolve import Plan
 from gateway.store.records import Attempt
 from gateway.wire import body as wire_body
 from gateway.wire import responses as wire_responses
+from gateway.wire import running as wire_running
 from gateway.wire.call import JSON, Call, Codec, Form
 
 NOT_OUR_KEY: Final = frozenset((401, 403, 407))
@@ -86,7 +90,19 @@ class Upstream:
 class Attempts:
     """The attempts of one request: what they share, and one method for each thing they do."""
 
-    __slots__ = ("_backends", "_codec", "_deadline_s", "_ex", "_gw", "_record", "_snap", "_sticky", "call", "caller")
+    __slots__ = (
+        "_backends",
+        "_codec",
+        "_deadline_s",
+        "_ex",
+        "_gw",
+        "_record",
+        "_runs",
+        "_snap",
+        "_sticky",
+        "call",
+        "caller",
+    )
 
     def __init__(
         self,
@@ -107,6 +123,7 @@ class Attempts:
         self._codec = codec
         self._deadline_s = ex.received_s + snap.limits.total_s
         self._sticky: bytes | None = None
+        self._runs = record.hold is not None and record.running
         self.caller = caller
         self.call = call
 
@@ -181,6 +198,7 @@ class Attempts:
         endpoint.admitted(now)
         view.outstanding += 1
         connection: Connection | None = None
+        waiter: Waiter[Reply] | None = None
         reused = verdict = False
         try:
             connection = None if fresh else endpoint.pool.take()
@@ -190,7 +208,7 @@ class Attempts:
             else:
                 reused = True
             row.sent_ms = record.at_ms(now)
-            reply = await connection.request(
+            waiter = connection.request(
                 endpoint.head(
                     form.path if form.path_for is None else form.path_for(record.row.served_model),
                     record.id,
@@ -206,6 +224,7 @@ class Attempts:
                 self._deadline_s,
                 now,
             )
+            reply = await waiter
             row.status = reply.status
             row.first_byte_ms = record.at_ms(connection.first_byte_s)
             error = None if reply.status == 200 and reply.streaming is call.stream else judge(reply, form, call)
@@ -222,6 +241,8 @@ class Attempts:
             view.outstanding -= 1
             if not verdict:
                 if connection is not None and connection.busy:
+                    if waiter is not None and self._runs and isinstance(error, asyncio.CancelledError):
+                        await counting.count_unheard(record, connection, waiter)
                     connection.abort()
                 endpoint.tell_end(error, self._gw.clock.monotonic_s(), reused=reused)
             row.code = error.code if isinstance(error, GatewayError) else "cancelled"
@@ -293,6 +314,8 @@ class Attempts:
         if dialect.salts:
             own = wire_body.text(call.fields, "cache_salt", MAX_SALT_CHARS) if "cache_salt" in call.fields else None
             extra = {"cache_salt": self._gw.salt(self.caller.tenant.name, own or "")}
+        if self._runs:
+            extra = {**extra, "stream_options": wire_running.options(call)}
         if keeper is not None:
             answer_id = self._gw.kept_name(self.caller.tenant.name, keeper, self._record.id)
             extra = {**extra, wire_responses.ANSWER_ID: answer_id}

@@ -5,7 +5,7 @@ Read `generate` top to bottom: it is the whole path. Endpoints differ only in th
 
 from __future__ import annotations
 
-from gateway.dataplane import stream, unary
+from gateway.dataplane import running, stream, unary
 from gateway.dataplane.attempt import Attempts
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
@@ -16,14 +16,19 @@ from gateway.wire.call import JSON, Codec
 
 async def generate(gw: Gateway, ex: Exchange, record: Recording, codec: Codec) -> None:
     """Serves one call; whatever it raises is answered and recorded by `lifecycle.run`."""
-    snap, backends = gw.snapshot, gw.backends  # one configuration for the whole request
+    snap, backends, admission = gw.snapshot, gw.backends, gw.admission  # one configuration for the whole request
     record.begin(codec.endpoint, snap, codec.errors.id_header)
     caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))  # 401
     call = record.parsed(codec.parse(await ex.body(), ex.headers.get(b"content-type", JSON)))  # 400, 408, 413
     plan = resolve.plan(snap, caller, call)  # 404
+    if admission is not None:  # 402, 403, 429, 503
+        admitted = admission.at_once(record, caller, call, plan, codec)
+        plan, call = admitted or await admission.admit(record, caller, call, plan, codec)
     attempts = Attempts(gw, ex, record, snap, backends, caller, call, codec)
     upstream = await attempts.first_byte(plan)  # 502, 503, 504, or as sent
-    if upstream.reply.streaming:
+    if upstream.reply.streaming and record.hold is not None and record.running:
+        await running.relay(gw, ex, record, call, codec, upstream)
+    elif upstream.reply.streaming:
         await stream.relay(ex, record, call, codec, upstream)
     else:
         unary.answer(ex, record, call, upstream)

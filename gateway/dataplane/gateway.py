@@ -18,6 +18,7 @@ from gateway.backends.base import Backend
 from gateway.backends.run_threads import RunThreads
 from gateway.clock import Clock
 from gateway.config.snapshot import Snapshot
+from gateway.dataplane.admission import Admission
 from gateway.dataplane.leasing import Leasing
 from gateway.policy import kept
 from gateway.policy.balance import EndpointView
@@ -53,6 +54,7 @@ class Gateway:
         "_leaving",
         "_salts",
         "_secret",
+        "admission",
         "backends",
         "bugs",
         "classic",
@@ -108,6 +110,7 @@ class Gateway:
         self._secret = secret
         self._leaving: list[tuple[Backend, float]] = []
         self._salts: dict[tuple[str, str], bytes] = {}
+        self.admission = self._admission()
         self.tick(clock.monotonic_s())
 
     def reload(
@@ -127,11 +130,20 @@ class Gateway:
         self.classic = classic or {}
         self.snapshot = snapshot
         self.loaded_s = self.clock.wall_ns() // 10**9
+        self.admission = self._admission()
         self._salts.clear()
         for name, backend in old.items():
             if backends.get(name) is not backend:
                 backend.close()
                 self._leaving.append((backend, until_s))
+
+    def _admission(self) -> Admission | None:
+        """The meters of the snapshot in force; None where nothing is metered."""
+        if not self.snapshot.metered:
+            return None
+        if self.leasing is None:
+            raise ValueError("the configuration has meters or prices, and nothing was given to keep them")
+        return Admission(self.snapshot, self.leasing, self.backends)
 
     @property
     def takes_new(self) -> bool:

@@ -33,6 +33,7 @@ JSON_HEADERS: Final = b"content-type: application/json\r\n"
 async def infer(gw: Gateway, ex: Exchange, record: Recording) -> None:
     """POST /v2/models/{m}[/versions/{v}]/infer."""
     snap, backends, classic = gw.snapshot, gw.backends, gw.classic  # one configuration for the whole request
+    admission = gw.admission
     record.begin("infer", snap)
     caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))  # 401
     target = record.aimed(_target(ex))
@@ -41,13 +42,17 @@ async def infer(gw: Gateway, ex: Exchange, record: Recording) -> None:
     version = resolve.version_of(snap, caller, target.alias, target.version)  # 404
     if version is None:
         passed = infer_passing.call(target, call)
-        plan = resolve.plan(snap, caller, passed)
-        attempts = Attempts(gw, ex, record, snap, backends, caller, passed, infer_passing.codec(target))
+        plan, codec = resolve.plan(snap, caller, passed), infer_passing.codec(target)
+        if admission is not None:  # 402, 403, 429, 503
+            plan, passed = await admission.admit(record, caller, passed, plan, codec)
+        attempts = Attempts(gw, ex, record, snap, backends, caller, passed, codec)
         reply = (await attempts.first_byte(plan)).reply  # 502, 503, 504, or as sent
         answer, length = reply.body, infer_passing.json_length(reply.json_length)
     else:
         session = _loaded(classic, version)  # 503
         record.runs_here(version)
+        if admission is not None:  # 402, 403, 429, 503
+            await admission.admit_classic(record, caller, snap.classic[target.alias])
         record.open()  # 503
         left_s = snap.limits.total_s - record.elapsed_ms() / 1e3
         outputs = await session.predict(call, gw.runs, left_s)  # 400, 500, 503, 504

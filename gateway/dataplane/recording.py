@@ -7,9 +7,12 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.config.snapshot import Caller, ClassicVersion, ModelRoute, Snapshot
+from gateway.dataplane import meter_answers, settling
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.errors import CallerError, Draining, GatewayError, MeterError, StoreUnavailable, UpstreamRejected
+from gateway.policy.leases import Hold
+from gateway.policy.terms import Terms
 from gateway.store.records import Opened, Record
 from gateway.wire import trace
 from gateway.wire.call import Call
@@ -24,7 +27,12 @@ TRACING: Final = frozenset((b"x-request-id", b"x-client-request-id", b"tracepare
 class Recording:
     """Writes one `Record`. `close` and its kin may be called again: the first one counts."""
 
-    __slots__ = ("_closed", "_ex", "_gw", "_id_header", "_opened", "id", "row")
+    __slots__ = ("_closed", "_ex", "_gw", "_id_header", "_opened", "hold", "id", "row", "running", "terms")
+
+    terms: Terms
+    """On what terms it was let in; set with `hold`."""
+    running: bool
+    """Its stream is metered while it runs; set with `hold`."""
 
     def __init__(self, gw: Gateway, ex: Exchange) -> None:
         started_ns = gw.clock.wall_ns()
@@ -35,6 +43,8 @@ class Recording:
         self._opened = False
         self._id_header = b""
         self._closed = False
+        self.hold: Hold | None = None
+        """What it holds of its meters; None where none count it."""
         headers = ex.headers
         if not TRACING.isdisjoint(headers):
             own = headers.get(b"x-request-id") or headers.get(b"x-client-request-id", b"")
@@ -94,21 +104,32 @@ class Recording:
         journal = self._gw.journal
         if not journal.accepts_new:
             raise StoreUnavailable("the journal's disk is full: nothing is served unrecorded")
-        row = self.row
-        journal.open(
-            Opened(
-                row.id,
-                row.started_ns,
-                row.tenant,
-                row.key,
-                row.endpoint,
-                row.alias,
-                row.backend,
-                row.snapshot,
-                row.stream,
-            )
-        )
+        journal.open(self._entry())
         self._opened = True
+
+    def _entry(self) -> Opened:
+        row = self.row
+        first = (row.id, row.started_ns, row.tenant, row.key, row.endpoint, row.alias, row.backend, row.snapshot)
+        if self.hold is None:
+            return Opened(*first, row.stream)
+        held = (row.held_input, row.held_output, row.held_nanos)
+        return Opened(*first, row.stream, *held, row.end_user, row.conversation, row.action, row.project)
+
+    def holds_more(self, output_tokens: int, nanos: int) -> bool:
+        """The hold grew: written to the journal before it may be used. False when it cannot be."""
+        row = self.row
+        row.held_output += output_tokens
+        row.held_nanos += nanos
+        return not self._opened or self._gw.journal.held(self._entry())
+
+    def acted(self, word: str) -> None:
+        """What a meter did."""
+        row = self.row
+        row.action = f"{row.action} {word}" if row.action else word
+
+    def header(self, name: bytes) -> bytes | None:
+        """A header of the request."""
+        return self._ex.headers.get(name)
 
     def used(self, usage: Usage | None) -> None:
         """Usage as last known; None leaves what is known."""
@@ -130,6 +151,8 @@ class Recording:
     def answer_headers(self, content_type: bytes) -> bytes:
         """The headers of every answer: content type, our id, and beside it the caller's own."""
         headers = b"content-type: %b\r\nx-request-id: %b\r\n" % (content_type, self.id.encode())
+        if self.hold is not None:
+            headers += meter_answers.lines(self, self._gw.date_line, self.row.started_ns)
         if self._id_header:
             headers += b"%b: %b\r\n" % (self._id_header, self.id.encode())
         return headers + self.caller_header if self.row.caller_request_id else headers
@@ -156,6 +179,10 @@ class Recording:
             row.attempts[-1].ended_ms = row.total_ms
         row.body_bytes = self._ex.body_bytes
         row.answer_bytes = answer_bytes
+        if self.hold is not None:
+            leasing = self._gw.leasing
+            assert leasing is not None
+            settling.settle(self, leasing)
         if self._opened:
             self._gw.journal.close(row)
         else:

@@ -65,10 +65,6 @@ class MemoryMeters:
         """See `MeterStore`."""
         self._recalled = callback
 
-    async def reconciled(self) -> bool:
-        """Always: nothing is lost as long as it is there."""
-        return True
-
     async def restate_done(self, position: tuple[int, int]) -> None:
         """Never unreconciled."""
 
@@ -76,7 +72,7 @@ class MemoryMeters:
         """Nobody: never unreconciled."""
         return {}
 
-    async def reconcile(self, sums: Mapping[str, Mapping[str, Spends]], now_s: int) -> None:
+    async def reconcile(self, sums: Mapping[str, Mapping[str, Spends]]) -> None:
         """Nothing to do: what is lost is lost with the process."""
 
     async def close(self) -> None:

@@ -110,7 +110,8 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     charge_nanos: int | None = None
     """What the tenant pays; None where nothing has a price."""
     waste_tokens: int = 0
-    """Output tokens the backend made and nobody got: after the gateway cut the answer, or the caller left."""
+    """Output tokens the backend made and nobody got, after the gateway cut the answer or the caller left; not among
+    `output_tokens`."""
     waste_nanos: int = 0
     """Their price: within `charge_nanos` when the caller left, beside it (the operator's) when the gateway cut."""
     # The last hold: what the request could have used at most.
@@ -121,10 +122,11 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     """Of meters that acted on the request: key of the bucket, used before it, cap; both in the meter's own unit."""
     usage_from: str = ""
     """Where the settled usage comes from: backend (stated at the end), running (the backend's running count), bound
-    (our own, since the backend stated none that can be believed), held (the whole hold: nobody saw the end)."""
+    (our own, since the backend stated none that can be believed), held (the whole hold: nobody saw the end), none
+    (nothing was used). Empty for a request that was not let in, or that no meter counts."""
     action: str = ""
-    """What meters did, words separated by spaces: downgraded:MODEL, fallback:MODEL (the alias whose price counts),
-    clamped:TOKENS, cut, beyond (more was used than was held: settled as held), refused:KEY."""
+    """What meters did, words separated by spaces: downgraded:MODEL, clamped:TOKENS (of each answer), cut, beyond (more
+    was used than was held: settled as held), refused:KEY."""
     project: str = ""
     """The project it is booked to; empty for none."""
 
@@ -174,7 +176,7 @@ def crashed(opened: Opened) -> Record:
         held_input=opened.held_input,
         held_output=opened.held_output,
         held_nanos=opened.held_nanos,
-        usage_from="held" if opened.held_input else "",
+        usage_from="held",
         action=opened.action,
         project=opened.project,
     )

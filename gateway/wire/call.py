@@ -146,7 +146,7 @@ def outgoing_with_usage(call: Call, served_model: str, served_model_json: bytes,
     """The same in OpenAI's chat format, where a stream states its usage only when asked: it is, the caller's other
     `stream_options` kept.
     """
-    if call.stream and not call.asks_usage:
+    if call.stream and not call.asks_usage and "stream_options" not in extra:
         options = wire_body.join(wire_body.members(call.fields, "stream_options"), {"include_usage": b"true"})
         extra = {**extra, "stream_options": options}
     return outgoing(call, served_model, served_model_json, extra)

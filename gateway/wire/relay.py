@@ -40,6 +40,9 @@ class Relay:
 
     __slots__ = ("_held", "failed", "hide_usage", "mid_frame", "usage")
 
+    reads_all = False
+    """Whether frames are read that name neither."""
+
     def __init__(self, hide_usage: bool) -> None:
         self.hide_usage = hide_usage
         self.usage: Usage | None = None
@@ -67,7 +70,7 @@ class Relay:
             if not data:
                 return b""
         self.mid_frame = False
-        if b'"usage"' in data or b'"error"' in data:
+        if b'"usage"' in data or b'"error"' in data or self.reads_all:
             return self._read(data)
         return data
 

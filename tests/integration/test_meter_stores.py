@@ -18,11 +18,11 @@ from gateway.errors import ConfigError
 from gateway.store.meters import MeterStore, MeterStoreDown
 from gateway.store.meters_sqlite import SqliteMeters
 from gateway.store.recall_sockets import RecallSockets, parts
-from tests.support.meter_stores import MARKS, PROCESSES, Site, site
+from tests.support.meter_stores import PROCESSES, Site, site
 from tests.support.meter_writer import add
 
 
-@pytest.fixture(params=[pytest.param(kind, marks=MARKS.get(kind, ())) for kind in PROCESSES])
+@pytest.fixture(params=PROCESSES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     with site(request.param, tmp_path) as there:
         yield there

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -19,14 +19,17 @@ from gateway.config import snapshot as config_snapshot
 from gateway.config.archive import digest, encode
 from gateway.config.model import Config, Servers, Vllm, kind_of
 from gateway.dataplane.gateway import Gateway
+from gateway.dataplane.leasing import Leasing
 from gateway.dataplane.server import ServerConnection, protocol_class
 from gateway.store import journal_read
 from gateway.store.journal import Journal
+from gateway.store.meters_memory import MemoryMeters, MeterMemory
 from gateway.store.records import Record, RequestIds
 
 if TYPE_CHECKING:
     from gateway.backends.onnx import Session
 
+Meters: TypeAlias = dict[str, Sequence[Mapping[str, Any]]]
 Classic: TypeAlias = "Mapping[str, Mapping[str, Session]]"
 
 KEY = "lg-test-key-of-acme"
@@ -39,17 +42,27 @@ def config(
     *,
     kind: str = "vllm",
     backend: dict[str, Any] | None = None,
+    meters: Meters | None = None,
     **server: Any,
 ) -> Config:
     """A configuration with backends by name and of one `kind`, models (by default `m` on the first backend, called
     `served` there), and two tenants: acme may use everything, globex only `other/*`. `backend` are further settings of
-    every backend.
+    every backend; `meters` are those of sections: "gateway", "acme", "acme/app", "acme/project/support".
     """
     models = models or {"m": {"backend": next(iter(urls)), "served_model": "served"}}
     limits = {name: float(value) if name.endswith("_s") else value for name, value in server.pop("limits", {}).items()}
     hashes = {key: hashlib.sha256(key.encode()).digest() for key in (KEY, OTHER_KEY)}
+    meters = meters or {}
+    projects = {
+        name.removeprefix("acme/project/"): {"meters": entries}
+        for name, entries in meters.items()
+        if name.startswith("acme/project/")
+    }
+    acme = {"meters": meters.get("acme", ()), "projects": projects}
+    key = {"meters": meters.get("acme/app", ()), "projects": list(projects)}
     return msgspec.convert(
         {
+            "meters": meters.get("gateway", ()),
             "server": {"limits": limits, **server},
             "backends": {
                 name: {"kind": kind, "endpoints": [{"url": url} for url in found], **(backend or {})}
@@ -57,12 +70,13 @@ def config(
             },
             "models": {alias: {"kind": "backend", **model} for alias, model in models.items()},
             "tenants": {
-                "acme": {"models": ["*"], "keys": {"app": {"hash": hashes[KEY]}}},
+                "acme": {"models": ["*"], "keys": {"app": {"hash": hashes[KEY], **key}}, **acme},
                 "globex": {"models": ["other/*"], "keys": {"app": {"hash": hashes[OTHER_KEY]}}},
             },
         },
         Config,
         builtin_types=(bytes,),
+        str_keys=True,
     )
 
 
@@ -85,13 +99,15 @@ def backends_of(found: Config) -> dict[str, base.Backend]:
     return backends
 
 
-def build(found: Config, state_dir: Path, classic: Classic | None = None) -> Gateway:
+def build(found: Config, state_dir: Path, classic: Classic | None = None, memory: MeterMemory | None = None) -> Gateway:
     """A gateway over this configuration, with a journal in `state_dir`; `classic` are its models that run in it, by
-    alias and version.
+    alias and version. Its meters are kept in `memory`, which several may share.
     """
     clock = SystemClock()
+    snapshot = snapshot_of(found)
     return Gateway(
-        snapshot=snapshot_of(found),
+        snapshot=snapshot,
+        leasing=Leasing(MemoryMeters(memory), f"test:{id(snapshot)}", clock) if snapshot.metered else None,
         backends=backends_of(found),
         journal=Journal.create(state_dir, 0, clock, segment_bytes=2**20),
         ids=RequestIds(b"\x00\x01\x02\x03\x04"),
@@ -150,9 +166,11 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def serving(found: Config, state_dir: Path, classic: Classic | None = None) -> AsyncIterator[Running]:
+async def serving(
+    found: Config, state_dir: Path, classic: Classic | None = None, memory: MeterMemory | None = None
+) -> AsyncIterator[Running]:
     """Serves until the block ends; fails when a handler had a bug, or an exception was lost."""
-    gw = build(found, state_dir, classic)
+    gw = build(found, state_dir, classic, memory)
     loop = asyncio.get_running_loop()
     lost: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: lost.append(context))
@@ -172,6 +190,8 @@ async def serving(found: Config, state_dir: Path, classic: Classic | None = None
             backend.close()
         await asyncio.sleep(0)
         await server.wait_closed()
+        if gw.leasing is not None:
+            await gw.leasing.stop()
         gw.runs.close()
         gw.journal.stop()
         loop.set_exception_handler(None)

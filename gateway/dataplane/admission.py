@@ -1,0 +1,348 @@
+"""Letting a request in: which meters it counts in, and a hold in all of them for what it can use at most.
+
+Where all is at hand this is done at once (`at_once`). Else it waits for the authority (`admit`), and then: what was
+crossed may send it to a cheaper model; the worst case is held whole where it is a small share of what remains; where
+it is not, a stream whose backend counts as it runs begins with a first step, and anything else is bounded by what the
+budget buys. Nothing of a request that is refused or cancelled here stays held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from gateway.backends.base import Backend
+from gateway.config.snapshot import Caller, ClassicModel, ModelRoute, Snapshot
+from gateway.config.snapshot_meters import Price, Threshold
+from gateway.dataplane import meter_answers
+from gateway.dataplane.admitted import Admitted
+from gateway.dataplane.leasing import Leasing, Short
+from gateway.errors import MeterError, MetersUnavailable, NotPriced, ProjectNotAllowed
+from gateway.policy import bounds, meters
+from gateway.policy.conversation import HEADER as CONVERSATION_HEADER
+from gateway.policy.conversation import conversation_key
+from gateway.policy.leases import Hold, Needs
+from gateway.policy.meters import Asker
+from gateway.policy.resolve import Plan
+from gateway.policy.terms import FIRST_STEP, Terms
+from gateway.wire.body import shown
+from gateway.wire.call import Call, Codec
+
+Key: TypeAlias = tuple[Caller, str, str, str, str]
+"""Caller, model, project, end user, conversation."""
+PROJECT_HEADERS: Final = (b"x-lockgate-project", b"openai-project")
+MOST_TERMS: Final = 20_000
+"""Kinds of requests remembered; when there are more, all are forgotten and made again."""
+NEITHER: Final = (False, False)
+NOTHING: Final[Needs] = (0, 0, 0, 0, 0)
+LEAST: Final[Needs] = (0, 1, 1, 0, 1)
+UNCOUNTED: Final[Needs] = (1, 0, 0, 1, 0)
+"""Of a request where no meter counts tokens or money."""
+GENERATES: Final = frozenset(bounds.LIMITS)
+
+
+class Admission:
+    """The meters of one snapshot in one worker."""
+
+    __slots__ = ("_backends", "_hold", "_names", "_plain", "_snap", "_special", "leasing")
+
+    def __init__(self, snap: Snapshot, leasing: Leasing, backends: Mapping[str, Backend]) -> None:
+        self._snap = snap
+        self.leasing = leasing
+        self._backends = backends
+        self._hold = leasing.hold
+        self._plain: dict[tuple[Caller, str], Terms] = {}
+        self._special: dict[Key, Terms] = {}
+        self._names: dict[tuple[Caller, str, str], tuple[bool, bool]] = {}
+
+    def at_once(
+        self, record: Admitted, caller: Caller, call: Call, plan: Plan, codec: Codec
+    ) -> tuple[Plan, Call] | None:
+        """Admits what can be admitted without waiting, and says which routes may serve; None for anything else.
+        Raises `ProjectNotAllowed`, `NotPriced`.
+        """
+        row = record.row
+        terms = self._plain.get((caller, call.alias))
+        if terms is None or not terms.from_ns <= row.started_ns < terms.until_ns:
+            terms = self._find(record, caller, call, plan, codec)
+        if terms.counts_tokens:
+            input_tokens = bounds.input_tokens(call, terms.image_tokens)
+            output_tokens = bounds.output_tokens(call, terms.max_output)
+            needs = terms.needs(input_tokens, output_tokens)
+            row.held_input, row.held_output, row.held_nanos = input_tokens, output_tokens, needs[4]
+        else:
+            needs = UNCOUNTED
+        if terms.marks and crossed(terms):
+            return None
+        hold = self._hold(terms.bundle, needs)
+        if type(hold) is not Hold:
+            return None
+        record.hold = hold
+        record.terms = terms
+        record.running = call.stream and runs(terms, call)
+        return terms.plan, call
+
+    async def admit(self, record: Admitted, caller: Caller, call: Call, plan: Plan, codec: Codec) -> tuple[Plan, Call]:
+        """Admits anything, or raises what refuses it: `ProjectNotAllowed`, `NotPriced`, `RateLimited`,
+        `BudgetExhausted`, `MetersUnavailable`. Returns the routes that may serve and the call, which may be bounded.
+        """
+        terms = self._find(record, caller, call, plan, codec)
+        clamp = False
+        if terms.marks:
+            await self._know(terms)
+            terms = self._downgraded(record, caller, call, terms, codec)
+            await self._know(terms)
+            clamp = any(each.action == "clamp" for each in softer(terms))
+        input_tokens = output_tokens = 0
+        if terms.counts_tokens:
+            input_tokens = bounds.input_tokens(call, terms.image_tokens)
+            output_tokens = bounds.output_tokens(call, terms.max_output)
+        whole = terms.needs(input_tokens, output_tokens) if terms.counts_tokens else UNCOUNTED
+        if not output_tokens or call.endpoint not in GENERATES or (terms.is_small(whole) and not clamp):
+            try:
+                hold = await self.leasing.hold_or_wait(terms.bundle, whole)
+            except Short as short:
+                if not output_tokens or call.endpoint not in GENERATES:
+                    raise refused(record, terms, short, whole) from None
+            else:
+                take(record, terms, hold, whole, call)
+                return terms.plan, call
+        answers = bounds.answers(call)
+        progressive = not clamp and answers == 1 and call.stream and runs(terms, call)
+        first = min(output_tokens, FIRST_STEP) if progressive else answers
+        first = await self._begin(record, terms, call, input_tokens, first)
+        if terms.is_small(whole) and not clamp and await self._lengthen(record, output_tokens - first):
+            return terms.plan, call
+        if progressive:
+            return terms.plan, call
+        return terms.plan, await self._clamp(record, call, output_tokens)
+
+    async def admit_classic(self, record: Admitted, caller: Caller, model: ClassicModel) -> None:
+        """The same for a model that runs in this process, which costs the same whatever it is asked."""
+        row = record.row
+        project = row.project = project_of(record, caller)
+        key = (caller, model.alias, project, "", "")
+        terms = self._special.get(key)
+        if terms is None or not terms.from_ns <= row.started_ns < terms.until_ns:
+            if self._snap.money and model.price is None:
+                raise not_priced(model.alias)
+            terms = self._special[key] = self._made(
+                caller, self._asker(caller, key), row.started_ns, Plan(model.alias, (), "direct"), model.price
+            )
+        needs = terms.needs(0, 0)
+        try:
+            hold = self._hold(terms.bundle, needs)
+            if type(hold) is not Hold:
+                hold = await self.leasing.hold_or_wait(terms.bundle, needs)
+        except Short as short:
+            raise refused(record, terms, short, needs) from None
+        record.hold, record.terms, record.running = hold, terms, False
+        row.held_nanos = needs[4]
+
+    # -- terms
+
+    def _find(self, record: Admitted, caller: Caller, call: Call, plan: Plan, codec: Codec) -> Terms:
+        """The terms of this request, from what is remembered or made. Raises ProjectNotAllowed, NotPriced."""
+        record.row.project = project_of(record, caller)
+        return self._terms(record, caller, call, call.alias, plan, codec)
+
+    def _terms(self, record: Admitted, caller: Caller, call: Call, model: str, plan: Plan, codec: Codec) -> Terms:
+        row = record.row
+        names = self._names.get((caller, model, row.project))
+        if names is None:
+            found = meters.meters_of(self._snap, caller, row.project, model)
+            names = (meters.needs_name(found, "end_user"), meters.needs_name(found, "conversation"))
+            if len(self._names) >= MOST_TERMS:
+                self._names.clear()
+            self._names[caller, model, row.project] = names
+        end_user = (call.end_user or "") if names[0] else ""
+        conversation = ""
+        if names[1]:
+            if not row.conversation:
+                header = record.header(CONVERSATION_HEADER)
+                row.conversation = (conversation_key(caller.tenant.name, header, call, codec.opening) or b"").hex()
+            conversation = row.conversation
+        key = (caller, model, row.project, end_user, conversation)
+        terms = self._special.get(key)
+        if terms is None or not terms.from_ns <= row.started_ns < terms.until_ns:
+            if len(self._special) >= MOST_TERMS:
+                self._special.clear()
+                self._plain.clear()
+            terms = self._special[key] = self._made(caller, self._asker(caller, key), row.started_ns, plan)
+            if names == NEITHER and not caller.tenant.projects:
+                self._plain[caller, model] = terms
+        return terms
+
+    @staticmethod
+    def _asker(caller: Caller, key: Key) -> Asker:
+        _, model, project, end_user, conversation = key
+        return Asker(caller.tenant.name, caller.key, project, model, end_user, conversation)
+
+    def _made(self, caller: Caller, asker: Asker, wall_ns: int, plan: Plan, own: Price | None = None) -> Terms:
+        money = self._snap.money
+        found = meters.meters_of(self._snap, caller, asker.project, asker.model)
+        buckets = [self.leasing.bucket(meter, meters.key_of(meter, asker, wall_ns)) for meter in found]
+        if money and plan.routes:
+            plan = priced(plan)
+        until_ns = meters.until_ns(found, wall_ns)
+        running = self._running(plan.routes)
+        return Terms(asker, self.leasing.bundle(buckets), wall_ns, until_ns, plan, running, money=money, own=own)
+
+    def _running(self, routes: tuple[ModelRoute, ...]) -> frozenset[str]:
+        """The endpoints whose streams every route can meter while they run."""
+        running = GENERATES
+        for route in routes:
+            dialect = self._backends[route.backend].dialect
+            running = frozenset(
+                each for each in running if (each if each in dialect.speaks else "chat") in dialect.running_usage
+            )
+        return running
+
+    # -- thresholds
+
+    async def _know(self, terms: Terms) -> None:
+        """Sees to it that the sums of buckets with thresholds are known, by holding next to nothing for a moment."""
+        if not terms.counts_tokens or all(bucket.known for bucket, _ in terms.marks):
+            return
+        try:
+            hold = await self.leasing.hold_or_wait(terms.bundle, LEAST)
+        except Short:
+            return  # used up: every threshold is crossed
+        self.leasing.settle(hold, NOTHING)
+
+    def _downgraded(self, record: Admitted, caller: Caller, call: Call, terms: Terms, codec: Codec) -> Terms:
+        """The terms of the cheaper model that the highest crossed threshold names; the same where none does, or it is
+        not cheaper.
+        """
+        if call.endpoint not in GENERATES:
+            return terms
+        for each in reversed(softer(terms)):
+            if each.action != "downgrade" or each.model == call.alias:
+                continue
+            route = self._snap.models.get(each.model)
+            if route is None or (terms.money and not cheaper(route.price, terms.price)):
+                continue
+            plan = Plan(each.model, (route, *route.fallback), "with_fallbacks" if route.fallback else "direct")
+            found = self._terms(record, caller, call, each.model, plan, codec)
+            record.acted(meters.DOWNGRADED + each.model)
+            return found
+        return terms
+
+    # -- holds
+
+    async def _begin(self, record: Admitted, terms: Terms, call: Call, input_tokens: int, output_tokens: int) -> int:
+        """Holds the input and a first step of output, or of that as little as can be; returns how much."""
+        least = terms.needs(input_tokens, output_tokens)
+        while True:
+            try:
+                hold = await self.leasing.hold_or_wait(terms.bundle, least)
+            except Short as short:
+                if output_tokens != FIRST_STEP:
+                    raise refused(record, terms, short, least) from None
+                output_tokens = 1
+                least = terms.needs(input_tokens, output_tokens)
+            else:
+                take(record, terms, hold, least, call)  # from here on closing the record settles it
+                return output_tokens
+
+    async def _lengthen(self, record: Admitted, tokens: int) -> bool:
+        """Holds so many more output tokens, if they are to be had. The record is not open yet."""
+        assert record.hold is not None
+        nanos = record.terms.output_nanos(tokens)
+        try:
+            if not await self.leasing.extend(record.hold, tokens, nanos):
+                return False
+        except MetersUnavailable:
+            return False
+        record.row.held_output += tokens
+        record.row.held_nanos += nanos
+        return True
+
+    async def _clamp(self, record: Admitted, call: Call, wanted: int) -> Call:
+        """Holds as much output as the budget buys, and bounds the call by it."""
+        row, terms = record.row, record.terms
+        more = min(wanted - row.held_output, terms.affordable())
+        while more > 0 and not await self._lengthen(record, more):
+            more = min(more // 2, terms.affordable())
+        if row.held_output >= wanted:
+            return call
+        each = row.held_output // bounds.answers(call)
+        record.acted(f"clamped:{each}")
+        return bounds.clamped(call, each)
+
+
+def runs(terms: Terms, call: Call) -> bool:
+    """Whether a stream of this call is metered while it runs."""
+    return terms.counts_tokens and call.endpoint in terms.running and bounds.answers(call) == call.choices
+
+
+def take(record: Admitted, terms: Terms, hold: Hold, needs: Needs, call: Call) -> None:
+    """The record holds it now, and settles it when it is closed."""
+    record.hold, record.terms = hold, terms
+    record.running = call.stream and runs(terms, call)
+    row = record.row
+    row.held_input, row.held_output, row.held_nanos = needs[1], needs[2], needs[4]
+
+
+def refused(record: Admitted, terms: Terms, short: Short, needs: Needs) -> MeterError:
+    """What a request is told that does not fit; the record says which bucket was short of what."""
+    row, bucket = record.row, short.bucket
+    row.held_input, row.held_output, row.held_nanos = needs[1], needs[2], needs[4]
+    row.readings.append((bucket.key, bucket.used, bucket.cap))
+    record.acted(f"refused:{bucket.key}")
+    return meter_answers.refusal(terms, bucket, needs, bucket.frees_s)
+
+
+def project_of(record: Admitted, caller: Caller) -> str:
+    """The project a request is booked to: the header's, else the only one the key has. Raises ProjectNotAllowed."""
+    if not caller.tenant.projects:
+        return ""
+    named = record.header(PROJECT_HEADERS[0]) or record.header(PROJECT_HEADERS[1])
+    if named is None:
+        if len(caller.projects) > 1:
+            raise ProjectNotAllowed(
+                f"this key books to several projects: say which one in the header {PROJECT_HEADERS[0].decode()}"
+            )
+        return caller.projects[0] if caller.projects else ""
+    name = named.decode("utf-8", "replace")
+    if name not in caller.projects:
+        raise ProjectNotAllowed(f"this key may not book to a project {shown(name)}")
+    return name
+
+
+def priced(plan: Plan) -> Plan:
+    """The plan without routes whose price nobody knows: a fallback serves nobody for nothing. Raises NotPriced."""
+    if plan.routes[0].price is None:
+        raise not_priced(plan.routes[0].alias)
+    if all(route.price is not None for route in plan.routes):
+        return plan
+    return Plan(plan.alias, tuple(route for route in plan.routes if route.price is not None), plan.reason)
+
+
+def crossed(terms: Terms) -> bool:
+    """Whether anything softer than a refusal may apply; True where it is not known."""
+    return any(not bucket.known or bucket.used >= amount for bucket, amount in terms.marks)
+
+
+def softer(terms: Terms) -> list[Threshold]:
+    """The thresholds that are crossed, the lowest share first, warnings aside."""
+    found = [
+        each
+        for bucket, _ in terms.marks
+        for each in bucket.meter.at
+        if each.action != "warn" and bucket.used >= each.amount
+    ]
+    return sorted(found, key=lambda each: each.permille)
+
+
+def cheaper(one: Price | None, other: Price) -> bool:
+    """Whether no token of one costs more than of the other, and something less."""
+    if one is None:
+        return False
+    pairs = [(getattr(one, name), getattr(other, name)) for name in Price.__struct_fields__]
+    return all(left <= right for left, right in pairs) and any(left < right for left, right in pairs)
+
+
+def not_priced(alias: str) -> NotPriced:
+    """What a model without a price is refused with, once money is counted."""
+    return NotPriced(f"the model {shown(alias)} has no price yet: its operator must give it one", param="model")

@@ -1,0 +1,63 @@
+"""Reading on behind a caller that left: a stream it no longer hears is hung up on, and what had been made of it by
+then is counted, since somebody pays for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from gateway.backends.http1 import Connection
+from gateway.backends.reply import Reply
+from gateway.backends.waiter import Waiter
+from gateway.dataplane.admitted import Admitted
+from gateway.errors import UpstreamError
+from gateway.wire import running as wire_running
+from gateway.wire.usage import Usage
+
+CUT_DRAIN_S: Final = 0.25
+"""How long a caller waits for the last frame of an answer that was cut, at most."""
+LEFT_DRAIN_S: Final = 2.0
+"""How long an upstream may take to notice that it is no longer heard."""
+
+
+def settled(record: Admitted, usage: Usage | None, passed: int) -> None:
+    """What a running stream used, to the record: `passed` output tokens reached the caller, the rest is waste."""
+    row = record.row
+    if usage is None:  # not a frame came: at most the input was read
+        row.input_tokens, row.cached_input_tokens, row.output_tokens, row.reasoning_tokens = row.held_input, 0, 0, 0
+        row.usage_from = "bound"
+        return
+    made = usage.output_tokens + usage.reasoning_tokens
+    passed = min(passed, made)
+    thought = min(usage.reasoning_tokens, passed)
+    row.input_tokens, row.cached_input_tokens = usage.input_tokens, usage.cached_input_tokens
+    row.output_tokens, row.reasoning_tokens = passed - thought, thought
+    row.waste_tokens = made - passed
+    row.usage_from = "running"
+
+
+async def count_unheard(record: Admitted, connection: Connection, waiter: Waiter[Reply]) -> None:
+    """The caller left before the first byte came: hangs up, and counts what comes. When the upstream does not end it
+    in time, nothing is known, and the record is settled with what was held.
+    """
+    running = wire_running.counter()
+    connection.hang_up()
+    timer = asyncio.get_running_loop().call_later(LEFT_DRAIN_S, connection.abort)
+    late = False
+    try:
+        reply = await waiter
+        if reply.streaming:
+            await connection.pump(running.feed, _drop)
+    except UpstreamError:
+        pass
+    finally:
+        late = timer.when() <= asyncio.get_running_loop().time()
+        timer.cancel()
+        connection.abort()
+    if not late:
+        settled(record, running.usage, 0)
+
+
+def _drop(data: bytes) -> None:
+    """Nobody is there to hear it."""

@@ -1,0 +1,251 @@
+"""An answer that is streamed and metered while it runs: it goes on as long as what it holds can grow, one step ahead
+of what it produces, and ends cleanly where that ends.
+
+What passes is decided by the running relay (`wire.running`); this moves it, asks for more in time, and hangs up on an
+upstream that nobody will pay for. The steps a request holds are in the journal before they are used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import msgspec
+
+from gateway.backends.http1 import EVENT_STREAM
+from gateway.backends.waiter import Waiter
+from gateway.dataplane import counting
+from gateway.dataplane.attempt import Upstream
+from gateway.dataplane.exchange import Exchange
+from gateway.dataplane.gateway import Gateway
+from gateway.dataplane.recording import Recording
+from gateway.errors import MetersUnavailable, StreamBroken, UpstreamError
+from gateway.policy import bounds
+from gateway.policy.terms import FIRST_STEP
+from gateway.wire import running as wire_running
+from gateway.wire.call import Call, Codec
+
+AHEAD: Final = FIRST_STEP // 2
+"""More is asked for when no more output tokens than these are left of the hold."""
+_SMALLER: Final = 4
+"""A step that is not to be had is tried again at this part of its size, down to one token."""
+_encode: Final = msgspec.json.Encoder().encode
+
+
+async def relay(gw: Gateway, ex: Exchange, record: Recording, call: Call, codec: Codec, upstream: Upstream) -> None:
+    """Relays the stream to its end, or to the end of what pays for it. A caller that leaves cancels this; what was
+    made for it until the upstream noticed is counted.
+    """
+    stream = _Stream(gw, ex, record, call, codec, upstream)
+    connection = upstream.connection
+    ex.start(200, record.answer_headers(upstream.reply.content_type or EVENT_STREAM))
+    ex.source = connection
+    if ex.throttled:
+        connection.pause_reading()
+    broken: UpstreamError | None = None
+    pumping = connection.pump(stream.feed, ex.send)
+    try:
+        await pumping
+        await stream.rest()
+    except UpstreamError as error:
+        broken = error
+    except asyncio.CancelledError:
+        await stream.leave(pumping)
+        raise
+    finally:
+        stream.over = True
+        stream.stop()
+        ex.source = None
+        counting.settled(record, stream.running.usage, stream.passed)
+        upstream.release()
+    if stream.cut_by:
+        _end_cut(ex, record, call, stream)
+        return
+    passing = stream.passing
+    if broken is not None and not passing.complete:
+        upstream.broke(broken)
+        frame = codec.errors.frame(broken, record.id)
+        record.close(200, broken.code, "failed", ex.answer_bytes + len(frame))
+        ex.end(b"\n\n" + frame if passing.mid_frame else frame)
+        return
+    rest = passing.finish()
+    counting.settled(record, stream.running.usage, stream.running.produced)
+    code, outcome = (StreamBroken.code, "failed") if passing.failed else ("ok", "answered")
+    record.close(200, code, outcome, ex.answer_bytes + len(rest))
+    ex.end(rest)
+
+
+def _end_cut(ex: Exchange, record: Recording, call: Call, stream: _Stream) -> None:
+    """The end of an answer whose budget ended: the record first, then the frames that say so."""
+    row = record.row
+    record.acted("cut")
+    asked = (row.input_tokens or 0) + (row.cached_input_tokens or 0)
+    counts = {"prompt_tokens": asked, "completion_tokens": stream.passed, "total_tokens": asked + stream.passed}
+    note = b'"lockgate":' + _encode({"cut": "budget", "meter": stream.cut_by})
+    frames = stream.passing.cut(note, _encode(counts))
+    record.close(200, "ok", "answered", ex.answer_bytes + len(frames))
+    ex.end(frames)
+
+
+class _Stream:
+    """One stream. `over`: nothing passes any more; `passed`: output tokens the caller got; `cut_by`: the key of the
+    bucket that ended it.
+    """
+
+    __slots__ = (
+        *("_absurd", "_asking", "_connection", "_ex", "_exhausted", "_leasing", "_loop", "_paused", "_record", "_step"),
+        *("_target", "_timer", "_waiter", "cut_by", "over", "passed", "passing", "running"),
+    )
+
+    def __init__(
+        self, gw: Gateway, ex: Exchange, record: Recording, call: Call, codec: Codec, upstream: Upstream
+    ) -> None:
+        assert gw.leasing is not None
+        native = upstream.form is codec.native
+        passing = wire_running.of(call, native, upstream.form.relay(call))
+        self.passing = passing
+        self.running = passing.running if isinstance(passing, wire_running.Translated) else passing
+        self.running.limit = record.row.held_output
+        self._target = bounds.output_tokens(call, 0) if bounds.limited(call) else wire_running.NO_LIMIT
+        self._leasing = gw.leasing
+        self._loop = asyncio.get_running_loop()
+        self._ex = ex
+        self._record = record
+        self._connection = upstream.connection
+        self._asking: asyncio.Task[int] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiter: Waiter[None] | None = None
+        self._exhausted = self._paused = False
+        self._step = FIRST_STEP
+        self._absurd = max(record.terms.max_output, FIRST_STEP)
+        self.over = False
+        self.passed = 0
+        self.cut_by = ""
+
+    def feed(self, data: bytes) -> bytes:
+        """From the connection. What passes is sent here, so that nothing is left to do when this hangs up."""
+        out = self.passing.feed(data)
+        if not self.over:
+            self.passed = self.running.passed
+            if out:
+                self._ex.send(out)
+            if self.running.produced + AHEAD > self.running.limit:
+                self._look()
+        return b""
+
+    async def rest(self) -> None:
+        """The upstream ended: waits until what it sent has passed, or is known not to."""
+        while self.running.blocked and not self.over:
+            self._look()
+            if self._asking is not None:
+                self._waiter = Waiter()
+                await self._waiter
+
+    async def leave(self, pumping: Waiter[None]) -> None:
+        """The caller left: hangs up, and reads what was made by then."""
+        self.over = True
+        self.stop()
+        if pumping.done:
+            return
+        self._hang_up(counting.LEFT_DRAIN_S)
+        try:
+            await pumping
+        except UpstreamError:
+            return
+
+    def stop(self) -> None:
+        """Nothing is waited for any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
+
+    # -- inside
+
+    def _look(self) -> None:
+        """The hold nears its end: asks for more, waits for it, or cuts."""
+        running = self.running
+        if running.finished and not running.blocked:
+            return
+        if running.limit >= self._target or running.produced - running.limit > self._absurd:
+            # It was told to stop at the limit, or its counts cannot be believed: the record says that it went beyond.
+            if running.blocked:
+                running.limit = wire_running.NO_LIMIT
+                self.feed(b"")
+            return
+        if not self._exhausted and self._asking is None:
+            self._ask()
+        if self._asking is not None:
+            if running.blocked and not self._paused:
+                self._paused = True
+                self._connection.pause_reading()
+        elif self._exhausted and (running.blocked or running.produced >= running.limit):
+            self._cut()
+
+    def _ask(self) -> None:
+        record = self._record
+        assert record.hold is not None
+        running = self.running
+        tokens = min(max(self._step, running.produced - running.limit), self._target - running.limit)
+        if self._leasing.extend_now(record.hold, tokens, record.terms.output_nanos(tokens)):
+            self._grown(tokens)
+            if running.blocked:
+                self.feed(b"")
+            return
+        self._asking = self._loop.create_task(self._more(tokens))
+        self._asking.add_done_callback(self._asked)
+
+    async def _more(self, tokens: int) -> int:
+        """How many more tokens are to be had, up to these; 0 when none."""
+        record = self._record
+        assert record.hold is not None
+        while tokens:
+            try:
+                if await self._leasing.extend(record.hold, tokens, record.terms.output_nanos(tokens)):
+                    return tokens
+            except MetersUnavailable:
+                return 0
+            tokens //= _SMALLER
+        return 0
+
+    def _asked(self, task: asyncio.Task[int]) -> None:
+        self._asking = None
+        if self.over or task.cancelled():
+            return
+        tokens = task.result()
+        if tokens:
+            self._step = min(tokens, FIRST_STEP)
+            self._grown(tokens)
+        else:
+            self._exhausted = True
+        if self._paused:
+            self._paused = False
+            if not self._ex.throttled:
+                self._connection.resume_reading()
+        self.feed(b"")
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.set(None)
+
+    def _grown(self, tokens: int) -> None:
+        """The hold is larger; its journal entry comes first."""
+        record = self._record
+        if record.holds_more(tokens, record.terms.output_nanos(tokens)):
+            self.running.limit += tokens
+        else:
+            self._exhausted = True
+
+    def _cut(self) -> None:
+        """Nothing more is to be had: the upstream is hung up on, and what it had made is counted."""
+        self.over = True
+        record = self._record
+        nanos = record.terms.output_nanos(1)
+        short = [each for each in record.terms.bundle.lengthening if each.remaining < (nanos if each.quantity else 1)]
+        tightest = short or sorted(record.terms.bundle.lengthening, key=lambda each: each.remaining)
+        self.cut_by = tightest[0].key
+        record.row.readings.append((tightest[0].key, tightest[0].used, tightest[0].cap))
+        self._hang_up(counting.CUT_DRAIN_S)
+
+    def _hang_up(self, within_s: float) -> None:
+        self._timer = self._loop.call_later(within_s, self._connection.abort)
+        self._connection.hang_up()

@@ -1,0 +1,161 @@
+"""How many tokens a request can use at most, before anyone has counted: what its hold must cover.
+
+Input: a token of a byte-level vocabulary covers at least one byte of the body, and the JSON around a message is longer
+than what a chat template puts around it, so a body has at most as many tokens as bytes, and those a template adds
+once. Media are no text: an image counts as the model's most for one, and its bytes do not. Output: what the caller
+allows, for each answer it asks for; else the most that the model's configuration says it can put out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+from gateway.wire import body as wire_body
+from gateway.wire.body import Fields
+from gateway.wire.call import Call
+
+TEMPLATE_TOKENS: Final = 128
+"""What a chat template adds once: its own system prompt, markers, the date."""
+TOOLS_TOKENS: Final = 1024
+"""What it adds where there are tools: how to call them."""
+KEPT_TOKENS: Final = 131_072
+"""The most that a kept answer (`previous_response_id`) brings with it."""
+
+LIMITS: Final = {
+    "chat": ("max_tokens", "max_completion_tokens"),
+    "completions": ("max_tokens",),
+    "messages": ("max_tokens",),
+    "responses": ("max_output_tokens",),
+}
+"""Endpoints that generate, and the fields with which their callers bound an answer. The first is set to clamp one that
+has none."""
+
+SPEECH: Final = "transcriptions"
+UNCOUNTED: Final = frozenset(("messages_count", "infer"))
+"""Endpoints that use no tokens."""
+PAIRS: Final = frozenset(("rerank", "score"))
+"""Endpoints that read the one text again with each of the others."""
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_DATA: Final = re.compile(rb'"(?:url|image_url)"[ \t\n\r]*:[ \t\n\r]*"data:image/')
+_TEXT_TOO: Final = frozenset(("tools", "functions", "documents", "chat_template_kwargs"))
+_BRACKET: Final = b"["
+_ITEMS: Final = (b'"', b"[")
+
+
+def input_tokens(call: Call, image_tokens: int) -> int:
+    """At most so many input tokens, cached ones included."""
+    body = call.body
+    most = len(body) + TEMPLATE_TOKENS
+    if call.endpoint not in LIMITS:
+        return _input_of_others(call, most)
+    if "tools" in call.fields:
+        most += TOOLS_TOKENS
+    if b"image" in body:
+        most += _images(call, image_tokens)
+    if call.continues is not None:
+        most += KEPT_TOKENS
+    return most
+
+
+def _input_of_others(call: Call, most: int) -> int:
+    endpoint = call.endpoint
+    if endpoint in UNCOUNTED:
+        return 0
+    if endpoint == SPEECH:  # sound is no text: what is charged for it is the request
+        return TEMPLATE_TOKENS
+    return most + _pairs(call.fields) if endpoint in PAIRS else most
+
+
+def output_tokens(call: Call, max_output: int) -> int:
+    """At most so many output tokens, reasoning included, of all answers together. Raises InvalidRequest for a limit
+    that is no whole number: a backend might read it differently.
+    """
+    names = LIMITS.get(call.endpoint)
+    if names is None:
+        return max_output if call.endpoint == SPEECH else 0
+    fields = call.fields
+    limit = None
+    for name in names:
+        if name in fields:
+            given = wire_body.whole_number(fields, name, 0)
+            if given is not None and (limit is None or given > limit):
+                limit = given
+    return (max_output if limit is None else limit) * answers(call)
+
+
+def answers(call: Call) -> int:
+    """How many answers are made: `n` (or `best_of`) for each prompt."""
+    choices = call.choices
+    if call.endpoint == "completions":
+        fields = call.fields
+        if "best_of" in fields:
+            choices = max(choices, wire_body.whole_number(fields, "best_of", 0) or 1)
+        choices *= _prompts(fields["prompt"])
+    return choices
+
+
+def limited(call: Call) -> bool:
+    """Whether the caller bounds the answer itself."""
+    names = LIMITS.get(call.endpoint, ())
+    return any(wire_body.whole_number(call.fields, name, 0) is not None for name in names if name in call.fields)
+
+
+def clamped(call: Call, tokens: int) -> Call:
+    """The call with each answer bounded by `tokens`, which is at least 1 and below what the caller allows."""
+    names = LIMITS[call.endpoint]
+    given = [name for name in names if name in call.fields] or names[:1]
+    fields = dict(call.fields)
+    for name in given:
+        fields[name] = msgspec.Raw(b"%d" % tokens)
+    return msgspec.structs.replace(call, fields=fields, body=_encode(fields))
+
+
+def _prompts(prompt: msgspec.Raw) -> int:
+    """How many prompts a completion has: texts and lists of token ids may come several at once."""
+    raw = bytes(memoryview(prompt))
+    if not raw.startswith(_BRACKET):
+        return 1
+    try:
+        items = _decode_list(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return 1
+    return len(items) if items and bytes(memoryview(items[0])[:1]) in _ITEMS else 1
+
+
+def _images(call: Call, image_tokens: int) -> int:
+    """What images add, less the bytes of those that stand in the body: a base64 text of a megabyte is no megabyte of
+    tokens. Only where nothing but messages can hold such a member: what looks like one in a tool's schema is text.
+    """
+    body = call.body
+    images = body.count(b'"image_url"') + body.count(b'"input_image"') + body.count(b'"image"')
+    if not images or not _TEXT_TOO.isdisjoint(call.fields):
+        return images * image_tokens
+    inside = at = 0
+    while found := _DATA.search(body, at):
+        at = body.find(b'"', found.end())
+        if at < 0:
+            break
+        inside += at - found.end()
+    return images * image_tokens - inside
+
+
+def _pairs(fields: Fields) -> int:
+    """The texts on one side, once for each on the other."""
+    one = _first(fields, ("query", "text_1", "queries", "data_1"))
+    many = _first(fields, ("documents", "text_2", "items", "data_2"))
+    if one is None or many is None:
+        return 0
+    try:
+        times = len(_decode_list(many)) if bytes(memoryview(many)[:1]) == _BRACKET else 1
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        times = 1
+    return (len(memoryview(one)) + 8) * times
+
+
+def _first(fields: Fields, names: tuple[str, ...]) -> msgspec.Raw | None:
+    return next((fields[name] for name in names if name in fields), None)

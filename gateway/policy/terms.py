@@ -1,0 +1,114 @@
+"""On what terms a kind of request is served: its buckets, its prices, and what it must hold. Pure.
+
+A `Terms` is made once for a caller, a model and whatever else its meters count by, and used for every such request
+until a window ends or the configuration changes. `needs` and `Needs` are amounts by quantity: requests, input tokens,
+output tokens, concurrent requests, nano-dollars.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.config.snapshot_meters import FREE, INPUT, OUTPUT, Meter, Price
+from gateway.policy import spend
+from gateway.policy.leases import Bucket, Bundle, Needs
+from gateway.policy.meters import Asker
+from gateway.policy.resolve import Plan
+from gateway.wire.usage import MAX_TOKENS
+
+FIRST_STEP: Final = 64
+"""Output tokens that a progressive hold begins with, and grows by."""
+SHARE: Final = 16
+"""A worst case is held whole when it is at most one part in so many of what remains."""
+_ATTO: Final = 10**9
+
+
+class Terms:
+    """See the module. `plan` has the routes that may serve, `price` is that of the first."""
+
+    __slots__ = (
+        *("_in_atto", "_out_atto", "_prices", "_request_nanos", "asker", "bundle", "counts_tokens", "from_ns"),
+        *("headers", "headers_left", "headers_tick", "image_tokens", "marks", "max_output", "money", "plan", "price"),
+        *("running", "until_ns"),
+    )
+
+    def __init__(
+        self,
+        asker: Asker,
+        bundle: Bundle,
+        from_ns: int,
+        until_ns: int,
+        plan: Plan,
+        running: frozenset[str],
+        *,
+        money: bool,
+        own: Price | None = None,
+    ) -> None:
+        """`running` names the endpoints whose streams every route of the plan meters as they run; with `money`, each of
+        them has a price. `own` is that of a model that runs in the gateway, to which no route leads.
+        """
+        self.asker = asker
+        self.bundle = bundle
+        self.from_ns = from_ns
+        self.until_ns = until_ns
+        self.plan = plan
+        self.running = running
+        self.money = money
+        routes = plan.routes
+        self._prices = {(each.backend, each.served_model): each.price for each in routes if each.price is not None}
+        prices = [*self._prices.values(), *(() if own is None else (own,))] if money else []
+        self.price = prices[0] if prices else FREE
+        self.max_output = max((route.max_output for route in routes), default=0)
+        self.image_tokens = max((route.image_tokens for route in routes), default=0)
+        self._in_atto = max((max(price.input, price.cached_input) for price in prices), default=0)
+        self._out_atto = max((max(price.output, price.reasoning) for price in prices), default=0)
+        self._request_nanos = max((price.request + price.call for price in prices), default=0)
+        counted = {bucket.quantity for bucket in bundle.buckets}
+        self.counts_tokens = money or not counted.isdisjoint((INPUT, OUTPUT))
+        self.marks = tuple(
+            (bucket, min(each.amount for each in softer))
+            for bucket in bundle.buckets
+            if (softer := [each for each in bucket.meter.at if each.action != "warn"])
+        )
+        self.headers = b""
+        self.headers_tick = b""
+        self.headers_left = 0
+
+    def needs(self, input_tokens: int, output_tokens: int) -> Needs:
+        """What a request with at most so many tokens must hold."""
+        if not self.money:
+            return (1, input_tokens, output_tokens, 1, 0)
+        nanos = self._request_nanos - (input_tokens * self._in_atto + output_tokens * self._out_atto) // -_ATTO
+        return (1, input_tokens, output_tokens, 1, nanos if nanos < spend.MAX_NANOS else spend.MAX_NANOS)
+
+    def output_nanos(self, output_tokens: int) -> int:
+        """What so many more output tokens can cost at most; sums of it are never less than the charge of all."""
+        return -(output_tokens * self._out_atto // -_ATTO) if self.money else 0
+
+    def affordable(self) -> int:
+        """How many output tokens what remains buys, as far as is known here."""
+        most = MAX_TOKENS
+        for bucket in self.bundle.lengthening:
+            if bucket.quantity == OUTPUT:
+                most = min(most, bucket.remaining)
+            elif self._out_atto:
+                most = min(most, bucket.remaining * _ATTO // self._out_atto)
+        return most
+
+    def is_small(self, needs: Needs) -> bool:
+        """Whether what is needed is a small share of what remains of output tokens and of money."""
+        return all(needs[bucket.quantity] * SHARE <= bucket.remaining for bucket in self.bundle.lengthening)
+
+    def price_of(self, backend: str, served_model: str) -> Price:
+        """The price of the route that answered."""
+        return self._prices.get((backend, served_model)) or self.price
+
+
+def too_large(bucket: Bucket, needs: Needs) -> bool:
+    """Whether a request would not fit if it were the only one."""
+    return needs[bucket.quantity] > bucket.cap
+
+
+def frees_itself(meter: Meter) -> bool:
+    """Whether waiting helps: what is used leaves a rolling window by and by, and calls that run end."""
+    return meter.window.kind in ("rolling", "none")
