@@ -19,6 +19,8 @@ _HEADS: Final = {
     "estimated_usd": "of it estimated",
     "waste_tokens": "wasted tokens",
     "waste_usd": "waste",
+    **{name: name for name in ("served", "downgraded", "clamped", "shortened", "cut")},
+    "asked_usd": "cost as asked",
 }
 _ALWAYS: Final = frozenset(("requests", "input_tokens", "output_tokens", "cost_usd"))
 """Shown also when they are 0 throughout."""
