@@ -1,7 +1,8 @@
 """The keeper: the process that keeps account beside the workers. `python -m gateway.runtime.keeper START`.
 
-It follows the journals and adds what was closed to the ledger. It serves nobody, and may be killed at any instruction:
-what it does is either done or will be done again, never twice. It ends when the supervisor is gone.
+It follows the journals and adds what was closed to the ledger; what dead workers had leased of meters it gives back,
+with what their journals say they spent. It serves nobody, and may be killed at any instruction: what it does is either
+done or will be done again, never twice. It ends when the supervisor is gone.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import msgspec
 from gateway.clock import SystemClock
 from gateway.runtime import library_logs
 from gateway.runtime.control_channel import Channel, Drain, Kept, Look, Reload, ToKeeper
+from gateway.runtime.keeper_meters import KeeperMeters
 from gateway.runtime.keeping import KeeperStart
 from gateway.store.ledger import Ledger, LedgerBusy
 from gateway.store.manifest import LedgerUnreadable
@@ -28,8 +30,8 @@ from gateway.telemetry.logs import Log
 PASS_EVERY_S = 30.0
 """How long a record may wait until it is in the ledger, at rest. `lockgate usage` does not wait for it."""
 
-BUSY_RETRY_S = 1.0
-"""After a pass that failed."""
+RETRY_S = 1.0
+"""After a pass that did not do all."""
 
 NICENESS = 5
 """Workers come first."""
@@ -46,6 +48,7 @@ class Keeper:
         self._draining = False
         self._gone = asyncio.Event()
         self._ledger: Ledger | None = None
+        self._meters = KeeperMeters(self._state_dir, start.meters, log)
         self._problem = ""
         self._channel = Channel(ToKeeper, self._told, self._gone.set)
 
@@ -65,6 +68,8 @@ class Keeper:
             await working
         if self._ledger is not None:
             self._ledger.close()
+        with contextlib.suppress(TimeoutError):
+            await self._meters.close()
 
     def _told(self, message: ToKeeper) -> None:
         match message:
@@ -78,16 +83,20 @@ class Keeper:
         while True:
             self._wake.clear()
             more = await self._pass()
+            await self._settle()
+            self._channel.send(Kept(self._gauges(whole=not more and not self._problem)))
             if more:
                 continue
             if self._draining:
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), BUSY_RETRY_S if self._problem else PASS_EVERY_S)
+                again = bool(self._problem or self._meters.unsettled)
+                await asyncio.wait_for(self._wake.wait(), RETRY_S if again else PASS_EVERY_S)
 
     async def _pass(self) -> bool:
         """Brings the ledger up to date; True when there is more to do."""
         more = False
+        await self._meters.before_pass()
         try:
             more = await asyncio.to_thread(self._add)
         except (OSError, LedgerUnreadable, LedgerBusy, ImportError) as error:
@@ -96,18 +105,29 @@ class Keeper:
             if self._problem:
                 self._log.info("ledger_goes_on")
             self._problem = ""
-        self._channel.send(Kept(self._gauges(whole=not more and not self._problem)))
+            self._meters.after_pass()
         return more
 
     def _add(self) -> bool:
         if self._ledger is None:
-            self._ledger = Ledger(self._state_dir, SystemClock())
+            self._meters.begin_anew()
+            self._ledger = Ledger(self._state_dir, SystemClock(), self._meters.seen)
         more = self._ledger.add()
-        for journal in self._ledger.unsettled():
-            self._ledger.settled(journal)
         if not more and not self._draining:
             self._ledger.merge()
         return more
+
+    async def _settle(self) -> None:
+        """Gives back what workers that ended had leased."""
+        ledger = self._ledger
+        if ledger is None or not (journals := ledger.unsettled()):
+            return
+        for journal in await self._meters.settle(journals):
+            try:
+                await asyncio.to_thread(ledger.settled, journal)
+            except OSError as error:
+                self._failed(error)
+                return
 
     def _failed(self, error: Exception) -> None:
         """Begins anew from what the manifest says."""
@@ -120,7 +140,7 @@ class Keeper:
 
     def _gauges(self, *, whole: bool) -> KeeperGauges:
         if self._ledger is None:
-            return KeeperGauges(pass_ok=whole)
+            return KeeperGauges(pass_ok=whole, unsettled=self._meters.unsettled, drift_nanos=self._meters.drift.nanos)
         now = self._ledger.manifest
         return KeeperGauges(
             ledger_rows=now.rows,
@@ -128,6 +148,8 @@ class Keeper:
             ledger_files=len(now.files),
             ledger_unreadable=self._ledger.unreadable,
             pass_ok=whole,
+            unsettled=self._meters.unsettled,
+            drift_nanos=self._meters.drift.nanos,
         )
 
 

@@ -28,16 +28,21 @@ class KeeperStart(msgspec.Struct, frozen=True):
     state_dir: str
     digest: str
     log_level: Level
+    meters: str
+    """`stores.meters` as it was when the gateway started."""
 
 
 class Keeping:
     """The keeper's process, for the life of the gateway."""
 
-    def __init__(self, processes: Processes, state_dir: StateDir, log: Log, log_level: Level, status: Status) -> None:
+    def __init__(
+        self, processes: Processes, state_dir: StateDir, log: Log, log_level: Level, meters: str, status: Status
+    ) -> None:
         self._processes = processes
         self._state_dir = state_dir
         self._log = log
         self._log_level = log_level
+        self._meters = meters
         self._status = status.keeper
         self._whole_s = time.monotonic()
         self._backoff = Backoff()
@@ -88,7 +93,7 @@ class Keeping:
         if not self._wanted:
             return
         ours, theirs = socket.socketpair()
-        start = KeeperStart(theirs.fileno(), str(self._state_dir.path), self._digest, self._log_level)
+        start = KeeperStart(theirs.fileno(), str(self._state_dir.path), self._digest, self._log_level, self._meters)
         try:
             process = self._processes.start(
                 ["-m", "gateway.runtime.keeper", msgspec.json.encode(start).decode()],

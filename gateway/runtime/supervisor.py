@@ -96,7 +96,14 @@ class Supervisor:
         processes = Processes()
         self._journals = Journals(self._state.path, version(), self._log, access_log=config.telemetry.access_log)
         self._children = Children(processes, self._state, self._log)
-        self._keeping = Keeping(processes, self._state, self._log, config.telemetry.log_level, self._journals.status)
+        self._keeping = Keeping(
+            processes,
+            self._state,
+            self._log,
+            config.telemetry.log_level,
+            config.stores.meters,
+            self._journals.status,
+        )
         self._workers = Workers(
             processes,
             self._state,

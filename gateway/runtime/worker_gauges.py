@@ -9,7 +9,7 @@ from gateway.telemetry.gauges import EndpointGauges, WorkerGauges
 
 def read(gateway: Gateway) -> WorkerGauges:
     """As of now."""
-    journal = gateway.journal
+    journal, leasing = gateway.journal, gateway.leasing
     return WorkerGauges(
         in_flight=gateway.in_flight,
         streams=gateway.streams,
@@ -19,6 +19,11 @@ def read(gateway: Gateway) -> WorkerGauges:
         cpu_s=process.cpu_s(),
         unwritten=journal.unwritten,
         unrecorded=journal.unrecorded,
+        meter_exchanges=0 if leasing is None else leasing.exchanges,
+        meter_failures=0 if leasing is None else leasing.failures,
+        meter_waits=0 if leasing is None else leasing.waits,
+        meter_refusals=0 if leasing is None else leasing.refusals,
+        meter_recalls=0 if leasing is None else leasing.recalls,
         http_errors=gateway.http_errors,
         endpoints=[
             EndpointGauges(backend.name, endpoint.name, endpoint.view.outstanding, endpoint.health.state != "closed")

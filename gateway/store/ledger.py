@@ -18,9 +18,9 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.store import duck, ledger_rows, manifest
-from gateway.store.journal_follow import Follower, Piece
+from gateway.store.journal_follow import Follower, Piece, Position
 from gateway.store.journal_read import directories
-from gateway.store.layout import CLOSED, RECOVERED, WHOLE
+from gateway.store.layout import CLOSED, ENTRY_HEAD, RECOVERED, WHOLE
 from gateway.store.ledger_rows import Row
 from gateway.store.manifest import JournalState, LedgerFile, Manifest
 from gateway.store.records import Record
@@ -44,8 +44,9 @@ ENDS: Final = frozenset((CLOSED, WHOLE, RECOVERED))
 
 _MEMORY: Final = "256MB"
 
-Seen = Callable[[Path, Piece, Sequence[Record]], None]
-"""(journal, its next entries, the records among them) → None."""
+Seen = Callable[[str, Position, Position, Sequence[tuple[int, Record]]], None]
+"""(journal, begin, end, records) → None: the records that stand between two places of one segment of a journal, each
+with the offset behind it."""
 
 
 class LedgerBusy(Exception):
@@ -56,7 +57,7 @@ class Ledger:
     """The writer. `close` gives the lock back."""
 
     def __init__(self, state_dir: Path, clock: Clock, seen: Seen = lambda *_: None) -> None:
-        """`seen` gets every entry that is read, in order. Raises LedgerBusy, LedgerUnreadable, OSError."""
+        """`seen` gets every record that is read, in order. Raises LedgerBusy, LedgerUnreadable, OSError."""
         self._state_dir = state_dir
         self._folder = manifest.folder(state_dir)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -144,16 +145,18 @@ class Ledger:
 
     def _take(self, directory: Path, piece: Piece, days: dict[int, list[bytes]]) -> None:
         decode, rows = self._decode, ledger_rows.row
-        records: list[Record] = []
+        records: list[tuple[int, Record]] = []
+        segment, offset = piece.begin
         for kind, payload in piece.entries:
+            offset += (ENTRY_HEAD.size + len(payload) + 3) & ~3
             if kind in ENDS:
                 try:
-                    records.append(decode(payload))
+                    records.append((offset, decode(payload)))
                 except (msgspec.DecodeError, UnicodeDecodeError):
                     self.unreadable += 1
-        self._seen(directory, piece, records)
+        self._seen(directory.name, piece.begin, Position(segment, offset), records)
         by_day: dict[int, list[Row]] = {}
-        for record in records:
+        for _, record in records:
             day = record.started_ns // DAY_NS
             if day in by_day:
                 by_day[day].append(rows(record))

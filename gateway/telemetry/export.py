@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -18,7 +19,7 @@ from prometheus_client.registry import Collector
 from gateway.telemetry import names
 from gateway.telemetry.metrics import Histogram, Metrics
 from gateway.telemetry.names import Metric
-from gateway.telemetry.status import Status, WorkerStatus
+from gateway.telemetry.status import METER_COUNTS, Status, WorkerStatus
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 Sample = tuple[Sequence[str], float]
@@ -49,6 +50,7 @@ class Exposition(Collector):
         yield from self._endpoints()
         yield from self._workers()
         yield from self._journals()
+        yield from self._meters()
         yield from self._ledger()
         yield from self._configuration()
 
@@ -129,12 +131,19 @@ class Exposition(Collector):
         yield _simple(names.JOURNAL_DROPPED, [((), journal.dropped_bytes)])
         yield _simple(names.JOURNAL_DROPPED_SEGMENTS, [((), journal.dropped_segments)])
 
+    def _meters(self) -> Iterator[Family]:
+        workers = self._status.workers.values()
+        for metric, name in zip(_METERS, METER_COUNTS, strict=True):
+            yield _simple(metric, [((), sum(worker.meters[name].total for worker in workers))])
+        yield _simple(names.METER_UNSETTLED, [((), self._status.keeper.gauges.unsettled)])
+
     def _ledger(self) -> Iterator[Family]:
         keeper = self._status.keeper
         yield _simple(names.LEDGER_ROWS, [((), keeper.gauges.ledger_rows)])
         yield _simple(names.LEDGER_BYTES, [((), keeper.gauges.ledger_bytes)])
         yield _simple(names.LEDGER_FILES, [((), keeper.gauges.ledger_files)])
         yield _simple(names.LEDGER_AGE, [((), keeper.age_s)])
+        yield _simple(names.LEDGER_DRIFT, [((), keeper.gauges.drift_nanos)])
 
     def _configuration(self) -> Iterator[Family]:
         status = self._status
@@ -142,6 +151,12 @@ class Exposition(Collector):
         yield _simple(names.CONFIG_RELOADS, [(("ok",), status.reloads_ok), (("failed",), status.reloads_failed)])
         yield _simple(names.CONFIG_OK, [((), status.config_ok)])
         yield _simple(names.BUILD, [((status.version,), 1)])
+
+
+_METERS: Final = (
+    *(names.METER_EXCHANGES, names.METER_FAILURES, names.METER_WAITS, names.METER_REFUSALS, names.METER_RECALLS),
+)
+"""In the order of `METER_COUNTS`."""
 
 
 def _simple(metric: Metric, samples: Iterable[Sample]) -> Family:

@@ -41,6 +41,12 @@ class WorkerGauges(msgspec.Struct):
     """`Journal.unwritten`."""
     unrecorded: int = 0
     """`Journal.unrecorded`."""
+    meter_exchanges: int = 0
+    meter_failures: int = 0
+    meter_waits: int = 0
+    meter_refusals: int = 0
+    meter_recalls: int = 0
+    """Of `Leasing`, by its names."""
     http_errors: dict[str, int] = {}
     """`Gateway.http_errors`."""
     endpoints: list[EndpointGauges] = []
@@ -95,3 +101,7 @@ class KeeperGauges(msgspec.Struct):
     """Entries of journals that are no record, since the keeper started."""
     pass_ok: bool = False
     """Whether the last pass added everything there was."""
+    drift_nanos: int = 0
+    """What workers told of money beyond, or below, what their records say."""
+    unsettled: int = 0
+    """Dead workers whose leases were not given back yet."""

@@ -121,9 +121,35 @@ JOURNAL_RESERVE: Final = Metric(
     ("worker",),
 )
 
+METER_EXCHANGES: Final = Metric(
+    "lockgate_meter_exchanges_total", "counter", "Calls of the store of the meters, each for many buckets, by workers."
+)
+METER_FAILURES: Final = Metric(
+    "lockgate_meter_failures_total", "counter", "Calls of the store of the meters that failed, or took too long. ALARM."
+)
+METER_WAITS: Final = Metric(
+    "lockgate_meter_waits_total", "counter", "Requests that waited for the store of the meters, or for other workers."
+)
+METER_REFUSALS: Final = Metric(
+    "lockgate_meter_refusals_total", "counter", "Times that there was not enough left of a meter, anywhere."
+)
+METER_RECALLS: Final = Metric(
+    "lockgate_meter_recalls_total", "counter", "Buckets of which other workers were asked to give back what they keep."
+)
+METER_UNSETTLED: Final = Metric(
+    "lockgate_meter_unsettled_owners",
+    "gauge",
+    "Workers that are gone and whose leases were not given back yet: until then these count as spent. ALARM when it "
+    "stays above 0.",
+)
 LEDGER_ROWS: Final = Metric("lockgate_ledger_rows", "gauge", "Requests in the ledger.")
 LEDGER_BYTES: Final = Metric("lockgate_ledger_bytes", "gauge", "Size of the ledger's files on disk.")
 LEDGER_FILES: Final = Metric("lockgate_ledger_files", "gauge", "How many files the ledger has.")
+LEDGER_DRIFT: Final = Metric(
+    "lockgate_ledger_drift_usd_nanos",
+    "gauge",
+    "Difference between what was settled on meters of money and what the records say, in nano-dollars. ALARM above 0.",
+)
 LEDGER_AGE: Final = Metric(
     "lockgate_ledger_age_seconds",
     "gauge",
@@ -183,7 +209,8 @@ ALL: Final = (
     *(IN_FLIGHT, STREAMS, CONNECTIONS, LOOP_LAG, WORKER_UP, WORKER_RESTARTS, WORKER_MEMORY, WORKER_CPU, HTTP_ERRORS),
     *(RECORDS_OPENED, RECORDS_CLOSED, RECORDS_RECOVERED, RECORDS_GAP, RECORDS_UNWRITTEN),
     *(JOURNAL_DAMAGED, JOURNAL_BYTES, JOURNAL_DROPPED, JOURNAL_DROPPED_SEGMENTS, JOURNAL_RESERVE),
-    *(LEDGER_ROWS, LEDGER_BYTES, LEDGER_FILES, LEDGER_AGE),
+    *(METER_EXCHANGES, METER_FAILURES, METER_WAITS, METER_REFUSALS, METER_RECALLS, METER_UNSETTLED),
+    *(LEDGER_ROWS, LEDGER_BYTES, LEDGER_FILES, LEDGER_AGE, LEDGER_DRIFT),
     *(CONFIG_INFO, CONFIG_RELOADS, CONFIG_OK, BUILD),
 )
 """In the order they are exposed and documented."""

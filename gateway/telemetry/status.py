@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.telemetry.gauges import KeeperGauges, WorkerGauges
 from gateway.telemetry.metrics import Rising
+
+METER_COUNTS: Final = ("meter_exchanges", "meter_failures", "meter_waits", "meter_refusals", "meter_recalls")
+"""Gauges of a worker that count what its meters did."""
 
 
 class WorkerStatus:
     """One worker slot, over all processes that were in it."""
 
-    __slots__ = ("cpu_s", "gauges", "http_errors", "loop_lag_s", "starts", "unrecorded", "unwritten", "up")
+    __slots__ = ("cpu_s", "gauges", "http_errors", "loop_lag_s", "meters", "starts", "unrecorded", "unwritten", "up")
 
     def __init__(self) -> None:
         self.up = False
@@ -20,6 +25,8 @@ class WorkerStatus:
         self.unwritten = Rising()
         self.unrecorded = Rising()
         self.http_errors: dict[str, Rising] = {}
+        self.meters = {name: Rising() for name in METER_COUNTS}
+        """By the names of `METER_COUNTS`."""
 
     def started(self) -> None:
         """A process serves in this slot."""
@@ -33,6 +40,8 @@ class WorkerStatus:
         self.cpu_s.read(gauges.cpu_s)
         self.unwritten.read(gauges.unwritten)
         self.unrecorded.read(gauges.unrecorded)
+        for name, count in self.meters.items():
+            count.read(getattr(gauges, name))
         # Those the process does not name too: it has not met them yet, but its predecessor had.
         for code in self.http_errors.keys() | gauges.http_errors.keys():
             self.http_errors.setdefault(code, Rising()).read(gauges.http_errors.get(code, 0))

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from gateway.clock import ManualClock
 from gateway.store import manifest
-from gateway.store.journal_follow import Piece
+from gateway.store.journal_follow import Position
 from gateway.store.ledger import KEEP_REPLACED_S, LARGEST, Ledger, LedgerBusy, day_name, mergeable
 from gateway.store.manifest import LedgerFile
 from gateway.store.records import Record
@@ -87,20 +88,19 @@ def test_a_long_backlog_is_added_in_passes(tmp_path: Path, monkeypatch: pytest.M
     journal.stop()
 
 
-def test_who_watches_sees_every_entry_in_order(tmp_path: Path) -> None:
+def test_who_watches_sees_every_record_and_where_it_stands(tmp_path: Path) -> None:
     journal = a_journal(tmp_path)
     journal.open(opened("req_a"))
     journal.close(a_record("req_a"))
-    seen: list[tuple[str, list[int], list[str]]] = []
+    seen: list[tuple[str, Position, Position, list[tuple[int, str]]]] = []
 
-    def see(directory: Path, piece: Piece, records: object) -> None:
-        assert isinstance(records, list)
-        names = [record.id for record in records if isinstance(record, Record)]
-        seen.append((directory.name, [kind for kind, _ in piece.entries], names))
+    def see(name: str, begin: Position, end: Position, records: Sequence[tuple[int, Record]]) -> None:
+        seen.append((name, begin, end, [(offset, record.id) for offset, record in records]))
 
     ledger = Ledger(tmp_path, ManualClock(), see)
     ledger.add()
-    assert seen == [(journal.directory.name, [1, 2], ["req_a"])]
+    place = journal.position
+    assert seen == [(journal.directory.name, (1, 32), place, [(place[1], "req_a")])]
     ledger.close()
     journal.stop()
 
