@@ -90,6 +90,7 @@ class Leasing:
         self._running: asyncio.Task[None] | None = None
         self._again = False
         self._to_tell = 0
+        self._probe = False
         self._ticked_s = self._told_s = clock.monotonic_s()
         self._told_holds = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -248,10 +249,15 @@ class Leasing:
             self._running = None
 
     async def _exchange_once(self) -> None:
+        if self._probe:
+            if not await self._store.reconciled():
+                raise Unreconciled
+            self._probe = False
+            self._is_up()
         asked = self._reports(self._now_s())
         if asked:
             await self._ask(asked)
-            self._down_until_s, self._retry_s, self._restated = 0.0, RETRY_FIRST_S, False
+            self._is_up()
         if self._queue.waiting:
             again, recalls = self._queue.decide(self._now_s(), self._wall_ns())
             self._again = self._again or again
@@ -312,11 +318,16 @@ class Leasing:
         """Whoever waits is told; the store is asked again later."""
         self.failures += 1
         self._again = False
+        self._probe = True
+        self._to_tell = len(self.leases.fresh)
         self._down_until_s = self._now_s() + self._retry_s
         self._look_again(self._retry_s)
         self._retry_s = min(2 * self._retry_s, RETRY_MOST_S)
         for waiting in list(self._queue.waiting):
             self._queue.end(waiting, None)
+
+    def _is_up(self) -> None:
+        self._down_until_s, self._retry_s, self._restated = 0.0, RETRY_FIRST_S, False
 
     def _look_again(self, after_s: float) -> None:
         if self._timer is not None:
@@ -350,6 +361,7 @@ class Leasing:
 
     def _asked_back(self, keys: Sequence[str]) -> None:
         """Another owner is short of these: gives back what is in the pocket, and tells what was spent."""
+        self._probe = self._probe or not keys
         for key in keys:
             bucket = self.leases.buckets.get(key)
             if bucket is None:
@@ -358,7 +370,7 @@ class Leasing:
             self.leases.give_back(bucket)
             if reports.untold(bucket):
                 self._urgent[bucket] = None
-        if self._urgent:
+        if self._urgent or not keys:
             self._kick()
 
 

@@ -29,7 +29,15 @@ def open_store(written: str, state_dir: Path, owner: str) -> MeterStore:
         from gateway.store.meters_sqlite import SqliteMeters
 
         return SqliteMeters(state_dir / DATABASE, state_dir / "run", owner)
-    raise ConfigError(f"stores.meters: this version keeps no meters in {scheme}; sqlite is the default")
+    if scheme in ("redis", "rediss"):
+        from gateway.store.meters_redis import RedisMeters
+
+        return RedisMeters(url, owner)
+    if scheme in ("postgresql", "postgres"):
+        from gateway.store.meters_postgres import PostgresMeters
+
+        return PostgresMeters(url, owner)
+    raise ConfigError(f"stores.meters: no meters are kept in {scheme}; sqlite is the default")
 
 
 async def check(written: str, state_dir: Path, owner: str) -> None:

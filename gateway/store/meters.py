@@ -18,7 +18,8 @@ Change: TypeAlias = Callable[[str, bytes | None], tuple[bytes | None, T]]
 """(key, stored state or None) -> (new state or None for none, a result). May be called again before it is done, and
 elsewhere than on the event loop: it must depend on nothing else."""
 Recalled: TypeAlias = Callable[[Sequence[str]], None]
-"""Called on the event loop with the keys of buckets of which another owner is short."""
+"""Called on the event loop with the keys of buckets of which another owner is short; with none when the store is there
+again, so that it is asked how it is."""
 
 
 class MeterStoreDown(Exception):
@@ -59,6 +60,11 @@ class MeterStore(Protocol):
         """Who is to be called when another owner asks."""
         ...
 
+    async def reconciled(self) -> bool:
+        """Whether it grants: False from a restart until `reconcile`, and before the first one. Raises
+        MeterStoreDown."""
+        ...
+
     async def restate_done(self, position: tuple[int, int]) -> None:
         """Tells an unreconciled store that this owner has restated its buckets, as of that position of its journal."""
         ...
@@ -67,9 +73,9 @@ class MeterStore(Protocol):
         """The owners that have restated since the store was restarted, and their positions."""
         ...
 
-    async def reconcile(self, sums: Mapping[str, Mapping[str, Spends]]) -> None:
+    async def reconcile(self, sums: Mapping[str, Mapping[str, Spends]], now_s: int) -> None:
         """Raises what the store knows to what the ledger says (`authority.raise_to`; key → owner or STATE_ID →
-        spends); then it grants again."""
+        spends; `now_s`: wall time); then it grants again. Raises MeterStoreDown."""
         ...
 
     async def close(self) -> None:

@@ -65,6 +65,10 @@ class MemoryMeters:
         """See `MeterStore`."""
         self._recalled = callback
 
+    async def reconciled(self) -> bool:
+        """Always: nothing is lost as long as it is there."""
+        return True
+
     async def restate_done(self, position: tuple[int, int]) -> None:
         """Never unreconciled."""
 
@@ -72,7 +76,7 @@ class MemoryMeters:
         """Nobody: never unreconciled."""
         return {}
 
-    async def reconcile(self, sums: Mapping[str, Mapping[str, Spends]]) -> None:
+    async def reconcile(self, sums: Mapping[str, Mapping[str, Spends]], now_s: int) -> None:
         """Nothing to do: what is lost is lost with the process."""
 
     async def close(self) -> None:

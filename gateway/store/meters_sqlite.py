@@ -76,6 +76,10 @@ class SqliteMeters:
         """Needs a running loop. See `MeterStore`."""
         self._sockets.listen(callback)
 
+    async def reconciled(self) -> bool:
+        """Always: nothing is lost as long as it is there."""
+        return True
+
     async def restate_done(self, position: tuple[int, int]) -> None:
         """Never unreconciled: what was committed is on the disk."""
 
@@ -83,7 +87,7 @@ class SqliteMeters:
         """Nobody."""
         return {}
 
-    async def reconcile(self, sums: Mapping[str, Mapping[str, Spends]]) -> None:
+    async def reconcile(self, sums: Mapping[str, Mapping[str, Spends]], now_s: int) -> None:
         """Nothing is ever lost here."""
 
     async def close(self) -> None:

@@ -21,6 +21,8 @@ def add(key: str, old: bytes | None) -> tuple[bytes, int]:
 async def main(place: str, owner: int, folder: str) -> None:
     """Counts for ever."""
     store = open_store(place, Path(folder), owner)
+    if not await store.reconciled():
+        await store.reconcile({}, 0)
     while True:
         print((await store.update(["count", "other"], add))["count"], flush=True)
 
