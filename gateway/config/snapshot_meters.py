@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, Literal, TypeAlias
 
+import msgspec
 from msgspec import Struct
 
 from gateway.config.model import AnyModel, Config
@@ -148,22 +149,22 @@ def _action(action: Action) -> tuple[Literal["warn", "downgrade", "clamp"], str]
 
 
 class Meters:
-    """Compiles meters, equal ones once: a hundred thousand tenants with the same three meters share three objects. It
-    serves one configuration, which must be there as long."""
+    """Compiles meters, equal ones once: a hundred thousand tenants with the same three meters share three objects."""
 
     def __init__(self) -> None:
         self._known: dict[Meter, Meter] = {}
-        self._sections: dict[tuple[str, int], tuple[Meter, ...]] = {}
-        """By the identity of what was written, which many sections may share."""
+        self._sections: dict[tuple[str, bytes], tuple[Meter, ...]] = {}
+        self._encode = msgspec.msgpack.Encoder().encode
 
     def of(self, level: str, entries: tuple[MeterEntry, ...]) -> tuple[Meter, ...]:
         """The meters of one section of this level."""
         if not entries:
             return ()
-        found = self._sections.get((level, id(entries)))
+        written = self._encode(entries)
+        found = self._sections.get((level, written))
         if found is None:
             found = tuple([self._known.setdefault(each, each) for each in [meter(level, entry) for entry in entries]])
-            self._sections[level, id(entries)] = found
+            self._sections[level, written] = found
         return found
 
 

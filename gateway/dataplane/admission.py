@@ -18,7 +18,7 @@ from gateway.dataplane import meter_answers
 from gateway.dataplane.admitted import Admitted
 from gateway.dataplane.leasing import Leasing, Short
 from gateway.errors import MeterError, MetersUnavailable, NotPriced, ProjectNotAllowed
-from gateway.policy import bounds, meters
+from gateway.policy import bounds, meters, spend
 from gateway.policy.conversation import HEADER as CONVERSATION_HEADER
 from gateway.policy.conversation import conversation_key
 from gateway.policy.leases import Hold, Needs
@@ -220,7 +220,7 @@ class Admission:
             if each.action != "downgrade" or each.model == call.alias:
                 continue
             route = self._snap.models.get(each.model)
-            if route is None or (terms.money and not cheaper(route.price, terms.price)):
+            if route is None or (terms.money and not spend.cheaper(route.price, terms.price)):
                 continue
             plan = Plan(each.model, (route, *route.fallback), "with_fallbacks" if route.fallback else "direct")
             found = self._terms(record, caller, call, each.model, plan, codec)
@@ -333,14 +333,6 @@ def softer(terms: Terms) -> list[Threshold]:
         if each.action != "warn" and bucket.used >= each.amount
     ]
     return sorted(found, key=lambda each: each.permille)
-
-
-def cheaper(one: Price | None, other: Price) -> bool:
-    """Whether no token of one costs more than of the other, and something less."""
-    if one is None:
-        return False
-    pairs = [(getattr(one, name), getattr(other, name)) for name in Price.__struct_fields__]
-    return all(left <= right for left, right in pairs) and any(left < right for left, right in pairs)
 
 
 def not_priced(alias: str) -> NotPriced:

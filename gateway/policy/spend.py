@@ -57,7 +57,10 @@ def affordable_output(price: Price, input_tokens: int, nanos: int) -> int:
     return tokens if tokens < MAX_TOKENS else MAX_TOKENS
 
 
-def cheaper(one: Price, other: Price) -> bool:
-    """Whether nothing costs more with one price than with the other, and something less."""
+def cheaper(one: Price | None, other: Price) -> bool:
+    """Whether nothing costs more with one price than with the other, and something less; a price that nobody knows is
+    not cheaper."""
+    if one is None:
+        return False
     pairs = [(getattr(one, name), getattr(other, name)) for name in Price.__struct_fields__]
     return all(left <= right for left, right in pairs) and any(left < right for left, right in pairs)

@@ -86,3 +86,11 @@ def test_what_is_affordable_is_the_most_whose_bound_fits(price: Price, input_tok
 def test_a_hold_rounds_up() -> None:
     assert spend.bound(Price(input=1), 1, 0) == 1
     assert spend.bound(Price(input=10**9), 1, 0) == 1
+
+
+def test_cheaper_is_less_somewhere_and_more_nowhere() -> None:
+    price = Price(5, 5, 7, 7, 3)
+    assert spend.cheaper(Price(5, 4, 7, 7, 3), price)
+    assert spend.cheaper(FREE, price)
+    for other in (price, Price(4, 4, 8, 8, 3), Price(6, 5, 7, 7, 3), None):
+        assert not spend.cheaper(other, price)
