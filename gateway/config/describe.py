@@ -69,7 +69,13 @@ def _server(config: Config) -> list[tuple[str, str]]:
         ("limits", _limits(server.limits)),
         ("retries", _retries(config)),
         ("logs", f"{config.telemetry.log_level}, access log {'on' if config.telemetry.access_log else 'off'}"),
+        *([("warnings", f"posted to {_host(config.telemetry.webhook)}")] if config.telemetry.webhook else []),
     ]
+
+
+def _host(url: str) -> str:
+    """Scheme and host of an address whose path may be a secret."""
+    return "/".join(url.split("/")[:3])
 
 
 def _limits(limits: Limits) -> str:

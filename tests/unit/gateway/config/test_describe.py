@@ -15,6 +15,7 @@ from gateway.config.model import (
     Model,
     Onnx,
     Provider,
+    Telemetry,
     Tenant,
     Version,
     Vllm,
@@ -34,6 +35,13 @@ def test_it_says_what_is_reachable_from_where() -> None:
     assert "10.0.0.1:81, reachable through 10.0.0.1; metrics and health, no key needed" in said
     assert "127.0.0.1:8080, from this machine only" in text(Config())
     assert "body 20 MB, headers 32 KB, answer 64 MB" in said
+
+
+def test_it_says_where_warnings_go_and_not_by_which_secret() -> None:
+    said = text(Config(telemetry=Telemetry(webhook="https://hooks.example.com/T0/secret?key=hidden")))
+    assert "warnings  posted to https://hooks.example.com\n" in said
+    assert "secret" not in said
+    assert "warnings" not in text(Config())
 
 
 def test_it_says_what_each_name_leads_to() -> None:

@@ -30,6 +30,12 @@ def test_a_file_that_changes_appears_goes_or_is_replaced_changes_it(tmp_path: Pa
     assert fingerprint(tmp_path) in seen
 
 
+def test_a_price_map_that_is_imported_again_counts(tmp_path: Path) -> None:
+    before = fingerprint(tmp_path)
+    (tmp_path / "prices.json").write_text("{}")
+    assert fingerprint(tmp_path) != before
+
+
 def test_files_that_are_no_configuration_do_not_count(tmp_path: Path) -> None:
     for name in (".a.yaml.swp", ".hidden.yaml", "a.yaml~", "README.md"):
         (tmp_path / name).write_text("x")
