@@ -59,6 +59,7 @@ class Keeper:
         await loop.create_unix_connection(lambda: self._channel, sock=control)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._gone.set)
+        loop.add_signal_handler(signal.SIGHUP, self._wake.set)  # a pass, now
         working = asyncio.ensure_future(self._work())
         left = asyncio.ensure_future(self._gone.wait())
         await asyncio.wait((working, left), return_when=asyncio.FIRST_COMPLETED)
@@ -150,6 +151,7 @@ class Keeper:
             pass_ok=whole,
             unsettled=self._meters.unsettled,
             drift_nanos=self._meters.drift.nanos,
+            drift_checks=self._meters.drift.checked,
         )
 
 

@@ -114,7 +114,7 @@ class Keeping:
         connecting.add_done_callback(lambda done: done.result())
 
     def _heard(self, message: Kept) -> None:
-        self._status.gauges = message.gauges
+        self._status.kept(message.gauges)
         if message.gauges.pass_ok:
             self._whole_s = time.monotonic()
 

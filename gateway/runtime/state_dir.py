@@ -40,6 +40,8 @@ class Addresses(msgspec.Struct, frozen=True):
     ops: str
     grpc: str | None = None
     """`host:port`, where it is offered."""
+    meters: str = "sqlite"
+    """`stores.meters`, as it is written."""
 
 
 class StateDir:

@@ -146,7 +146,11 @@ class Supervisor:
         await asyncio.gather(self._children.start(config.backends), self._workers.ready())
 
     def _ready(self, config: Config) -> None:
-        self._state.publish(Addresses(pid=os.getpid(), data=self._data_url, ops=self._ops_url, grpc=self._grpc))
+        self._state.publish(
+            Addresses(
+                pid=os.getpid(), data=self._data_url, ops=self._ops_url, grpc=self._grpc, meters=config.stores.meters
+            )
+        )
         self._log.info(
             "ready",
             bind=config.server.bind,

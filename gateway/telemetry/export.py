@@ -144,6 +144,7 @@ class Exposition(Collector):
         yield _simple(names.LEDGER_FILES, [((), keeper.gauges.ledger_files)])
         yield _simple(names.LEDGER_AGE, [((), keeper.age_s)])
         yield _simple(names.LEDGER_DRIFT, [((), keeper.gauges.drift_nanos)])
+        yield _simple(names.LEDGER_CHECKS, [((), keeper.drift_checks.total)])
 
     def _configuration(self) -> Iterator[Family]:
         status = self._status

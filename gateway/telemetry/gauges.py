@@ -103,5 +103,7 @@ class KeeperGauges(msgspec.Struct):
     """Whether the last pass added everything there was."""
     drift_nanos: int = 0
     """What workers told of money beyond, or below, what their records say."""
+    drift_checks: int = 0
+    """Leases that were compared with their records, since the keeper started."""
     unsettled: int = 0
     """Dead workers whose leases were not given back yet."""

@@ -150,6 +150,11 @@ LEDGER_DRIFT: Final = Metric(
     "gauge",
     "Difference between what was settled on meters of money and what the records say, in nano-dollars. ALARM above 0.",
 )
+LEDGER_CHECKS: Final = Metric(
+    "lockgate_ledger_drift_checks_total",
+    "counter",
+    "Times that what a worker had told of a meter of money was compared with its records.",
+)
 LEDGER_AGE: Final = Metric(
     "lockgate_ledger_age_seconds",
     "gauge",
@@ -210,7 +215,7 @@ ALL: Final = (
     *(RECORDS_OPENED, RECORDS_CLOSED, RECORDS_RECOVERED, RECORDS_GAP, RECORDS_UNWRITTEN),
     *(JOURNAL_DAMAGED, JOURNAL_BYTES, JOURNAL_DROPPED, JOURNAL_DROPPED_SEGMENTS, JOURNAL_RESERVE),
     *(METER_EXCHANGES, METER_FAILURES, METER_WAITS, METER_REFUSALS, METER_RECALLS, METER_UNSETTLED),
-    *(LEDGER_ROWS, LEDGER_BYTES, LEDGER_FILES, LEDGER_AGE, LEDGER_DRIFT),
+    *(LEDGER_ROWS, LEDGER_BYTES, LEDGER_FILES, LEDGER_AGE, LEDGER_DRIFT, LEDGER_CHECKS),
     *(CONFIG_INFO, CONFIG_RELOADS, CONFIG_OK, BUILD),
 )
 """In the order they are exposed and documented."""

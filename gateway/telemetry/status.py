@@ -73,12 +73,18 @@ class JournalStatus:
 class KeeperStatus:
     """The ledger and the meters, as the keeper said last."""
 
-    __slots__ = ("age_s", "gauges")
+    __slots__ = ("age_s", "drift_checks", "gauges")
 
     def __init__(self) -> None:
         self.gauges = KeeperGauges()
+        self.drift_checks = Rising()
         self.age_s = 0.0
         """Since the ledger last held everything, or since the start."""
+
+    def kept(self, gauges: KeeperGauges) -> None:
+        """What the keeper said after a pass."""
+        self.gauges = gauges
+        self.drift_checks.read(gauges.drift_checks)
 
 
 class Status:

@@ -1,0 +1,161 @@
+"""`lockgate meters`: how the meters stand, and what to do about an owner that will never be heard of again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from gateway.cli import places
+
+if TYPE_CHECKING:
+    from gateway.policy.authority import BucketState
+    from gateway.store.meters import MeterStore
+
+_T = TypeVar("_T")
+
+
+@click.group(short_help="Show meters, or reclaim what a lost owner had leased.")
+def meters() -> None:
+    """Show meters, or reclaim what a lost owner had leased."""
+
+
+@meters.command(short_help="Show what is used, leased and left of each meter.")
+@click.argument("prefix", default="")
+@click.option("--owners", is_flag=True, help="Show who has leased what instead.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="So many buckets.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@places.options
+def show(prefix: str, owners: bool, limit: int, form: str, state_dir: Path | None, config: Path | None) -> None:
+    """Shows the buckets of the meters, those with the least left first; only those whose name begins with PREFIX
+    (`tenant:acme`, `key:acme/app`).
+
+    `used` was spent in the window, `leased` is in the hands of workers: held by requests that run, or taken ahead.
+    """
+    import msgspec
+
+    from gateway.cli import meters_table
+
+    where = places.state_dir_of(state_dir, config)
+    states = _with_store(where, config, lambda store: _buckets(store, prefix))
+    if owners:
+        leases = _leases(states)
+        lines = meters_table.owners_table(leases, {owner: _status(where, owner) for owner in leases})
+        found: list[dict[str, Any]] = [{"owner": owner, "unspent": by} for owner, by in sorted(leases.items())]
+    else:
+        rows = meters_table.rows(states, int(time.time()))
+        lines, found = meters_table.table(rows[:limit]), rows
+    if form == "json":
+        for row in found:
+            click.echo(msgspec.json.encode(row))
+        return
+    if not found:
+        click.echo("No leases." if owners else "No meter has been used yet.")
+        return
+    for line in lines:
+        click.echo(line)
+    if not owners and len(found) > limit:
+        click.echo(f"… {len(found) - limit:,} more; say a prefix, or --limit")
+
+
+@meters.command(short_help="Give back what an owner that is gone had leased.")
+@click.argument("owner")
+@click.option("--as-spent", is_flag=True, help="Count what it had leased as spent, instead of giving it back.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@places.options
+def reclaim(owner: str, as_spent: bool, yes: bool, state_dir: Path | None, config: Path | None) -> None:
+    """Ends the leases of OWNER (as `meters show --owners` names it), which will never be heard of again: a machine that
+    is lost with its disk.
+
+    What it had leased and not told to be spent is given back; if it did spend of it, that is not counted. Workers that
+    died here need none of this: the gateway reads in their journals what they spent.
+    """
+    from gateway.clock import SystemClock
+    from gateway.store import settling
+
+    where = places.state_dir_of(state_dir, config)
+    status = _status(where, owner)
+    if status in ("alive", "to be settled"):
+        what = "it runs" if status == "alive" else "its journal is here: a gateway that runs on it settles its leases"
+        raise click.ClickException(f"{owner} needs no reclaiming: {what}")
+    leases = _with_store(where, config, lambda store: settling.leases_of(store, owner))
+    if not leases:
+        raise click.ClickException(f"no owner {owner!r} has leased anything; see lockgate meters show --owners")
+    from gateway.cli.meters_table import owners_table
+
+    for line in owners_table({owner: {key: lease.unspent for key, lease in leases.items()}}, {owner: status}):
+        click.echo(line)
+    if not yes:
+        click.confirm("Count all of this as spent?" if as_spent else "Give all of this back?", abort=True)
+    spends = dict.fromkeys(leases) if as_spent else dict.fromkeys(leases, ())
+    _with_store(where, config, lambda store: settling.end(store, owner, spends, SystemClock()))
+    click.echo(f"{owner} has no leases any more")
+
+
+def _with_store(where: Path, config: Path | None, work: Callable[[MeterStore], Coroutine[Any, Any, _T]]) -> _T:
+    """Does `work` with the store that the gateway uses; what goes wrong is a message."""
+    from gateway.runtime import meter_stores, state_dir
+    from gateway.store.meters import MeterStoreDown
+
+    written = "sqlite"
+    if config is not None:
+        from gateway.config import load
+
+        written = load.load(config).stores.meters
+    elif (running := state_dir.published(where)) is not None:
+        written = running.meters
+    elif not (where / meter_stores.DATABASE).exists():
+        raise click.ClickException(f"there are no meters in {where}; if they are in another store, name the --config")
+
+    async def done() -> _T:
+        store = meter_stores.open_store(written, where, f"{state_dir.state_id(where)}:command")
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    try:
+        return asyncio.run(done())
+    except (MeterStoreDown, OSError) as error:
+        raise click.ClickException(f"the store of the meters: {error}") from error
+
+
+async def _buckets(store: MeterStore, prefix: str) -> dict[str, BucketState]:
+    import msgspec
+
+    from gateway.policy import authority
+
+    found = {}
+    for key, raw in (await store.scan(prefix)).items():
+        try:
+            found[key] = authority.decode(raw)
+        except msgspec.DecodeError:
+            click.echo(f"the bucket {key} cannot be read", err=True)
+    return found
+
+
+def _leases(states: dict[str, BucketState]) -> dict[str, dict[str, int]]:
+    """What each owner may still spend, by bucket."""
+    found: dict[str, dict[str, int]] = {}
+    for key, state in states.items():
+        for owner, lease in state.leases.items():
+            found.setdefault(owner, {})[key] = lease.unspent
+    return found
+
+
+def _status(where: Path, owner: str) -> str:
+    """`alive`, `to be settled` (dead, and its journal is here), `lost` (of here, without a journal) or `elsewhere`."""
+    from gateway.runtime import state_dir
+    from gateway.store.journal_read import writer_lives
+
+    of, _, journal = owner.partition(":")
+    if of != state_dir.state_id(where):
+        return "elsewhere"
+    directory = where / "journal" / journal
+    if not journal or not directory.is_dir():
+        return "lost"
+    return "alive" if writer_lives(directory) else "to be settled"
