@@ -24,7 +24,7 @@ from gateway.policy.conversation import conversation_key
 from gateway.policy.leases import Hold, Needs
 from gateway.policy.meters import Asker
 from gateway.policy.resolve import Plan
-from gateway.policy.terms import FIRST_STEP, Terms
+from gateway.policy.terms import ATTO, FIRST_STEP, Terms
 from gateway.wire.body import shown
 from gateway.wire.call import Call, Codec
 
@@ -68,8 +68,11 @@ class Admission:
         if terms.counts_tokens:
             input_tokens = bounds.input_tokens(call, terms.image_tokens)
             output_tokens = bounds.output_tokens(call, terms.max_output)
-            needs = terms.needs(input_tokens, output_tokens)
-            row.held_input, row.held_output, row.held_nanos = input_tokens, output_tokens, needs[4]
+            nanos = terms.request_nanos - (input_tokens * terms.in_atto + output_tokens * terms.out_atto) // -ATTO
+            needs = (1, input_tokens, output_tokens, 1, nanos)  # as `terms.needs` says
+            row.held_input = input_tokens
+            row.held_output = output_tokens
+            row.held_nanos = nanos
         else:
             needs = UNCOUNTED
         if terms.marks and crossed(terms):

@@ -13,7 +13,7 @@ from gateway.backends.waiter import Waiter
 from gateway.dataplane.admitted import Admitted
 from gateway.errors import UpstreamError
 from gateway.wire import running as wire_running
-from gateway.wire.usage import Usage
+from gateway.wire.running import RunningRelay
 
 CUT_DRAIN_S: Final = 0.25
 """How long a caller waits for the last frame of an answer that was cut, at most."""
@@ -21,11 +21,18 @@ LEFT_DRAIN_S: Final = 2.0
 """How long an upstream may take to notice that it is no longer heard."""
 
 
-def settled(record: Admitted, usage: Usage | None, passed: int) -> None:
+def settled(record: Admitted, running: RunningRelay, passed: int) -> None:
     """What a running stream used, to the record: `passed` output tokens reached the caller, the rest is waste."""
-    row = record.row
-    if usage is None:  # not a frame came: at most the input was read
-        row.input_tokens, row.cached_input_tokens, row.output_tokens, row.reasoning_tokens = row.held_input, 0, 0, 0
+    row, usage = record.row, running.usage
+    if usage is None:  # nothing was counted: so many bytes were said, which may be none; at most the input was read
+        passed = min(passed, running.produced)
+        row.input_tokens, row.cached_input_tokens, row.output_tokens, row.reasoning_tokens = (
+            row.held_input,
+            0,
+            passed,
+            0,
+        )
+        row.waste_tokens = running.produced - passed
         row.usage_from = "bound"
         return
     made = usage.output_tokens + usage.reasoning_tokens
@@ -56,7 +63,7 @@ async def count_unheard(record: Admitted, connection: Connection, waiter: Waiter
         timer.cancel()
         connection.abort()
     if not late:
-        settled(record, running.usage, 0)
+        settled(record, running, 0)
 
 
 def _drop(data: bytes) -> None:

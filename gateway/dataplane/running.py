@@ -8,27 +8,31 @@ upstream that nobody will pay for. The steps a request holds are in the journal 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from gateway.backends.http1 import EVENT_STREAM
 from gateway.backends.waiter import Waiter
-from gateway.dataplane import counting
+from gateway.dataplane import counting, meter_answers
 from gateway.dataplane.attempt import Upstream
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.recording import Recording
 from gateway.errors import MetersUnavailable, StreamBroken, UpstreamError
-from gateway.policy import bounds
+from gateway.policy import bounds, spend
+from gateway.policy.leases import Hold
 from gateway.policy.terms import FIRST_STEP
 from gateway.wire import running as wire_running
 from gateway.wire.call import Call, Codec
+from gateway.wire.usage import Usage
 
 AHEAD: Final = FIRST_STEP // 2
 """More is asked for when no more output tokens than these are left of the hold."""
 _SMALLER: Final = 4
 """A step that is not to be had is tried again at this part of its size, down to one token."""
+NOTHING: Final[Mapping[str, str]] = {}
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -56,7 +60,7 @@ async def relay(gw: Gateway, ex: Exchange, record: Recording, call: Call, codec:
         stream.over = True
         stream.stop()
         ex.source = None
-        counting.settled(record, stream.running.usage, stream.passed)
+        counting.settled(record, stream.running, stream.passed)
         upstream.release()
     if stream.cut_by:
         _end_cut(ex, record, call, stream)
@@ -69,7 +73,7 @@ async def relay(gw: Gateway, ex: Exchange, record: Recording, call: Call, codec:
         ex.end(b"\n\n" + frame if passing.mid_frame else frame)
         return
     rest = passing.finish()
-    counting.settled(record, stream.running.usage, stream.running.produced)
+    counting.settled(record, stream.running, stream.running.produced)
     code, outcome = (StreamBroken.code, "failed") if passing.failed else ("ok", "answered")
     record.close(200, code, outcome, ex.answer_bytes + len(rest))
     ex.end(rest)
@@ -81,7 +85,7 @@ def _end_cut(ex: Exchange, record: Recording, call: Call, stream: _Stream) -> No
     record.acted("cut")
     asked = (row.input_tokens or 0) + (row.cached_input_tokens or 0)
     counts = {"prompt_tokens": asked, "completion_tokens": stream.passed, "total_tokens": asked + stream.passed}
-    note = b'"lockgate":' + _encode({"cut": "budget", "meter": stream.cut_by})
+    note = stream.note({"cut": "budget", "meter": stream.cut_by})
     frames = stream.passing.cut(note, _encode(counts))
     record.close(200, "ok", "answered", ex.answer_bytes + len(frames))
     ex.end(frames)
@@ -106,13 +110,15 @@ class _Stream:
         self.passing = passing
         self.running = passing.running if isinstance(passing, wire_running.Translated) else passing
         self.running.limit = record.row.held_output
+        if record.terms.money:
+            self.running.note = self.note
         self._target = bounds.output_tokens(call, 0) if bounds.limited(call) else wire_running.NO_LIMIT
         self._leasing = gw.leasing
         self._loop = asyncio.get_running_loop()
         self._ex = ex
         self._record = record
         self._connection = upstream.connection
-        self._asking: asyncio.Task[int] | None = None
+        self._asking: asyncio.Task[tuple[int, int]] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: Waiter[None] | None = None
         self._exhausted = self._paused = False
@@ -133,6 +139,21 @@ class _Stream:
                 self._look()
         return b""
 
+    def note(self, more: Mapping[str, str] = NOTHING) -> bytes:
+        """The member of the last frame that tells what the answer cost, in the words of the headers."""
+        told = dict(more)
+        record, usage = self._record, self.running.usage
+        if record.terms.money and usage is not None:
+            price = record.terms.price_of(record.row.backend, record.row.served_model)
+            passed = self.running.passed
+            thought = min(usage.reasoning_tokens, passed)
+            used = Usage(usage.input_tokens, usage.cached_input_tokens, passed - thought, thought)
+            told["cost_usd"] = meter_answers.usd(spend.charge(price, used)).decode()
+            left = meter_answers.remaining_nanos(record.terms.bundle.buckets)
+            if left is not None:
+                told["budget_remaining_usd"] = meter_answers.usd(left).decode()
+        return b'"lockgate":' + _encode(told)
+
     async def rest(self) -> None:
         """The upstream ended: waits until what it sent has passed, or is known not to."""
         while self.running.blocked and not self.over:
@@ -147,7 +168,7 @@ class _Stream:
         self.stop()
         if pumping.done:
             return
-        self._hang_up(counting.LEFT_DRAIN_S)
+        self._hang_up(counting.LEFT_DRAIN_S if self._ex.gone else counting.CUT_DRAIN_S)
         try:
             await pumping
         except UpstreamError:
@@ -183,39 +204,47 @@ class _Stream:
             self._cut()
 
     def _ask(self) -> None:
-        record = self._record
-        assert record.hold is not None
+        hold = self._record.hold
+        assert hold is not None
         running = self.running
         tokens = min(max(self._step, running.produced - running.limit), self._target - running.limit)
-        if self._leasing.extend_now(record.hold, tokens, record.terms.output_nanos(tokens)):
-            self._grown(tokens)
+        nanos = self._nanos(tokens)
+        if self._leasing.extend_now(hold, tokens, nanos):
+            self._grown(tokens, nanos)
             if running.blocked:
                 self.feed(b"")
             return
-        self._asking = self._loop.create_task(self._more(tokens))
+        self._asking = self._loop.create_task(self._more(hold, tokens))
         self._asking.add_done_callback(self._asked)
 
-    async def _more(self, tokens: int) -> int:
-        """How many more tokens are to be had, up to these; 0 when none."""
-        record = self._record
-        assert record.hold is not None
+    async def _more(self, hold: Hold, tokens: int) -> tuple[int, int]:
+        """How many more tokens are to be had, up to these, and the money held for them; zeros when none."""
         while tokens:
+            nanos = self._nanos(tokens)
             try:
-                if await self._leasing.extend(record.hold, tokens, record.terms.output_nanos(tokens)):
-                    return tokens
+                if await self._leasing.extend(hold, tokens, nanos):
+                    return tokens, nanos
             except MetersUnavailable:
-                return 0
-            tokens //= _SMALLER
-        return 0
+                break
+            tokens = max(1, tokens // _SMALLER) if tokens > 1 else 0
+        return 0, 0
 
-    def _asked(self, task: asyncio.Task[int]) -> None:
+    def _nanos(self, tokens: int) -> int:
+        """The money that so many more tokens need beyond what is held: by now the input is counted, and what was held
+        for more of it pays for output.
+        """
+        row, usage = self._record.row, self.running.usage
+        given = row.held_input if usage is None else usage.input_tokens + usage.cached_input_tokens
+        return max(0, self._record.terms.needs(given, row.held_output + tokens)[4] - row.held_nanos)
+
+    def _asked(self, task: asyncio.Task[tuple[int, int]]) -> None:
         self._asking = None
         if self.over or task.cancelled():
             return
-        tokens = task.result()
+        tokens, nanos = task.result()
         if tokens:
             self._step = min(tokens, FIRST_STEP)
-            self._grown(tokens)
+            self._grown(tokens, nanos)
         else:
             self._exhausted = True
         if self._paused:
@@ -227,10 +256,9 @@ class _Stream:
         if waiter is not None:
             waiter.set(None)
 
-    def _grown(self, tokens: int) -> None:
+    def _grown(self, tokens: int, nanos: int) -> None:
         """The hold is larger; its journal entry comes first."""
-        record = self._record
-        if record.holds_more(tokens, record.terms.output_nanos(tokens)):
+        if self._record.holds_more(tokens, nanos):
             self.running.limit += tokens
         else:
             self._exhausted = True
@@ -239,7 +267,7 @@ class _Stream:
         """Nothing more is to be had: the upstream is hung up on, and what it had made is counted."""
         self.over = True
         record = self._record
-        nanos = record.terms.output_nanos(1)
+        nanos = self._nanos(1)
         short = [each for each in record.terms.bundle.lengthening if each.remaining < (nanos if each.quantity else 1)]
         tightest = short or sorted(record.terms.bundle.lengthening, key=lambda each: each.remaining)
         self.cut_by = tightest[0].key

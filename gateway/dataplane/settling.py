@@ -4,42 +4,77 @@ happens in the step that closes the record, so that the two cannot say different
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.dataplane.admitted import Admitted
 from gateway.dataplane.leasing import Leasing
 from gateway.policy import spend
 from gateway.policy.bounds import UNCOUNTED
-from gateway.policy.meters import BEYOND
+from gateway.policy.meters import BEYOND, spent_of
+from gateway.policy.terms import ATTO
 from gateway.wire.usage import Usage
+
+_HALF: Final = ATTO // 2
 
 
 def settle(record: Admitted, leasing: Leasing) -> None:
     """Settles what the record, now complete but for its charge, says was used."""
     row, terms, hold = record.row, record.terms, record.hold
     assert hold is not None
+    fresh, cached, said, thought = row.input_tokens, row.cached_input_tokens, row.output_tokens, row.reasoning_tokens
+    if fresh is None or cached is None or said is None or thought is None or row.usage_from or not terms.one_price:
+        _settle_rare(record, leasing)
+        return
+    row.usage_from = "backend"
+    nanos = 0
+    if terms.money:  # as `spend.charge` does, which is most of what this costs
+        nanos, rest = divmod(
+            fresh * terms.input + cached * terms.cached_input + said * terms.output + thought * terms.reasoning, ATTO
+        )
+        if rest >= _HALF and (rest > _HALF or nanos & 1):
+            nanos += 1
+        nanos += terms.fixed
+        row.charge_nanos = nanos
+    given, made = fresh + cached, said + thought
+    if terms.counts_tokens and (given > row.held_input or made > row.held_output or nanos > row.held_nanos):
+        _beyond(record)
+        nanos = min(nanos, row.held_nanos)
+    leasing.settle(hold, (1, given, made, 1, nanos))
+
+
+def _settle_rare(record: Admitted, leasing: Leasing) -> None:
+    """The same where usage is not what the backend said at its end, or several prices may count."""
+    row, terms, hold = record.row, record.terms, record.hold
+    assert hold is not None
     if row.input_tokens is None:
         _find_out(record)
-    elif not row.usage_from:
-        row.usage_from = "backend"
-    given = (row.input_tokens or 0) + (row.cached_input_tokens or 0)
-    made = (row.output_tokens or 0) + (row.reasoning_tokens or 0)
-    nanos = 0
+    row.usage_from = row.usage_from or "backend"
+    usage = Usage(
+        row.input_tokens or 0, row.cached_input_tokens or 0, row.output_tokens or 0, row.reasoning_tokens or 0
+    )
     if terms.money:
-        price = terms.price if len(terms.plan.routes) == 1 else terms.price_of(row.backend, row.served_model)
-        if row.usage_from != "none":
-            nanos = spend.charge(price, row) + price.call  # type: ignore[arg-type]  # by now its four counts are known
-        if row.waste_tokens:
-            row.waste_nanos = spend.charge(price, Usage(0, 0, row.waste_tokens, 0)) - price.request
-            if row.outcome == "cancelled":
-                nanos += row.waste_nanos
-    if row.outcome == "cancelled":
-        made += row.waste_tokens
+        price = terms.price_of(row.backend, row.served_model)
+        nanos = 0 if row.usage_from == "none" else spend.charge(price, usage) + price.call
+        row.waste_nanos = spend.charge(price, Usage(0, 0, row.waste_tokens, 0)) - price.request
+        if row.outcome == "cancelled":
+            nanos += row.waste_nanos
+        row.charge_nanos = nanos
     if terms.counts_tokens:
-        if given > row.held_input or made > row.held_output or nanos > row.held_nanos:
-            record.acted(BEYOND)
-            nanos = min(nanos, row.held_nanos)
-        if terms.money:
-            row.charge_nanos = nanos
+        given, made = usage.input_tokens + usage.cached_input_tokens, usage.output_tokens + usage.reasoning_tokens
+        if row.outcome == "cancelled":
+            made += row.waste_tokens
+        if given > row.held_input or made > row.held_output or (row.charge_nanos or 0) > row.held_nanos:
+            _beyond(record)
+    _, given, made, _, nanos = spent_of(row)
     leasing.settle(hold, (1, given, made, 1, nanos))
+
+
+def _beyond(record: Admitted) -> None:
+    """More was used than was held: whoever counts is wrong, or a bound was. It is settled as held, and told."""
+    row = record.row
+    record.acted(BEYOND)
+    if row.charge_nanos is not None:
+        row.charge_nanos = min(row.charge_nanos, row.held_nanos)
 
 
 def _find_out(record: Admitted) -> None:

@@ -9,7 +9,7 @@ allows, for each answer it asks for; else the most that the model's configuratio
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -39,6 +39,7 @@ UNCOUNTED: Final = frozenset(("messages_count", "infer"))
 PAIRS: Final = frozenset(("rerank", "score"))
 """Endpoints that read the one text again with each of the others."""
 
+_decode_limit: Final = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, lt=2**31)]).decode
 _encode: Final = msgspec.json.Encoder().encode
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _DATA: Final = re.compile(rb'"(?:url|image_url)"[ \t\n\r]*:[ \t\n\r]*"data:image/')
@@ -75,10 +76,20 @@ def output_tokens(call: Call, max_output: int) -> int:
     """At most so many output tokens, reasoning included, of all answers together. Raises InvalidRequest for a limit
     that is no whole number: a backend might read it differently.
     """
+    fields = call.fields
+    if call.endpoint == "chat" and "max_completion_tokens" not in fields:  # most calls
+        told = fields.get("max_tokens")
+        if told is None:
+            return max_output * call.choices
+        try:
+            allowed: int = _decode_limit(told)
+        except msgspec.DecodeError:
+            pass  # null, or refused below, where it is named
+        else:
+            return allowed * call.choices
     names = LIMITS.get(call.endpoint)
     if names is None:
         return max_output if call.endpoint == SPEECH else 0
-    fields = call.fields
     limit = None
     for name in names:
         if name in fields:

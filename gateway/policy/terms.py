@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.config.snapshot_meters import FREE, INPUT, OUTPUT, Meter, Price
-from gateway.policy import spend
 from gateway.policy.leases import Bucket, Bundle, Needs
 from gateway.policy.meters import Asker
 from gateway.policy.resolve import Plan
@@ -20,16 +19,19 @@ FIRST_STEP: Final = 64
 """Output tokens that a progressive hold begins with, and grows by."""
 SHARE: Final = 16
 """A worst case is held whole when it is at most one part in so many of what remains."""
-_ATTO: Final = 10**9
+ATTO: Final = 10**9
+"""Atto-dollars in a nano-dollar."""
 
 
 class Terms:
-    """See the module. `plan` has the routes that may serve, `price` is that of the first."""
+    """See the module. `plan` has the routes that may serve, `price` is that of the first; what the path of every call
+    reads of it stands here itself. `in_atto`, `out_atto` and `request_nanos` are the dearest of any route.
+    """
 
     __slots__ = (
-        *("_in_atto", "_out_atto", "_prices", "_request_nanos", "asker", "bundle", "counts_tokens", "from_ns"),
-        *("headers", "headers_left", "headers_tick", "image_tokens", "marks", "max_output", "money", "plan", "price"),
-        *("running", "until_ns"),
+        *("_prices", "asker", "bundle", "cached_input", "counts_tokens", "fixed", "from_ns", "headers", "headers_left"),
+        *("headers_tick", "image_tokens", "in_atto", "input", "marks", "max_output", "money", "one_price", "out_atto"),
+        *("output", "plan", "price", "reasoning", "request_nanos", "running", "until_ns"),
     )
 
     def __init__(
@@ -60,9 +62,13 @@ class Terms:
         self.price = prices[0] if prices else FREE
         self.max_output = max((route.max_output for route in routes), default=0)
         self.image_tokens = max((route.image_tokens for route in routes), default=0)
-        self._in_atto = max((max(price.input, price.cached_input) for price in prices), default=0)
-        self._out_atto = max((max(price.output, price.reasoning) for price in prices), default=0)
-        self._request_nanos = max((price.request + price.call for price in prices), default=0)
+        self.one_price = len(self._prices) < 2
+        self.input, self.cached_input = self.price.input, self.price.cached_input
+        self.output, self.reasoning = self.price.output, self.price.reasoning
+        self.fixed = self.price.request + self.price.call
+        self.in_atto = max((max(price.input, price.cached_input) for price in prices), default=0)
+        self.out_atto = max((max(price.output, price.reasoning) for price in prices), default=0)
+        self.request_nanos = max((price.request + price.call for price in prices), default=0)
         counted = {bucket.quantity for bucket in bundle.buckets}
         self.counts_tokens = money or not counted.isdisjoint((INPUT, OUTPUT))
         self.marks = tuple(
@@ -76,14 +82,12 @@ class Terms:
 
     def needs(self, input_tokens: int, output_tokens: int) -> Needs:
         """What a request with at most so many tokens must hold."""
-        if not self.money:
-            return (1, input_tokens, output_tokens, 1, 0)
-        nanos = self._request_nanos - (input_tokens * self._in_atto + output_tokens * self._out_atto) // -_ATTO
-        return (1, input_tokens, output_tokens, 1, nanos if nanos < spend.MAX_NANOS else spend.MAX_NANOS)
+        nanos = self.request_nanos - (input_tokens * self.in_atto + output_tokens * self.out_atto) // -ATTO
+        return (1, input_tokens, output_tokens, 1, nanos)
 
     def output_nanos(self, output_tokens: int) -> int:
         """What so many more output tokens can cost at most; sums of it are never less than the charge of all."""
-        return -(output_tokens * self._out_atto // -_ATTO) if self.money else 0
+        return -(output_tokens * self.out_atto // -ATTO)
 
     def affordable(self) -> int:
         """How many output tokens what remains buys, as far as is known here."""
@@ -91,8 +95,8 @@ class Terms:
         for bucket in self.bundle.lengthening:
             if bucket.quantity == OUTPUT:
                 most = min(most, bucket.remaining)
-            elif self._out_atto:
-                most = min(most, bucket.remaining * _ATTO // self._out_atto)
+            elif self.out_atto:
+                most = min(most, bucket.remaining * ATTO // self.out_atto)
         return most
 
     def is_small(self, needs: Needs) -> bool:

@@ -229,6 +229,11 @@ def _read(state_dir: Path, digest: str) -> snapshot.Snapshot:
 async def _cut_running(gateway: Gateway) -> None:
     """Cancels what still runs, which closes its records, and waits a little for that."""
     gateway.cut()
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + CUT_PATIENCE_S
+    # Handlers are no tasks that could be waited for; metered streams still read what was made of them.
+    while gateway.in_flight and loop.time() < until_s:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
     running = asyncio.all_tasks() - {asyncio.current_task()}
     for task in running:
         task.cancel()

@@ -9,6 +9,7 @@ of that format (`Translated`), the cut included.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -33,6 +34,8 @@ _encode: Final = msgspec.json.Encoder().encode
 
 class _Choice(msgspec.Struct, gc=False):
     index: int = 0
+    delta: dict[str, Any] | None = None
+    text: str | None = None
 
 
 class _Frame(msgspec.Struct, gc=False):
@@ -64,14 +67,27 @@ def shows_usage(call: Call) -> bool:
 class RunningRelay(Relay):
     """See the module, and `Relay`.
 
-    - `usage`: the last usage told, of what may not have passed, too.
+    - `usage`: the last usage told, of what may not have passed, too. Where a backend tells none, `produced` is bounded
+      by the bytes it said.
     - `passed`: output tokens of all that passed.
     - `finished`: a reason to finish passed.
     """
 
     reads_all = True
 
-    __slots__ = ("_choices", "_counts", "_kept", "_last", "_show", "_texts", "finished", "limit", "passed")
+    __slots__ = (
+        "_choices",
+        "_counts",
+        "_kept",
+        "_last",
+        "_said",
+        "_show",
+        "_texts",
+        "finished",
+        "limit",
+        "note",
+        "passed",
+    )
 
     def __init__(self, *, hide_usage: bool, show_running: bool, choices: int, texts: bool) -> None:
         """`texts`: the frames are of completions, not of chat."""
@@ -85,12 +101,15 @@ class RunningRelay(Relay):
         self._counts: dict[int, Usage] = {}
         self._kept = b""
         self._last = b""
+        self._said = 0
+        self.note: Callable[[], bytes] | None = None
+        """Makes a member for the usage frame of a caller that asked for it."""
 
     @property
     def produced(self) -> int:
-        """Output tokens the backend is known to have made."""
+        """Output tokens the backend is known to have made, or where it does not count, can have made at most."""
         seen = self.usage
-        return 0 if seen is None else seen.output_tokens + seen.reasoning_tokens
+        return self._said if seen is None else seen.output_tokens + seen.reasoning_tokens
 
     @property
     def blocked(self) -> bool:
@@ -163,7 +182,7 @@ class RunningRelay(Relay):
         for frame in sse.frames(data):
             payload = sse.data(frame) or b""
             only_usage = False
-            if b'"usage"' in payload:
+            if payload:
                 only_usage = self._stated(payload)
                 if self.produced > self.limit and not only_usage:
                     self._kept = data[at:]
@@ -178,27 +197,35 @@ class RunningRelay(Relay):
                 self.finished = self.finished or _FINISH.search(frame) is not None
             if only_usage:
                 if not self.hide_usage:
-                    kept.append(frame)
+                    self.passed = self.produced
+                    kept.append(self._noted(frame))
             else:
                 kept.append(frame if self._show else _MEMBER.sub(b"", frame))
         return b"".join(kept)
 
+    def _noted(self, frame: bytes) -> bytes:
+        """The last frame with what is to be told beside the usage."""
+        if self.note is None or not frame.endswith(b"}\n\n"):
+            return frame
+        return b"%b,%b}\n\n" % (frame[:-3], self.note())
+
     def _count(self, data: bytes) -> None:
         """Reads the usage of frames that do not pass."""
         for frame in sse.frames(data):
-            payload = sse.data(frame) or b""
-            if b'"usage"' in payload:
-                self._stated(payload)
+            self._stated(sse.data(frame) or b"")
 
     def _stated(self, payload: bytes) -> bool:
         """Takes up a frame's usage; True for the one at the end, which has nothing else."""
-        seen = usage.from_frame(payload)
-        if seen is None:
+        seen = usage.from_frame(payload) if b'"usage"' in payload else None
+        if seen is None and self.usage is not None:
             return False
         try:
-            choices = _decode(payload).choices
+            choices = _decode(payload).choices or []
         except (msgspec.DecodeError, UnicodeDecodeError):
-            choices = None
+            choices = []
+        if seen is None:
+            self._said += sum(map(_bytes_of, choices))
+            return False
         if not choices:
             self.usage = seen
             return True
@@ -214,6 +241,16 @@ class RunningRelay(Relay):
             sum(one.reasoning_tokens for one in each),
         )
         return False
+
+
+def _bytes_of(choice: _Choice) -> int:
+    """The bytes a choice says in a frame: no more tokens than that."""
+    said = choice.delta or {}
+    spoken = len((choice.text or "").encode("utf-8", "replace"))
+    for name, value in said.items():
+        if name != "role" and value:
+            spoken += len(value.encode("utf-8", "replace") if isinstance(value, str) else _encode(value))
+    return spoken
 
 
 class Translated:
