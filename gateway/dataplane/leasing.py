@@ -167,6 +167,13 @@ class Leasing:
         ):
             self._tell(max(TELLS_AT_ONCE, len(self.leases.fresh) // TELLS_WITHIN))
 
+    async def granted(self) -> bool:
+        """Whether the store grants now; if so, it is asked again from now on. Raises MeterStoreDown."""
+        if not await self._store.reconciled():
+            return False
+        self._is_up()
+        return True
+
     def tell(self) -> None:
         """Tells the authority all that is new, now."""
         self._tell(len(self.leases.fresh))

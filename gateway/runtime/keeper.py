@@ -30,8 +30,8 @@ from gateway.telemetry.logs import Log
 PASS_EVERY_S = 30.0
 """How long a record may wait until it is in the ledger, at rest. `lockgate usage` does not wait for it."""
 
-RETRY_S = 1.0
-"""After a pass that did not do all."""
+RETRY_S = 0.5
+"""After a pass that did not do all; and how often a store of meters is looked at."""
 
 NICENESS = 5
 """Workers come first."""
@@ -61,9 +61,11 @@ class Keeper:
             loop.add_signal_handler(number, self._gone.set)
         loop.add_signal_handler(signal.SIGHUP, self._wake.set)  # a pass, now
         working = asyncio.ensure_future(self._work())
+        watching = asyncio.ensure_future(self._watch())
         left = asyncio.ensure_future(self._gone.wait())
         await asyncio.wait((working, left), return_when=asyncio.FIRST_COMPLETED)
         left.cancel()
+        watching.cancel()
         working.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await working
@@ -85,14 +87,23 @@ class Keeper:
             self._wake.clear()
             more = await self._pass()
             await self._settle()
+            if self._ledger is not None and not self._problem:
+                await self._meters.reconcile(self._ledger)
             self._channel.send(Kept(self._gauges(whole=not more and not self._problem)))
             if more:
                 continue
             if self._draining:
                 return
             with contextlib.suppress(TimeoutError):
-                again = bool(self._problem or self._meters.unsettled)
+                again = bool(self._problem or self._meters.unsettled or self._meters.reconciling)
                 await asyncio.wait_for(self._wake.wait(), RETRY_S if again else PASS_EVERY_S)
+
+    async def _watch(self) -> None:
+        """Notices a store that was restarted."""
+        while True:
+            await asyncio.sleep(RETRY_S)
+            if not await self._meters.grants():
+                self._wake.set()
 
     async def _pass(self) -> bool:
         """Brings the ledger up to date; True when there is more to do."""

@@ -16,9 +16,12 @@ from gateway.config.snapshot_meters import MONEY
 from gateway.errors import ConfigError
 from gateway.policy.meters import DOWNGRADED, Directory
 from gateway.runtime import meter_stores, state_dir
-from gateway.store import settling
+from gateway.store import ledger_sums, settling
 from gateway.store.drift import Drift
 from gateway.store.journal_follow import Position
+from gateway.store.journal_read import directories, writer_lives
+from gateway.store.ledger import Ledger
+from gateway.store.manifest import LedgerUnreadable
 from gateway.store.meters import MeterStore, MeterStoreDown
 from gateway.store.records import Record
 from gateway.telemetry.logs import Log
@@ -103,6 +106,8 @@ class KeeperMeters:
         self._problem = ""
         self._drift_told = 0
         self.drift = Drift(self._snapshots.money_keys)
+        self.reconciling = False
+        """The store grants nothing yet, and it is to be looked at again soon."""
         self.unsettled = 0
         """Dead workers whose leases could not be given back yet."""
 
@@ -133,6 +138,43 @@ class KeeperMeters:
     def seen(self, journal: str, begin: Position, end: Position, records: Sequence[tuple[int, Record]]) -> None:
         """What the ledger reads."""
         self.drift.seen(journal, begin, end, records)
+
+    async def grants(self) -> bool:
+        """Whether the store grants; True also where it does not answer."""
+        try:
+            return await self._store.reconciled()
+        except (MeterStoreDown, OSError):
+            return True
+
+    async def reconcile(self, ledger: Ledger) -> None:
+        """Lets a store grant again that may have lost something: once every worker that lives has told its leases
+        again, and all that died are settled, it is raised to what the ledger says."""
+        try:
+            if await self._store.reconciled():
+                self.reconciling = False
+                return
+            self.reconciling = True
+            restated = await self._store.restated()
+            live = []
+            for path in directories(self._folder):
+                state = ledger.manifest.journals.get(path.name)
+                if f"{self._state_id}:{path.name}" in restated and writer_lives(path):
+                    live.append(path.name)
+                elif state is None or not state.settled:
+                    return
+            while await asyncio.to_thread(ledger.add):  # what is in the ledger is to reach beyond what was restated
+                pass
+            now_ns = self._clock.wall_ns()
+            sums = await asyncio.to_thread(
+                ledger_sums.spent, self._folder, self._state_id, live, self._snapshots.directory, now_ns
+            )
+            await self._store.reconcile(sums, now_ns // settling.SECOND_NS)
+            self._log.info("meters_reconciled", buckets=len(sums), workers=len(live))
+            self.reconciling = False
+        except (MeterStoreDown, LedgerUnreadable, OSError) as error:
+            self.failed(error)
+        else:
+            self.goes_on()
 
     async def before_pass(self) -> None:
         """Asks what the workers told of their money; a store that does not answer is asked again."""

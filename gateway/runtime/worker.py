@@ -8,6 +8,7 @@ running requests end within `limits.drain_s`, and ends. A second SIGTERM cuts wh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import math
 import os
@@ -48,11 +49,16 @@ from gateway.runtime.loop_lag import LoopLag
 from gateway.runtime.upstreams import Upstreams
 from gateway.runtime.workers import WorkerStart
 from gateway.store.journal import Journal
+from gateway.store.meters import MeterStoreDown
 from gateway.store.records import RequestIds
 from gateway.telemetry.logs import Log
 
 TICK_S = 0.25
 """How often deadlines are looked at."""
+
+GRANT_LOOK_EVERY_S = 0.1
+GRANT_LOOKS = 50
+"""How often a worker that starts looks whether the store of the meters grants, before it serves anyhow."""
 
 GIVE_BACK_PATIENCE_S = 5.0
 """How long the store of the meters may take at the end."""
@@ -123,6 +129,7 @@ class Worker:
         self._tick()
         probing = self._loop.create_task(self._probe())
         try:
+            await self._until_granted()
             if self._start.grpc is not None:
                 await self._grpc.start(self._gateway, self._start.grpc)
             await self._server.serve([socket.socket(fileno=self._start.listen_fd)])
@@ -132,6 +139,15 @@ class Worker:
             probing.cancel()
             await self._give_back()
             self._journal.stop()
+
+    async def _until_granted(self) -> None:
+        """Waits a little for a store that was restarted, and grants nothing until the keeper has looked at it: the
+        first callers are better kept waiting than sent away."""
+        for _ in range(GRANT_LOOKS):
+            with contextlib.suppress(MeterStoreDown):
+                if await self._leasing.granted():
+                    return
+            await asyncio.sleep(GRANT_LOOK_EVERY_S)
 
     async def _give_back(self) -> None:
         """What this worker holds of meters and did not spend. What the store does not take in time the keeper gives

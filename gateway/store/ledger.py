@@ -159,9 +159,9 @@ class Ledger:
         for _, record in records:
             day = record.started_ns // DAY_NS
             if day in by_day:
-                by_day[day].append(rows(record))
+                by_day[day].append(rows(record, directory.name))
             else:
-                by_day[day] = [rows(record)]
+                by_day[day] = [rows(record, directory.name)]
         for day, its in by_day.items():
             days.setdefault(day, []).append(ledger_rows.encode_rows(its))
 

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.policy.meters import spent_of
 from gateway.store.records import Record
 
 
@@ -46,6 +47,9 @@ class Row(msgspec.Struct, gc=False, omit_defaults=True):
     z: float = 0.0
     za: int = 0
     zb: int | None = None
+    zc: str = ""
+    zd: int | None = None
+    ze: int | None = None
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -92,13 +96,16 @@ COLUMNS: Final = (
     Column("total_ms", "FLOAT", "0", "from its beginning to its end"),
     Column("attempts", "INTEGER", "0", "tries at backends"),
     Column("rows", *_KNOWN, "rows of a call of a classic model"),
+    Column("journal", *_TEXT, "of the worker that served it"),
+    Column("settled_input", *_KNOWN, "what meters of input tokens were told, where it is not the sum of the above"),
+    Column("settled_output", *_KNOWN, "what meters of output tokens were told, where it is not the sum of the above"),
 )
 """In the order of `Row`'s letters."""
 
 
-def row(record: Record) -> Row:
-    """A record's row."""
-    return Row(  # by position: twice as fast, and there is one for every request
+def row(record: Record, journal: str = "") -> Row:
+    """A record's row; `journal` is the name of its journal's directory."""
+    made = Row(  # by position: twice as fast, and there is one for every request
         record.id,
         record.started_ns,
         record.tenant,
@@ -127,7 +134,15 @@ def row(record: Record) -> Row:
         record.total_ms,
         len(record.attempts),
         record.rows,
+        journal,
     )
+    if record.usage_from and (record.usage_from != "backend" or record.action):
+        _, given, produced, _, _ = spent_of(record)
+        if given != (record.input_tokens or 0) + (record.cached_input_tokens or 0):
+            made.zd = given
+        if produced != (record.output_tokens or 0) + (record.reasoning_tokens or 0):
+            made.ze = produced
+    return made
 
 
 encode_rows: Final = msgspec.json.Encoder().encode_lines

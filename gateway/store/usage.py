@@ -117,7 +117,7 @@ def _write_unread(state_dir: Path, now: Manifest, path: Path) -> bool:
                 for kind, payload in entries:
                     if kind in ENDS:
                         try:
-                            rows.append(ledger_rows.row(decode(payload)))
+                            rows.append(ledger_rows.row(decode(payload), directory.name))
                         except (msgspec.DecodeError, UnicodeDecodeError):
                             continue  # counted where the journal is verified
                 file.write(ledger_rows.encode_rows(rows))

@@ -301,3 +301,18 @@ def test_the_position_is_that_of_the_instant_the_report_was_made() -> None:
         await served(range(1, 200))
 
     run(scene)
+
+
+def test_who_hears_that_the_store_grants_again_asks_it_at_once() -> None:
+    async def scene() -> None:
+        workers = Workers()
+        leasing, bundle = workers.all[0], workers.bundle(0, ("m", meter(MONEY, 10**9)))
+        workers.stores[0].down = True
+        with pytest.raises(MetersUnavailable):
+            await leasing.hold_or_wait(bundle, CENT)
+        workers.stores[0].down = False
+        assert await leasing.granted()
+        leasing.settle(await leasing.hold_or_wait(bundle, CENT), CENT)
+        await workers.stop()
+
+    run(scene)

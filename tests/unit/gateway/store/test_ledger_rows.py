@@ -15,7 +15,7 @@ from tests.support.journals import a_record
 def stored(path: Path, *records: Record) -> list[dict[str, Any]]:
     """Records as they come out of the ledger."""
     lines, parquet = path / "rows.json", path / "rows.parquet"
-    lines.write_bytes(ledger_rows.encode_rows([ledger_rows.row(record) for record in records]))
+    lines.write_bytes(ledger_rows.encode_rows([ledger_rows.row(record, "0-0193") for record in records]))
     with duck.connection(path, threads=1) as database:
         database.execute(f"COPY ({ledger_rows.from_json([str(lines)])}) TO '{parquet}' (FORMAT parquet)")
         found = database.execute(ledger_rows.from_parquet([str(parquet)]))
@@ -44,6 +44,8 @@ def test_a_record_is_kept_with_what_bills_and_questions_need(tmp_path: Path) -> 
         usage_from="running",
         action="cut",
         rows=7,
+        held_input=10,
+        held_output=38,
         stream=True,
     )
     (row,) = stored(tmp_path, record)
@@ -76,6 +78,9 @@ def test_a_record_is_kept_with_what_bills_and_questions_need(tmp_path: Path) -> 
         "total_ms": 80.0,
         "attempts": 1,
         "rows": 7,
+        "journal": "0-0193",
+        "settled_input": 10,
+        "settled_output": None,
     }
 
 
