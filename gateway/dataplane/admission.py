@@ -8,8 +8,9 @@ budget buys. Nothing of a request that is refused or cancelled here stays held.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from gateway.backends.base import Backend
 from gateway.config.snapshot import Caller, ClassicModel, ModelRoute, Snapshot
@@ -31,8 +32,9 @@ from gateway.wire.call import Call, Codec
 Key: TypeAlias = tuple[Caller, str, str, str, str]
 """Caller, model, project, end user, conversation."""
 PROJECT_HEADERS: Final = (b"x-lockgate-project", b"openai-project")
-MOST_TERMS: Final = 20_000
-"""Kinds of requests remembered; when there are more, all are forgotten and made again."""
+MOST_TERMS: Final = 150_000
+"""Kinds of requests remembered; when there are more, the half that was made first is forgotten, and made again when it
+is asked for."""
 NEITHER: Final = (False, False)
 NOTHING: Final[Needs] = (0, 0, 0, 0, 0)
 LEAST: Final[Needs] = (0, 1, 1, 0, 1)
@@ -155,8 +157,7 @@ class Admission:
         if names is None:
             found = meters.meters_of(self._snap, caller, row.project, model)
             names = (meters.needs_name(found, "end_user"), meters.needs_name(found, "conversation"))
-            if len(self._names) >= MOST_TERMS:
-                self._names.clear()
+            _make_room(self._names)
             self._names[caller, model, row.project] = names
         end_user = (call.end_user or "") if names[0] else ""
         conversation = ""
@@ -166,14 +167,16 @@ class Admission:
                 row.conversation = (conversation_key(caller.tenant.name, header, call, codec.opening) or b"").hex()
             conversation = row.conversation
         key = (caller, model, row.project, end_user, conversation)
-        terms = self._special.get(key)
+        plain = names == NEITHER and not caller.tenant.projects
+        terms = self._plain.get((caller, model)) if plain else self._special.get(key)
         if terms is None or not terms.from_ns <= row.started_ns < terms.until_ns:
-            if len(self._special) >= MOST_TERMS:
-                self._special.clear()
-                self._plain.clear()
-            terms = self._special[key] = self._made(caller, self._asker(caller, key), row.started_ns, plan)
-            if names == NEITHER and not caller.tenant.projects:
+            terms = self._made(caller, self._asker(caller, key), row.started_ns, plan)
+            if plain:
+                _make_room(self._plain)
                 self._plain[caller, model] = terms
+            else:
+                _make_room(self._special)
+                self._special[key] = terms
         return terms
 
     @staticmethod
@@ -272,6 +275,12 @@ class Admission:
         each = row.held_output // bounds.answers(call)
         record.acted(f"clamped:{each}")
         return bounds.clamped(call, each)
+
+
+def _make_room(known: dict[Any, Any]) -> None:
+    if len(known) >= MOST_TERMS:
+        for key in list(itertools.islice(known, MOST_TERMS // 2)):
+            del known[key]
 
 
 def runs(terms: Terms, call: Call) -> bool:

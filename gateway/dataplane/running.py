@@ -19,6 +19,7 @@ from gateway.dataplane import counting, meter_answers
 from gateway.dataplane.attempt import Upstream
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
+from gateway.dataplane.leasing import WAIT_S
 from gateway.dataplane.recording import Recording
 from gateway.errors import MetersUnavailable, StreamBroken, UpstreamError
 from gateway.policy import bounds, spend
@@ -28,10 +29,14 @@ from gateway.wire import running as wire_running
 from gateway.wire.call import Call, Codec
 from gateway.wire.usage import Usage
 
-AHEAD: Final = FIRST_STEP // 2
-"""More is asked for when no more output tokens than these are left of the hold."""
+AHEAD: Final = FIRST_STEP
+"""More is asked for when no more output tokens than these are left of the hold: what is made while others are asked to
+give back is then still covered.
+"""
 _SMALLER: Final = 4
-"""A step that is not to be had is tried again at this part of its size, down to one token."""
+"""A step that is not to be had is tried again at this part of its size, down to one token …"""
+_SMALLER_WAIT_S: Final = 0.005
+"""… with little patience, since others have been asked by then."""
 NOTHING: Final[Mapping[str, str]] = {}
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -219,13 +224,15 @@ class _Stream:
 
     async def _more(self, hold: Hold, tokens: int) -> tuple[int, int]:
         """How many more tokens are to be had, up to these, and the money held for them; zeros when none."""
+        wait_s = WAIT_S
         while tokens:
             nanos = self._nanos(tokens)
             try:
-                if await self._leasing.extend(hold, tokens, nanos):
+                if await self._leasing.extend(hold, tokens, nanos, wait_s):
                     return tokens, nanos
             except MetersUnavailable:
                 break
+            wait_s = _SMALLER_WAIT_S
             tokens = max(1, tokens // _SMALLER) if tokens > 1 else 0
         return 0, 0
 
