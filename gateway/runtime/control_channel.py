@@ -1,6 +1,6 @@
 """What the supervisor says with a worker, and with the keeper: JSON lines over a socket pair.
 
-    worker → supervisor   Ready, Reloaded, ReloadFailed, Beat (each second)
+    worker → supervisor   Ready, Reloaded, ReloadFailed, Beat (each second), Crossed
     supervisor → worker   Reload, Drain
     keeper → supervisor   Kept (after each pass)
     supervisor → keeper   Reload, Look, Drain
@@ -56,6 +56,17 @@ class Beat(Message, frozen=True):
     loop_lag_ms: float
 
 
+class Crossed(Message, frozen=True):
+    """A share of a meter's cap is used that is to be warned of: `amount`, in the unit of the quantity."""
+
+    bucket: str
+    quantity: int
+    permille: int
+    amount: int
+    cap: int
+    """As stated."""
+
+
 class Reload(Message, frozen=True):
     """Swap in the archived configuration `digest`."""
 
@@ -76,7 +87,7 @@ class Look(Message, frozen=True):
     """There is something to do now: a journal was recovered."""
 
 
-FromWorker = Ready | Reloaded | ReloadFailed | Beat
+FromWorker = Ready | Reloaded | ReloadFailed | Beat | Crossed
 FromSupervisor = Reload | Drain
 ToKeeper = Reload | Look | Drain
 

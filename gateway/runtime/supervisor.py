@@ -12,6 +12,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from gateway.config.units import split_address
 from gateway.errors import ConfigError
 from gateway.runtime import configuration, grpc_listener, library_logs, meter_stores, ops, resources, sockets, watch
 from gateway.runtime.children import Children
-from gateway.runtime.control_channel import Beat
+from gateway.runtime.control_channel import Beat, Crossed
 from gateway.runtime.failures import StartFailed
 from gateway.runtime.jobs import Jobs
 from gateway.runtime.journals import Journals
@@ -30,8 +31,9 @@ from gateway.runtime.keeping import Keeping
 from gateway.runtime.loop_lag import LoopLag
 from gateway.runtime.processes import Processes
 from gateway.runtime.state_dir import Addresses, StateDir
+from gateway.runtime.webhook import Webhook, notice
 from gateway.runtime.workers import State, Workers
-from gateway.telemetry.logs import Log
+from gateway.telemetry.logs import Log, Timestamps
 from gateway.telemetry.release import version
 
 DRAIN_MARGIN_S = 5.0
@@ -95,6 +97,7 @@ class Supervisor:
         self._loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
         processes = Processes()
         self._journals = Journals(self._state.path, version(), self._log, access_log=config.telemetry.access_log)
+        self._webhook = Webhook(self._log)
         self._children = Children(processes, self._state, self._log)
         self._keeping = Keeping(
             processes,
@@ -115,6 +118,7 @@ class Supervisor:
             on_beat=self._heard,
             on_serves=self._worker_serves,
             on_end=self._worker_ended,
+            on_crossed=self._meter_crossed,
         )
         try:
             self._lag.start()
@@ -124,6 +128,7 @@ class Supervisor:
             self._jobs.once("recovery", self._recover)  # of a run that did not end well
             self._jobs.keep("journals", self._journals.follow)
             self._jobs.keep("tidy", self._journals.tidy)
+            self._jobs.keep("webhook", self._webhook.run)
             starting = asyncio.ensure_future(self._started(config))
             stopping = asyncio.ensure_future(self._stop_asked.wait())
             await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -201,6 +206,16 @@ class Supervisor:
     def _worker_ended(self, slot: int, pid: int) -> None:
         self._journals.status.worker(slot).ended()
         self._jobs.once("recovery", self._recover)
+
+    def _meter_crossed(self, crossed: Crossed) -> None:
+        said = notice(crossed, Timestamps().format(time.time_ns()))
+        self._journals.status.warned(said.quantity)
+        self._log.warning(
+            said.event, bucket=said.bucket, quantity=said.quantity, share=said.share, used=said.used, cap=said.cap
+        )
+        config = archive.resolve_secrets(self._loaded.config, os.environ)
+        if config.telemetry.webhook is not None:
+            self._webhook.send(config.telemetry.webhook, said)
 
     async def _recover(self) -> None:
         await self._journals.recover()

@@ -29,12 +29,14 @@ from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.leasing import Leasing
 from gateway.dataplane.server import protocol_class
 from gateway.errors import ConfigError
+from gateway.policy.leases import Bucket
 from gateway.runtime import library_logs, meter_stores, state_dir, worker_gauges
 from gateway.runtime.classic_models import Sessions
 from gateway.runtime.control_channel import (
     BEAT_S,
     Beat,
     Channel,
+    Crossed,
     Drain,
     FromSupervisor,
     Ready,
@@ -98,6 +100,7 @@ class Worker:
         owner = state_dir.owner(self._state_dir, self._journal.directory.name)
         self._store = meter_stores.open_store(start.meters, self._state_dir, owner)
         self._leasing = Leasing(self._store, owner, clock, lambda: self._journal.position)
+        self._leasing.on_crossed = self._crossed
         self._gateway = Gateway(
             snapshot=compiled,
             backends=self._upstreams.build(config),
@@ -232,6 +235,12 @@ class Worker:
         gauges = worker_gauges.read(self._gateway).flat()
         self._endpoint_events.look(self._gateway.backends)
         self._channel.send(Beat(self._gateway.snapshot.digest, gauges, self._lag.worst_ms()))
+
+    def _crossed(self, bucket: Bucket, amount: int) -> None:
+        """A share of a meter is used that is to be warned of."""
+        meter = bucket.meter
+        permille = next((each.permille for each in meter.at if each.amount == amount), 0)
+        self._channel.send(Crossed(bucket.key, meter.quantity, permille, amount, meter.stated_cap))
 
     def _tick(self) -> None:
         self._loop.call_later(TICK_S, self._tick)

@@ -19,6 +19,7 @@ from gateway.runtime.control_channel import (
     BEAT_S,
     Beat,
     Channel,
+    Crossed,
     Drain,
     FromWorker,
     Message,
@@ -114,6 +115,7 @@ class Workers:
         on_beat: Callable[[int, Beat], None],
         on_serves: Callable[[int, bool], None],
         on_end: Callable[[int, int], None],
+        on_crossed: Callable[[Crossed], None],
     ) -> None:
         self.slots = [Worker(slot, sock) for slot, sock in enumerate(sockets)]
         self._processes = processes
@@ -125,6 +127,7 @@ class Workers:
         self._on_beat = on_beat
         self._on_serves = on_serves
         self._on_end = on_end
+        self._on_crossed = on_crossed
         self._loop = asyncio.get_running_loop()
         self._all_ready: asyncio.Future[None] = self._loop.create_future()
         self._digest = ""
@@ -252,6 +255,8 @@ class Workers:
             case Beat():
                 worker.beat = message
                 self._on_beat(worker.slot, message)
+            case Crossed():
+                self._on_crossed(message)
 
     def _ended(self, worker: Worker, process: Process, code: int) -> None:
         was = worker.state

@@ -135,6 +135,7 @@ class Exposition(Collector):
         workers = self._status.workers.values()
         for metric, name in zip(_METERS, METER_COUNTS, strict=True):
             yield _simple(metric, [((), sum(worker.meters[name].total for worker in workers))])
+        yield _simple(names.METER_WARNINGS, (((quantity,), count) for quantity, count in self._status.warnings.items()))
         yield _simple(names.METER_UNSETTLED, [((), self._status.keeper.gauges.unsettled)])
 
     def _ledger(self) -> Iterator[Family]:

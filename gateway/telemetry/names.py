@@ -136,6 +136,12 @@ METER_REFUSALS: Final = Metric(
 METER_RECALLS: Final = Metric(
     "lockgate_meter_recalls_total", "counter", "Buckets of which other workers were asked to give back what they keep."
 )
+METER_WARNINGS: Final = Metric(
+    "lockgate_meter_warnings_total",
+    "counter",
+    "Times that a share of a meter's cap was reached that its configuration warns of (`warn`).",
+    ("quantity",),
+)
 METER_UNSETTLED: Final = Metric(
     "lockgate_meter_unsettled_owners",
     "gauge",
@@ -214,7 +220,7 @@ ALL: Final = (
     *(IN_FLIGHT, STREAMS, CONNECTIONS, LOOP_LAG, WORKER_UP, WORKER_RESTARTS, WORKER_MEMORY, WORKER_CPU, HTTP_ERRORS),
     *(RECORDS_OPENED, RECORDS_CLOSED, RECORDS_RECOVERED, RECORDS_GAP, RECORDS_UNWRITTEN),
     *(JOURNAL_DAMAGED, JOURNAL_BYTES, JOURNAL_DROPPED, JOURNAL_DROPPED_SEGMENTS, JOURNAL_RESERVE),
-    *(METER_EXCHANGES, METER_FAILURES, METER_WAITS, METER_REFUSALS, METER_RECALLS, METER_UNSETTLED),
+    *(METER_EXCHANGES, METER_FAILURES, METER_WAITS, METER_REFUSALS, METER_RECALLS, METER_WARNINGS, METER_UNSETTLED),
     *(LEDGER_ROWS, LEDGER_BYTES, LEDGER_FILES, LEDGER_AGE, LEDGER_DRIFT, LEDGER_CHECKS),
     *(CONFIG_INFO, CONFIG_RELOADS, CONFIG_OK, BUILD),
 )

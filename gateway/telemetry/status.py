@@ -90,7 +90,10 @@ class KeeperStatus:
 class Status:
     """Everything of the above."""
 
-    __slots__ = ("config_ok", "digest", "journal", "keeper", "reloads_failed", "reloads_ok", "version", "workers")
+    __slots__ = (
+        *("config_ok", "digest", "journal", "keeper", "reloads_failed", "reloads_ok", "version", "warnings"),
+        "workers",
+    )
 
     def __init__(self, version: str) -> None:
         self.version = version
@@ -101,10 +104,16 @@ class Status:
         self.workers: dict[int, WorkerStatus] = {}
         self.journal = JournalStatus()
         self.keeper = KeeperStatus()
+        self.warnings: dict[str, int] = {}
+        """Of meters, by quantity."""
 
     def worker(self, slot: int) -> WorkerStatus:
         """The slot's status; a new one is down."""
         return self.workers.setdefault(slot, WorkerStatus())
+
+    def warned(self, quantity: str) -> None:
+        """A meter reached a share of its cap that it warns of."""
+        self.warnings[quantity] = self.warnings.get(quantity, 0) + 1
 
     def configured(self, digest: str) -> None:
         """Every worker serves this configuration; the first one is no reload."""

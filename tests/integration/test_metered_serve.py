@@ -4,8 +4,11 @@ metrics say are one and the same, though processes are killed."""
 from __future__ import annotations
 
 import asyncio
+import http.server
+import json
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -158,3 +161,33 @@ def test_a_store_that_keeps_nothing_stops_the_start(tmp_path: Path) -> None:
     wrong = {**CONFIGURATION, "stores": {"meters": "redis://127.0.0.1:1/0"}}
     with pytest.raises(AssertionError, match=r"stores\.meters"), serving(tmp_path, wrong):
         pass
+
+
+def test_a_share_that_is_warned_of_is_logged_counted_and_posted_once(tmp_path: Path) -> None:
+    posted: list[dict[str, Any]] = []
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *arguments: Any) -> None: ...
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        warns = {
+            **CONFIGURATION,
+            "meters": [{"cap": "10 requests", "window": "day", "at": {"50%": "warn"}}],
+            "telemetry": {"webhook": f"http://127.0.0.1:{server.server_port}/hook"},
+        }
+        with serving(tmp_path, warns) as gateway:
+            ask_some(gateway, 8)
+            until(lambda: posted, "it is posted")
+            gateway.until_event("meter_crossed")
+            assert metric(gateway, 'lockgate_meter_warnings_total{quantity="requests"}') == 1
+        server.shutdown()
+        thread.join()
+    (said,) = posted
+    assert (said["quantity"], said["share"], said["used"], said["cap"]) == ("requests", "50%", "5", "10")
