@@ -13,3 +13,7 @@ Where things are (a row may import the rows below it, never above):
 - `wire`       the formats callers and backends speak
 - `errors`, `clock`
 """
+
+from gateway import compiled
+
+compiled.choose()

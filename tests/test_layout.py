@@ -36,7 +36,12 @@ _EXEMPTIONS: list[tuple[str, str, list[str]]] = [
         "tests/integration/test_http_server.py",
         "the path of a call has no step worth faking: it is asked over sockets, as callers do",
         [
-            *("gateway/dataplane/asgi.py", "gateway/dataplane/chat.py", "gateway/dataplane/exchange.py"),
+            *(
+                "gateway/dataplane/asgi.py",
+                "gateway/dataplane/asgi_exchange.py",
+                "gateway/dataplane/chat.py",
+                "gateway/dataplane/exchange.py",
+            ),
             *("gateway/dataplane/gateway.py", "gateway/dataplane/lifecycle.py", "gateway/dataplane/meta.py"),
             *("gateway/dataplane/recording.py", "gateway/dataplane/routes.py", "gateway/dataplane/server.py"),
             *("gateway/dataplane/stream.py", "gateway/dataplane/unary.py"),
@@ -113,7 +118,7 @@ _EXEMPTIONS: list[tuple[str, str, list[str]]] = [
     (
         "tests/integration/test_grpc.py",
         "a listener is shown by a real client of the protocol",
-        ["gateway/dataplane/grpc_calls.py", "gateway/runtime/grpc_listener.py"],
+        ["gateway/dataplane/grpc_calls.py", "gateway/dataplane/grpc_exchange.py", "gateway/runtime/grpc_listener.py"],
     ),
 ]
 TESTED_ELSEWHERE = {module: (test, reason) for test, reason, modules in _EXEMPTIONS for module in modules}

@@ -15,8 +15,8 @@ import grpc
 import grpc.aio
 
 from gateway.dataplane import lifecycle
-from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
+from gateway.dataplane.grpc_exchange import GrpcChannel, GrpcExchange
 from gateway.dataplane.stepping import Stepper
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.wire import infer_grpc
@@ -28,43 +28,6 @@ PASSED_ON: Final = frozenset(("authorization", "x-api-key", "x-request-id", "x-c
 
 _REQUEST_ID: Final = b"x-request-id"
 _UNREADABLE: Final = Asked(b"POST", b"/v2/models/-/infer")
-
-
-class GrpcExchange(Exchange):
-    """An exchange whose answer is kept, whole."""
-
-    status = 0
-    answer_lines = b""
-    answer_body = b""
-
-    def answer(self, status: int, headers: bytes, body: bytes) -> None:
-        self.started = self.finished = True
-        self.answer_bytes = len(body)
-        self.status, self.answer_lines, self.answer_body = status, headers, body
-
-    def header(self, name: bytes) -> bytes | None:
-        """A header of the answer."""
-        for line in self.answer_lines.split(b"\r\n"):
-            found, _, value = line.partition(b": ")
-            if found == name:
-                return value
-        return None
-
-
-class _Channel:
-    """gRPC has no connection to speak of."""
-
-    date_line = b""
-
-    @staticmethod
-    def write(data: bytes) -> None:
-        raise AssertionError("a call over gRPC is answered with a message, not with bytes")
-
-    def answered(self, exchange: Exchange) -> None:
-        """Nothing follows on this exchange."""
-
-    def wants_body(self, exchange: Exchange) -> None:
-        """It is there already."""
 
 
 def _handler(gw: Gateway, method: Method) -> Callable[[bytes, Any], Awaitable[bytes]]:
@@ -90,7 +53,7 @@ def _handler(gw: Gateway, method: Method) -> Callable[[bytes, Any], Awaitable[by
 
 
 def _exchange(gw: Gateway, method: Method, sent: bytes, context: Any) -> GrpcExchange:
-    ex = GrpcExchange(_Channel(), gw.clock.monotonic_s())
+    ex = GrpcExchange(GrpcChannel(), gw.clock.monotonic_s())
     ex.max_body = gw.snapshot.limits.body
     for name, value in context.invocation_metadata():
         if name in PASSED_ON:

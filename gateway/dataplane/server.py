@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -38,9 +40,7 @@ SINGLE = frozenset((b"authorization", b"x-api-key", b"content-length", b"content
 
 
 class ServerConnection(asyncio.Protocol):
-    """One connection of a caller. `gateway` is set on the subclass that `protocol_class` makes."""
-
-    gateway: Gateway
+    """One connection of a caller."""
 
     __slots__ = (
         "_arriving",
@@ -60,6 +60,7 @@ class ServerConnection(asyncio.Protocol):
         "_unframed",
         "_upgrading",
         "active",
+        "gateway",
         "loop",
         "transport",
         "write",
@@ -67,10 +68,9 @@ class ServerConnection(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(
-        self, config: Any, server_state: Any, app_state: Any, _loop: asyncio.AbstractEventLoop | None = None
-    ) -> None:
-        self.loop = _loop or asyncio.get_event_loop()
+    def __init__(self, gateway: Gateway, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
+        self.gateway = gateway
+        self.loop: asyncio.AbstractEventLoop = _loop or asyncio.get_event_loop()
         self._server_state = server_state
         self._parser = httptools.HttpRequestParser(self)
         self.active: Exchange | None = None  # being answered
@@ -84,7 +84,7 @@ class ServerConnection(asyncio.Protocol):
         self._stopping = False
         self._unframed = 0
         self._known: KnownHead[Head] = KnownHead()
-        self._now = self.gateway.clock.monotonic_s
+        self._now = gateway.clock.monotonic_s
         self._idle_since_s: float | None = None
         self._stalled_since_s: float | None = None
         self._lingering_until_s: float | None = None
@@ -392,6 +392,6 @@ class ServerConnection(asyncio.Protocol):
             self.transport.close()
 
 
-def protocol_class(gateway: Gateway) -> type[ServerConnection]:
-    """The class to give to `uvicorn.Config(http=…)`: connections of this gateway."""
-    return type("GatewayConnection", (ServerConnection,), {"gateway": gateway, "__slots__": ()})
+def protocol(gateway: Gateway) -> Callable[..., asyncio.Protocol]:
+    """What to give to `uvicorn.Config(http=…)`: makes connections of this gateway."""
+    return partial(ServerConnection, gateway)

@@ -46,18 +46,18 @@ class HostedServer(uvicorn.Server):
 
 
 def server(
-    protocol: type[asyncio.Protocol] | str,
+    protocol: Callable[..., asyncio.Protocol] | str,
     *,
     app: App | None = None,
     graceful_s: float,
     backlog: int = 2048,
     on_started: Callable[[], None] = lambda: None,
 ) -> HostedServer:
-    """A server that speaks `protocol` (a class, or a name uvicorn knows), with everything else of uvicorn's switched
-    off."""
+    """A server that speaks `protocol` (what makes a connection, or a name uvicorn knows), with everything else of
+    uvicorn's switched off."""
     config = uvicorn.Config(
         app=app or _nothing_here,
-        http=protocol,
+        http=protocol,  # type: ignore[arg-type]  # uvicorn only calls it
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -27,7 +27,7 @@ from gateway.clock import SystemClock
 from gateway.config import archive, snapshot
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.leasing import Leasing
-from gateway.dataplane.server import protocol_class
+from gateway.dataplane.server import protocol
 from gateway.errors import ConfigError
 from gateway.policy.leases import Bucket
 from gateway.runtime import library_logs, meter_stores, state_dir, worker_gauges
@@ -115,7 +115,7 @@ class Worker:
         )
         self._channel = Channel(FromSupervisor, self._told, self.drain)
         self._server = server(
-            protocol_class(self._gateway), graceful_s=config.server.limits.drain_s, on_started=self._started
+            protocol(self._gateway), graceful_s=config.server.limits.drain_s, on_started=self._started
         )
         self._grpc = GrpcListener()
         self._told_to_end = False

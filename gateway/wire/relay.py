@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from gateway.wire import sse, usage
 from gateway.wire.call import Call
 from gateway.wire.usage import Usage
@@ -21,13 +19,6 @@ MAX_HELD_BYTES: Final = 1024 * 1024
 
 DONE_FRAME: Final = b"data: [DONE]\n\n"
 """Held until the upstream's answer has ended: callers hang up on it, and the record must be closed by then."""
-
-
-class _Frame(msgspec.Struct):
-    choices: list[msgspec.Raw] | None = None
-
-
-_decode: Final = msgspec.json.Decoder(_Frame).decode
 
 
 class Relay:
@@ -91,7 +82,7 @@ class Relay:
             stated = usage.from_frame(payload) if b'"usage"' in payload else None
             if stated is not None:
                 self.usage = stated
-                if self.hide_usage and _is_only_usage(payload):
+                if self.hide_usage and usage.is_all(payload):
                     continue
             elif payload.startswith(b'{"error"'):
                 self.failed = True
@@ -102,13 +93,3 @@ class Relay:
 def of(call: Call) -> Relay:
     """The relay of this call's answer."""
     return Relay(hide_usage=not call.asks_usage)
-
-
-def _is_only_usage(payload: bytes) -> bool:
-    """OpenAI's extra frame: no choices, only usage. Backends that put usage into their last choice say it unasked:
-    that stays.
-    """
-    try:
-        return not _decode(payload).choices
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False

@@ -49,11 +49,16 @@ class _Answer(msgspec.Struct, gc=False):
     usage: _Stated | None = None
 
 
+class _Frame(msgspec.Struct, gc=False):
+    choices: list[msgspec.Raw] | None = None
+
+
 class _RawAnswer(msgspec.Struct, gc=False):
     usage: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _decode: Final = msgspec.json.Decoder(_Answer).decode
+_decode_frame: Final = msgspec.json.Decoder(_Frame).decode
 _decode_raw: Final = msgspec.json.Decoder(_RawAnswer).decode
 _decode_any: Final = msgspec.json.Decoder(dict[str, object]).decode
 
@@ -83,6 +88,16 @@ def from_answer(body: bytes) -> Usage | None:
 
 from_frame: Final = from_answer
 """The same of one frame's data (`sse.data`); `[DONE]` states none."""
+
+
+def is_all(payload: bytes) -> bool:
+    """OpenAI's extra frame: no choices, only usage. Backends that put usage into their last choice say it unasked:
+    that stays.
+    """
+    try:
+        return not _decode_frame(payload).choices
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
 
 
 def _from_odd(body: bytes) -> Usage | None:

@@ -20,7 +20,7 @@ from gateway.config.archive import digest, encode
 from gateway.config.model import Config, Servers, Vllm, kind_of
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.leasing import Leasing
-from gateway.dataplane.server import ServerConnection, protocol_class
+from gateway.dataplane.server import ServerConnection, protocol
 from gateway.store import journal_read
 from gateway.store.journal import Journal
 from gateway.store.meters_memory import MemoryMeters, MeterMemory
@@ -175,7 +175,7 @@ async def serving(
     lost: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: lost.append(context))
     state = ServerState()
-    made = protocol_class(gw)
+    made = protocol(gw)
     server = await loop.create_server(lambda: made(None, state, None, loop), "127.0.0.1", 0)
     ticking = asyncio.create_task(_tick(gw))
     try:

@@ -1,0 +1,91 @@
+"""What is compiled is only used with the sources it was made of."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway import compiled
+
+PLACES = "import importlib, sys; [print(importlib.import_module(name).__file__) for name in sys.argv[1:]]"
+
+
+def files_used(**environment: str) -> list[str]:
+    """Where a new process finds the modules."""
+    command = [sys.executable, "-c", PLACES, *(name for name in compiled.MODULES if "grpc" not in name)]
+    found = subprocess.run(
+        command, cwd=Path(__file__).parents[3], env={**os.environ, **environment}, capture_output=True, check=True
+    )
+    return found.stdout.decode().split()
+
+
+@pytest.mark.parametrize("module", compiled.MODULES)
+def test_a_compiled_module_defines_no_struct(module: str) -> None:
+    """mypyc does not keep the annotations that msgspec makes one of."""
+    tree = ast.parse(compiled.source(module).read_text())
+    bases = [ast.unparse(base) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for base in node.bases]
+    assert not [base for base in bases if base.split(".")[-1] in ("Struct", "Section")], module
+
+
+def test_everything_runs_from_source_when_that_is_asked_for() -> None:
+    assert all(place.endswith(".py") for place in files_used(LOCKGATE_COMPILED="0"))
+
+
+@pytest.mark.skipif(not compiled.in_use(), reason="not compiled here (make compiled)")
+def test_what_is_compiled_is_used() -> None:
+    assert all(place.endswith(".so") for place in files_used())
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package with the same modules, compiled as it says."""
+    for module in compiled.MODULES:
+        path = tmp_path / (module.replace(".", "/") + ".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# {module}")
+    monkeypatch.setattr(compiled, "_ROOT", tmp_path)
+    monkeypatch.delenv(compiled.SWITCH, raising=False)
+    (tmp_path / "gateway" / compiled.STAMP).write_text(compiled.fingerprint())
+    return tmp_path
+
+
+def test_a_changed_source_puts_all_compiled_modules_out_of_use(package: Path) -> None:
+    assert compiled.in_use()
+    compiled.source("gateway.wire.body").write_text("# changed")
+    assert not compiled.in_use()
+
+
+def test_what_was_compiled_for_another_python_is_not_used(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.implementation, "cache_tag", "cpython-399")
+    assert not compiled.in_use()
+
+
+def test_without_a_stamp_and_with_the_switch_nothing_compiled_is_used(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(compiled.SWITCH, "0")
+    assert not compiled.in_use()
+    monkeypatch.delenv(compiled.SWITCH)
+    (package / "gateway" / compiled.STAMP).unlink()
+    assert not compiled.in_use()
+
+
+def test_sources_are_found_before_anything_compiled_and_nothing_else_is(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    before = len(sys.meta_path)
+    compiled.choose()
+    assert len(sys.meta_path) == before  # all is fresh
+    monkeypatch.setenv(compiled.SWITCH, "0")
+    compiled.choose()
+    finder = sys.meta_path[0]
+    spec = finder.find_spec("gateway.wire.body", None)
+    assert spec is not None
+    assert spec.origin == str(package / "gateway/wire/body.py")
+    assert finder.find_spec("gateway.wire.chat", None) is None
