@@ -202,7 +202,7 @@ class _Stream:
         if not self._exhausted and self._asking is None:
             self._ask()
         if self._asking is not None:
-            if running.blocked and not self._paused:
+            if running.produced >= running.limit and not self._paused:  # what is made meanwhile may be for nobody
                 self._paused = True
                 self._connection.pause_reading()
         elif self._exhausted and (running.blocked or running.produced >= running.limit):

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.store.meters_memory import MeterMemory
 from tests.support.gateway import Meters
 from tests.support.metered import MODELS, metering, usd
 from tests.support.running import run
@@ -253,5 +254,31 @@ def test_each_end_user_and_each_conversation_has_a_bucket(fake: ServerProcess, t
             assert (await gateway.ask("short", user="u-2", headers=talk)).status_code == 200
             assert (await gateway.ask("short", user="u-3", headers=talk)).status_code == 429
             assert (await gateway.ask("short", user="u-3")).status_code == 200
+
+    run(main())
+
+
+def test_without_its_store_a_gateway_spends_what_it_has_leased_and_then_refuses(
+    fake: ServerProcess, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        memory = MeterMemory()
+        meters: Meters = {"acme": [{"cap": "1000 requests", "window": "lifetime"}]}
+        async with metering(fake, tmp_path, meters, models=UNPRICED, memory=memory) as gateway:
+            assert (await gateway.ask("short")).status_code == 200
+            memory.stores[0].down = True
+            statuses = [(await gateway.ask("short")).status_code for _ in range(40)]
+            served = statuses.index(503)
+            assert served > 0
+            assert set(statuses[:served]) == {200}
+            refused = await gateway.ask("short")
+            assert (refused.status_code, refused.json()["error"]["code"]) == (503, "meters_unavailable")
+            memory.stores[0].down = False
+            for _ in range(100):
+                if (await gateway.ask("short")).status_code == 200:
+                    break
+                await asyncio.sleep(0.05)
+            else:
+                raise AssertionError("it never came back")
 
     run(main())
