@@ -29,6 +29,29 @@ class SystemClock:
     monotonic_s = staticmethod(time.monotonic)
 
 
+def wall_offset_ns() -> int:
+    """How far the machine's wall time is ahead of its monotonic time, now."""
+    return time.time_ns() - time.monotonic_ns()
+
+
+class SteadyClock:
+    """Wall time that no jump of the machine's clock moves: it was read once, and has gone on with monotonic time since.
+
+    Windows that roll count by it: processes of one machine that share an offset never differ, so a clock that is set an
+    hour ahead does not empty a window, and one that is set back does not fill it twice.
+    """
+
+    __slots__ = ("_offset_ns",)
+    monotonic_s = staticmethod(time.monotonic)
+
+    def __init__(self, offset_ns: int) -> None:
+        """`offset_ns`: `wall_offset_ns()` of the process that started all others."""
+        self._offset_ns = offset_ns
+
+    def wall_ns(self) -> int:
+        return time.monotonic_ns() + self._offset_ns
+
+
 class ManualClock:
     """A clock for tests: stands still until `advance` is called."""
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.clock import SystemClock
+from gateway.clock import SteadyClock, SystemClock
 from gateway.runtime import library_logs
 from gateway.runtime.control_channel import Channel, Drain, Kept, Look, Reload, ToKeeper
 from gateway.runtime.keeper_meters import KeeperMeters
@@ -48,7 +48,7 @@ class Keeper:
         self._draining = False
         self._gone = asyncio.Event()
         self._ledger: Ledger | None = None
-        self._meters = KeeperMeters(self._state_dir, start.meters, log)
+        self._meters = KeeperMeters(self._state_dir, start.meters, SteadyClock(start.wall_offset_ns), log)
         self._problem = ""
         self._channel = Channel(ToKeeper, self._told, self._gone.set)
 

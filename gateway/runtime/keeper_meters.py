@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from gateway.clock import SystemClock
+from gateway.clock import Clock
 from gateway.config import archive, snapshot, snapshot_meters
 from gateway.config.model import Config
 from gateway.config.snapshot_meters import MONEY
@@ -95,11 +95,11 @@ class Snapshots:
 class KeeperMeters:
     """Made inside the running loop."""
 
-    def __init__(self, folder: Path, written: str, log: Log) -> None:
+    def __init__(self, folder: Path, written: str, clock: Clock, log: Log) -> None:
         """`written`: `stores.meters`. Raises ConfigError, OSError."""
         self._folder = folder
         self._log = log
-        self._clock = SystemClock()
+        self._clock = clock
         self._state_id = state_dir.state_id(folder)
         self._store: MeterStore = meter_stores.open_store(written, folder, f"{self._state_id}:keeper")
         self._snapshots = Snapshots(folder)

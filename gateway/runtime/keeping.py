@@ -9,6 +9,7 @@ import time
 
 import msgspec
 
+from gateway.clock import wall_offset_ns
 from gateway.runtime.backoff import Backoff
 from gateway.runtime.control_channel import Channel, Drain, Kept, Look, Message, Reload
 from gateway.runtime.processes import Process, Processes, describe_end
@@ -30,6 +31,8 @@ class KeeperStart(msgspec.Struct, frozen=True):
     log_level: Level
     meters: str
     """`stores.meters` as it was when the gateway started."""
+    wall_offset_ns: int
+    """As for workers."""
 
 
 class Keeping:
@@ -43,6 +46,7 @@ class Keeping:
         self._log = log
         self._log_level = log_level
         self._meters = meters
+        self._wall_offset_ns = wall_offset_ns()
         self._status = status.keeper
         self._whole_s = time.monotonic()
         self._backoff = Backoff()
@@ -93,7 +97,14 @@ class Keeping:
         if not self._wanted:
             return
         ours, theirs = socket.socketpair()
-        start = KeeperStart(theirs.fileno(), str(self._state_dir.path), self._digest, self._log_level, self._meters)
+        start = KeeperStart(
+            control_fd=theirs.fileno(),
+            state_dir=str(self._state_dir.path),
+            digest=self._digest,
+            log_level=self._log_level,
+            meters=self._meters,
+            wall_offset_ns=self._wall_offset_ns,
+        )
         try:
             process = self._processes.start(
                 ["-m", "gateway.runtime.keeper", msgspec.json.encode(start).decode()],

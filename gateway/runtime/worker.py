@@ -23,7 +23,7 @@ import uvloop
 
 from gateway.backends import probe
 from gateway.backends.base import RULES, Endpoint
-from gateway.clock import SystemClock
+from gateway.clock import SteadyClock, SystemClock
 from gateway.config import archive, snapshot
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.leasing import Leasing
@@ -99,7 +99,7 @@ class Worker:
         self._journal = Journal.create(self._state_dir, start.slot, clock)
         owner = state_dir.owner(self._state_dir, self._journal.directory.name)
         self._store = meter_stores.open_store(start.meters, self._state_dir, owner)
-        self._leasing = Leasing(self._store, owner, clock, lambda: self._journal.position)
+        self._leasing = Leasing(self._store, owner, SteadyClock(start.wall_offset_ns), lambda: self._journal.position)
         self._leasing.on_crossed = self._crossed
         self._gateway = Gateway(
             snapshot=compiled,

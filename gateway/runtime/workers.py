@@ -14,6 +14,7 @@ from enum import StrEnum
 
 import msgspec
 
+from gateway.clock import wall_offset_ns
 from gateway.runtime.backoff import Backoff
 from gateway.runtime.control_channel import (
     BEAT_S,
@@ -54,6 +55,8 @@ class WorkerStart(msgspec.Struct, frozen=True):
     log_level: Level
     meters: str
     """`stores.meters` as it was when the gateway started: all workers must ask the same store."""
+    wall_offset_ns: int
+    """What rolling windows count by: see `clock.SteadyClock`."""
     grpc: str | None = None
     """`host:port` to listen on for gRPC."""
 
@@ -124,6 +127,7 @@ class Workers:
         self._log_level = log_level
         self._meters = meters
         self._grpc = grpc
+        self._wall_offset_ns = wall_offset_ns()
         self._on_beat = on_beat
         self._on_serves = on_serves
         self._on_end = on_end
@@ -205,6 +209,7 @@ class Workers:
             digest=self._digest,
             log_level=self._log_level,
             meters=self._meters,
+            wall_offset_ns=self._wall_offset_ns,
             grpc=self._grpc,
         )
         try:

@@ -120,7 +120,7 @@ class _Count:
         if kind == HELD:
             return True
         try:
-            row, amounts, at_ns = self._read(kind, payload)
+            row, amounts = self._read(kind, payload)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return False
         if not any(amounts):
@@ -134,21 +134,21 @@ class _Count:
             if lease is not None and amount and position > (lease.segment, lease.offset):
                 amount = min(amount, self._left[key])
                 self._left[key] -= amount
-                slot = windows.slot(meter.window, at_ns) if meter.window.slot_s else 0
+                # Of rolling windows it counts as spent now: a record's time is of a clock that may have jumped since.
+                slot = windows.slot(meter.window, self._now_ns) if meter.window.slot_s else 0
                 self.spends[key].append((slot, amount))
         return True
 
-    def _read(self, kind: int, payload: bytes) -> tuple[Record | Opened, Sequence[int], int]:
-        """Whose it is, the amounts by quantity, and when they were spent."""
+    def _read(self, kind: int, payload: bytes) -> tuple[Record | Opened, Sequence[int]]:
+        """Whose it is, and the amounts by quantity."""
         if kind == OPENED:
             opened = _decode_opened(payload)
-            return opened, _ONE_REQUEST, opened.started_ns
+            return opened, _ONE_REQUEST
         record = _decode_record(payload)
         amounts = list(spent_of(record))
         if kind in (CLOSED, RECOVERED):
             amounts[REQUESTS] = 0  # counted when it was opened
-        ended_ns = self._now_ns if kind == RECOVERED else record.started_ns + int(record.total_ms * 1e6)
-        return record, amounts, ended_ns
+        return record, amounts
 
 
 _ONE_REQUEST: Final = (1, 0, 0, 0, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.clock import Clock, ManualClock, SystemClock
+from gateway.clock import Clock, ManualClock, SteadyClock, SystemClock, wall_offset_ns
 
 
 def test_a_manual_clock_stands_still_until_it_is_moved() -> None:
@@ -21,3 +21,11 @@ def test_the_clock_of_the_machine_reads_nanoseconds_and_never_goes_back() -> Non
     clock: Clock = SystemClock()
     assert clock.wall_ns() > 1_700_000_000 * 10**9
     assert clock.monotonic_s() <= clock.monotonic_s()
+
+
+def test_a_steady_clock_is_monotonic_time_and_what_it_was_behind() -> None:
+    clock: Clock = SteadyClock(wall_offset_ns())
+    assert abs(clock.wall_ns() - SystemClock().wall_ns()) < 10**9
+    ahead = SteadyClock(wall_offset_ns() + 3_600 * 10**9)
+    assert 3_599 * 10**9 < ahead.wall_ns() - clock.wall_ns() < 3_601 * 10**9
+    assert clock.monotonic_s() <= SystemClock().monotonic_s()
