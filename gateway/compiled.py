@@ -32,16 +32,23 @@ MODULES: Final = (
     "gateway.dataplane.grpc_exchange",
     "gateway.dataplane.lifecycle",
     "gateway.dataplane.recording",
+    "gateway.dataplane.running",
     "gateway.dataplane.server",
     "gateway.dataplane.settling",
     "gateway.dataplane.stepping",
     "gateway.dataplane.stream",
     "gateway.dataplane.unary",
+    "gateway.policy.bounds",
+    "gateway.policy.conversation",
     "gateway.policy.leases",
+    "gateway.policy.spend",
+    "gateway.policy.terms",
+    "gateway.store.ids",
     "gateway.store.journal",
     "gateway.wire.body",
     "gateway.wire.known_head",
     "gateway.wire.relay",
+    "gateway.wire.sse",
 )
 """None of them defines a `msgspec.Struct`: mypyc does not keep the annotations that one is made of."""
 

@@ -22,8 +22,8 @@ from gateway.dataplane.admission import Admission
 from gateway.dataplane.leasing import Leasing
 from gateway.policy import kept
 from gateway.policy.balance import EndpointView
+from gateway.store.ids import RequestIds
 from gateway.store.journal import Journal
-from gateway.store.records import RequestIds
 
 if TYPE_CHECKING:  # imports numpy and ONNX Runtime, which a gateway without classic models does not need
     from gateway.backends.onnx import Session

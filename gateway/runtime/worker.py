@@ -50,9 +50,9 @@ from gateway.runtime.hosting import server
 from gateway.runtime.loop_lag import LoopLag
 from gateway.runtime.upstreams import Upstreams
 from gateway.runtime.workers import WorkerStart
+from gateway.store.ids import RequestIds
 from gateway.store.journal import Journal
 from gateway.store.meters import MeterStoreDown
-from gateway.store.records import RequestIds
 from gateway.telemetry.logs import Log
 
 TICK_S = 0.25

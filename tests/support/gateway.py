@@ -22,9 +22,10 @@ from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.leasing import Leasing
 from gateway.dataplane.server import ServerConnection, protocol
 from gateway.store import journal_read
+from gateway.store.ids import RequestIds
 from gateway.store.journal import Journal
 from gateway.store.meters_memory import MemoryMeters, MeterMemory
-from gateway.store.records import Record, RequestIds
+from gateway.store.records import Record
 
 if TYPE_CHECKING:
     from gateway.backends.onnx import Session

@@ -13,9 +13,10 @@ import time
 from pathlib import Path
 
 from gateway.clock import SystemClock
+from gateway.store.ids import RequestIds
 from gateway.store.journal import Journal
 from gateway.store.layout import MIN_SEGMENT_BYTES
-from gateway.store.records import Opened, Record, RequestIds
+from gateway.store.records import Opened, Record
 
 
 def main(state_dir: Path) -> None:
