@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -173,6 +174,7 @@ async def _run(start: KeeperStart, log: Log) -> None:
 def main() -> int:
     """The process. Its one argument is a `KeeperStart` as JSON."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    gc.set_threshold(100_000, 20, 50)  # a pass makes many records, and none of them refers to another
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
     start = msgspec.json.decode(sys.argv[1], type=KeeperStart)

@@ -12,10 +12,8 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from gateway.config.snapshot_meters import MONEY
 from gateway.policy import authority
 from gateway.policy.authority import BucketState
-from gateway.policy.meters import spent_of
 from gateway.store.journal_follow import BEGIN, Position
 from gateway.store.layout import HEADER
 from gateway.store.meters import MeterStore
@@ -38,7 +36,7 @@ class _Account:
         """Whether `sum` is complete."""
         self.sum = 0
         """Charged up to the place that was told last."""
-        self.pending: list[tuple[Position, int]] = []
+        self.pending: list[tuple[tuple[int, int], int]] = []
         """Charged after it."""
 
     def told(self, place: tuple[int, int]) -> None:
@@ -96,13 +94,14 @@ class Drift:
         state.read_to = end
         accounts = state.accounts
         for offset, record in records:
-            if record.charge_nanos:
-                nanos = spent_of(record)[MONEY]
+            nanos = record.charge_nanos  # of a request that was let in: what `policy.meters.spent_of` says of money
+            if nanos and record.usage_from:
+                charged = ((end.segment, offset), nanos)
                 for key in self._keys(record):
                     account = accounts.get(key)
                     if account is None:
                         account = accounts[key] = _Account(known=state.begun == BEGIN)
-                    account.pending.append((Position(end.segment, offset), nanos))
+                    account.pending.append(charged)
 
     async def ask(self, store: MeterStore) -> None:
         """Asks the store what was told of all that is not compared yet: before the journals are read on, since what was

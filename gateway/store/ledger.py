@@ -11,8 +11,9 @@ import fcntl
 import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -21,9 +22,12 @@ from gateway.store import duck, ledger_rows, manifest
 from gateway.store.journal_follow import Follower, Piece, Position
 from gateway.store.journal_read import directories
 from gateway.store.layout import CLOSED, ENTRY_HEAD, RECOVERED, WHOLE
-from gateway.store.ledger_rows import Row
+from gateway.store.ledger_rows import Lines
 from gateway.store.manifest import JournalState, LedgerFile, Manifest
 from gateway.store.records import Record
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 PASS_ENTRIES: Final = 60_000
 """Entries read in one pass, or a few more: bounds the memory of a writer that fell behind."""
@@ -74,7 +78,7 @@ class Ledger:
         self._clock = clock
         self._seen = seen
         self._followers: dict[str, Follower] = {}
-        self._decode = msgspec.msgpack.Decoder(Record).decode
+        self._closing = contextlib.ExitStack()
         self.unreadable = 0
         """Entries that are no record of any version that is known."""
         self._sweep()
@@ -84,6 +88,7 @@ class Ledger:
         for follower in self._followers.values():
             follower.close()
         self._followers.clear()
+        self._closing.close()
         os.close(self._lock)
 
     def add(self) -> bool:
@@ -91,17 +96,18 @@ class Ledger:
         nothing: to be tried again with a writer made anew."""
         self._discover()
         days: dict[int, list[bytes]] = {}
+        lines = Lines()
         left = PASS_ENTRIES
         for follower in self._followers.values():
             while left > 0 and (piece := follower.piece()) is not None:
-                self._take(follower.directory, piece, days)
+                self._take(follower.directory.name, piece, lines, days)
                 left -= len(piece.entries)
         new = self.manifest
         changed = {name: state for name, state in self._states().items() if state != self.manifest.journals.get(name)}
         if days or changed:
             new = msgspec.structs.replace(new, files=list(new.files), journals=new.journals | changed)
             if days:
-                self._write(new, days)
+                self._write(new, lines, days)
             self._publish(new)
         for name in [name for name, follower in self._followers.items() if follower.finished]:
             self._followers.pop(name).close()
@@ -143,27 +149,28 @@ class Ledger:
             if name not in self._followers and not state.finished:
                 self._followers[name] = Follower(path, state.position)
 
-    def _take(self, directory: Path, piece: Piece, days: dict[int, list[bytes]]) -> None:
-        decode, rows = self._decode, ledger_rows.row
+    def _take(self, journal: str, piece: Piece, lines: Lines, days: dict[int, list[bytes]]) -> None:
+        decode = ledger_rows.decode
         records: list[tuple[int, Record]] = []
+        by_day: dict[int, list[Record]] = {}
         segment, offset = piece.begin
         for kind, payload in piece.entries:
             offset += (ENTRY_HEAD.size + len(payload) + 3) & ~3
             if kind in ENDS:
                 try:
-                    records.append((offset, decode(payload)))
+                    record = decode(payload)
                 except (msgspec.DecodeError, UnicodeDecodeError):
                     self.unreadable += 1
-        self._seen(directory.name, piece.begin, Position(segment, offset), records)
-        by_day: dict[int, list[Row]] = {}
-        for _, record in records:
-            day = record.started_ns // DAY_NS
-            if day in by_day:
-                by_day[day].append(rows(record, directory.name))
-            else:
-                by_day[day] = [rows(record, directory.name)]
+                    continue
+                records.append((offset, record))
+                day = record.started_ns // DAY_NS
+                if day in by_day:
+                    by_day[day].append(record)
+                else:
+                    by_day[day] = [record]
+        self._seen(journal, piece.begin, Position(segment, offset), records)
         for day, its in by_day.items():
-            days.setdefault(day, []).append(ledger_rows.encode_rows(its))
+            days.setdefault(day, []).append(lines.of(its, journal))
 
     def _states(self) -> dict[str, JournalState]:
         return {
@@ -173,16 +180,23 @@ class Ledger:
 
     # -- files
 
-    def _write(self, new: Manifest, days: dict[int, list[bytes]]) -> None:
+    @cached_property
+    def _database(self) -> DuckDBPyConnection:
+        """Loaded when there is something to write for the first time."""
+        return self._closing.enter_context(duck.connection(self._folder, threads=1, memory=_MEMORY))
+
+    def _write(self, new: Manifest, lines: Lines, days: dict[int, list[bytes]]) -> None:
         """Adds files of rows to `new`."""
-        for day, pieces in days.items():
-            lines = self._folder / "rows.new"
-            try:
-                with lines.open("wb") as file:
+        rows, shared = self._folder / "rows.new", self._folder / "shared.new"
+        try:
+            shared.write_bytes(lines.shared())
+            for day, pieces in days.items():
+                with rows.open("wb") as file:
                     file.writelines(pieces)
-                new.files.append(self._file(new, day_name(day), ledger_rows.from_json([str(lines)])))
-            finally:
-                lines.unlink(missing_ok=True)
+                new.files.append(self._file(new, day_name(day), ledger_rows.from_json([rows], shared)))
+        finally:
+            rows.unlink(missing_ok=True)
+            shared.unlink(missing_ok=True)
 
     def _file(self, new: Manifest, day: str, rows: str) -> LedgerFile:
         """A file of what the query gives, on the disk when this returns."""
@@ -193,10 +207,9 @@ class Ledger:
         made = not path.parent.exists()
         path.parent.mkdir(mode=0o700, exist_ok=True)
         try:
-            with duck.connection(self._folder, threads=1, memory=_MEMORY) as database:
-                counted = database.execute(
-                    f"COPY ({rows}) TO {ledger_rows.text(str(draft))} (FORMAT parquet, COMPRESSION zstd)"
-                ).fetchone()
+            counted = self._database.execute(
+                f"COPY ({rows}) TO {ledger_rows.text(str(draft))} (FORMAT parquet, COMPRESSION zstd)"
+            ).fetchone()
             with draft.open("rb+") as file:
                 os.fsync(file.fileno())
             draft.replace(path)

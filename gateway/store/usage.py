@@ -19,7 +19,6 @@ from gateway.store.journal_follow import IN_RECOVERY, Follower
 from gateway.store.journal_read import directories, segment_numbers
 from gateway.store.ledger import DAY_NS, ENDS, day_name
 from gateway.store.manifest import LedgerFile, Manifest
-from gateway.store.records import Record
 from gateway.store.segment import Entry
 from gateway.store.usage_query import SUMS, Question, query
 
@@ -85,12 +84,12 @@ def _over(state_dir: Path, question: Question, work: Callable[[DuckDBPyConnectio
     ledger = manifest.folder(state_dir)
     paths = [str(ledger / file.name) for file in now.files if _concerns(file, question)]
     with tempfile.TemporaryDirectory(prefix="lockgate-usage-") as folder:
-        fresh = Path(folder) / "rows.json"
+        fresh, shared = Path(folder) / "rows.json", Path(folder) / "shared.json"
         sources = [ledger_rows.nothing()]
         if paths:
             sources.append(ledger_rows.from_parquet(paths))
-        if _write_unread(state_dir, now, fresh):
-            sources.append(ledger_rows.from_json([str(fresh)]))
+        if _write_unread(state_dir, now, fresh, shared):
+            sources.append(ledger_rows.from_json([fresh], shared))
         with duck.connection(Path(folder)) as database:
             try:
                 return work(database, query(question, " UNION ALL BY NAME ".join(f"({one})" for one in sources)))
@@ -106,22 +105,23 @@ def _concerns(file: LedgerFile, question: Question) -> bool:
     )
 
 
-def _write_unread(state_dir: Path, now: Manifest, path: Path) -> bool:
-    """Writes the rows of records that are only in journals to `path`; False when there are none."""
-    decode = msgspec.msgpack.Decoder(Record).decode
+def _write_unread(state_dir: Path, now: Manifest, rows: Path, shared: Path) -> bool:
+    """Writes the rows of records that are only in journals to two files; False when there are none."""
+    lines = ledger_rows.Lines()
     found = False
-    with path.open("wb") as file:
+    with rows.open("wb") as file:
         for directory in directories(state_dir):
             for entries in _unread(directory, now):
-                rows = []
+                records = []
                 for kind, payload in entries:
                     if kind in ENDS:
                         try:
-                            rows.append(ledger_rows.row(decode(payload), directory.name))
+                            records.append(ledger_rows.decode(payload))
                         except (msgspec.DecodeError, UnicodeDecodeError):
                             continue  # counted where the journal is verified
-                file.write(ledger_rows.encode_rows(rows))
-                found = found or bool(rows)
+                file.write(lines.of(records, directory.name))
+                found = found or bool(records)
+    shared.write_bytes(lines.shared())
     return found
 
 

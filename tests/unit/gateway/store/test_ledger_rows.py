@@ -4,27 +4,31 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.store import duck, ledger_rows
-from gateway.store.ledger_rows import COLUMNS, Row
+from gateway.store.ledger_rows import COLUMNS, Lines, Row, Shared
 from gateway.store.records import Record
 from tests.support.journals import a_record
 
 
 def stored(path: Path, *records: Record) -> list[dict[str, Any]]:
     """Records as they come out of the ledger."""
-    lines, parquet = path / "rows.json", path / "rows.parquet"
-    lines.write_bytes(ledger_rows.encode_rows([ledger_rows.row(record, "0-0193") for record in records]))
+    rows, shared, parquet = path / "rows.json", path / "shared.json", path / "rows.parquet"
+    lines = Lines()
+    rows.write_bytes(lines.of([ledger_rows.decode(msgspec.msgpack.encode(record)) for record in records], "0-0193"))
+    shared.write_bytes(lines.shared())
     with duck.connection(path, threads=1) as database:
-        database.execute(f"COPY ({ledger_rows.from_json([str(lines)])}) TO '{parquet}' (FORMAT parquet)")
+        database.execute(f"COPY ({ledger_rows.from_json([rows], shared)}) TO '{parquet}' (FORMAT parquet)")
         found = database.execute(ledger_rows.from_parquet([str(parquet)]))
         names = [column[0] for column in found.description or []]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 def test_every_letter_has_a_column(tmp_path: Path) -> None:
-    assert len(Row.__struct_fields__) == len(COLUMNS) == len({column.name for column in COLUMNS})
+    letters = len(Row.__struct_fields__) + len(Shared.__struct_fields__) - 2
+    assert letters == len(COLUMNS) == len({column.name for column in COLUMNS})
     (row,) = stored(tmp_path, a_record())
     assert list(row) == [column.name for column in COLUMNS]
 
@@ -76,7 +80,6 @@ def test_a_record_is_kept_with_what_bills_and_questions_need(tmp_path: Path) -> 
         "action": "cut",
         "snapshot": "d" * 64,
         "total_ms": 80.0,
-        "attempts": 1,
         "rows": 7,
         "journal": "0-0193",
         "settled_input": 10,
@@ -88,7 +91,7 @@ def test_what_is_not_known_stays_unknown_and_an_alias_that_led_nowhere_is_not_ke
     (row,) = stored(tmp_path, Record(id="req_1", started_ns=0, alias="whatever a caller sent", outcome="refused"))
     assert row["started"] == datetime(1970, 1, 1)
     assert [row[name] for name in ("input_tokens", "charge_nanos", "rows")] == [None] * 3
-    assert [row[name] for name in ("model", "tenant", "waste_tokens", "attempts", "stream")] == ["", "", 0, 0, False]
+    assert [row[name] for name in ("model", "tenant", "waste_tokens", "stream")] == ["", "", 0, False]
 
 
 @pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**64 - 1, -(2**63)])

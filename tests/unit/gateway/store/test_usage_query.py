@@ -11,7 +11,7 @@ import pytest
 from gateway.config.snapshot_meters import Window, WindowKind
 from gateway.policy import windows
 from gateway.store import duck
-from gateway.store.ledger_rows import encode_rows, from_json, row
+from gateway.store.ledger_rows import Lines, from_json
 from gateway.store.usage_query import SUMS, WINDOWS, Question, offsets, query
 from tests.support.journals import a_record
 
@@ -23,10 +23,11 @@ def ns(text: str, zone: ZoneInfo = BERLIN) -> int:
 
 
 def asked(folder: Path, question: Question, *columns: dict[str, Any]) -> list[tuple[Any, ...]]:
-    lines = folder / "rows.json"
-    lines.write_bytes(encode_rows([row(a_record(f"req_{number}", **its)) for number, its in enumerate(columns)]))
+    rows, shared, lines = folder / "rows.json", folder / "shared.json", Lines()
+    rows.write_bytes(lines.of([a_record(f"req_{number}", **its) for number, its in enumerate(columns)], "0-1"))
+    shared.write_bytes(lines.shared())
     with duck.connection(folder, threads=1) as database:
-        return database.execute(query(question, from_json([str(lines)]))).fetchall()
+        return database.execute(query(question, from_json([rows], shared))).fetchall()
 
 
 def test_the_columns_are_those_that_are_promised(tmp_path: Path) -> None:
