@@ -38,8 +38,7 @@ build.run()
 
 def found() -> list[Path]:
     """Everything that was compiled in place, for whatever Python."""
-    beside = [path for module in compiled.MODULES for path in compiled.source(module).parent.glob("*.so")]
-    return sorted({*beside, *ROOT.glob("*__mypyc.*.so"), *ROOT.glob("gateway/*.so"), *ROOT.glob("gateway/*.stamp")})
+    return [*ROOT.glob("gateway/**/*.so"), *ROOT.glob("*__mypyc.*.so"), *ROOT.glob("gateway/*.stamp")]
 
 
 def clean() -> None:

@@ -78,12 +78,12 @@ def in_use() -> bool:
 
 
 class _Sources:
-    """Finds the sources of `MODULES`, before Python finds anything compiled."""
+    """Finds the sources of this package, before Python finds anything compiled (perhaps of another list)."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name not in MODULES:
+        if not name.startswith("gateway.") or not source(name).is_file():
             return None
         path_to_it = str(source(name))
         spec = ModuleSpec(name, SourceFileLoader(name, path_to_it), origin=path_to_it)

@@ -88,4 +88,5 @@ def test_sources_are_found_before_anything_compiled_and_nothing_else_is(
     spec = finder.find_spec("gateway.wire.body", None)
     assert spec is not None
     assert spec.origin == str(package / "gateway/wire/body.py")
-    assert finder.find_spec("gateway.wire.chat", None) is None
+    assert finder.find_spec("gateway.wire", None) is None  # a package
+    assert finder.find_spec("json", None) is None
