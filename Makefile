@@ -14,7 +14,7 @@ LOCKED := install --quiet --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup compiled setup-previous setup-providers serve test check bench fix lock schema wheel system-deps hooks clean
+.PHONY: help setup compiled setup-previous setup-providers serve test check chaos bench fix lock schema wheel system-deps hooks clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -77,6 +77,9 @@ check: setup ## format, lint, types, import rules, docs
 fix: setup ## format, and repair what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+chaos: compiled ## meters under load while workers, authority, clock and disk fail (about six minutes; clock and disk need root)
+	$(BIN)/python -m tests.chaos
 
 bench: compiled ## the numbers of the README; let nothing else run beside it
 	$(BIN)/python -m tests.bench

@@ -8,9 +8,10 @@ import json
 import random
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.bench import bodies
 from tests.bench.lab import Lab, Target
@@ -32,7 +33,8 @@ SUMMARY = {
     "off": [
         "TLS",
         "with one endpoint there is no replica to choose (unary_cpu_x_nginx has two endpoints under raw)",
-        "guardrails, meters and the record store: not in this version",
+        "meters and prices, but in the rows about them",
+        "guardrails: not in this version",
     ],
     "backend": "kind vllm, one endpoint: the mock upstream",
     "tenants": f"{len(TENANTS)}, with 5 keys each (the 100,000-key rows: 100 tenants with 1,000 each)",
@@ -65,13 +67,22 @@ def secret(tenant: int, key: int) -> str:
 
 
 def write_config(
-    lab: Lab, size: Size, *, endpoints: Sequence[str] = (), classic: Path | None = None, grpc: int | None = None
+    lab: Lab,
+    size: Size,
+    *,
+    endpoints: Sequence[str] = (),
+    classic: Path | None = None,
+    grpc: int | None = None,
+    meters: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> Config:
     """YAML for the few things, JSON lines for the many; the lines for the load generator are in random order.
 
     `endpoints` are the model servers' addresses, the mock upstream's when left out; `classic` is the folder of a
-    classic model, `grpc` the port of a gRPC listener.
+    classic model, `grpc` the port of a gRPC listener. `meters` are those of the gateway, of each tenant and of each
+    key; with any of them the models have a price.
     """
+    caps = meters or {}
+    price = {"price": {"input": "$0.05/1M", "output": "$0.2/1M"}} if caps else {}
     endpoints = endpoints or [f"http://127.0.0.1:{lab.upstream_port}"]
     folder = lab.path("config")
     folder.mkdir()
@@ -94,21 +105,32 @@ def write_config(
                     }
                 },
                 "models": {} if classic is None else {CLASSIC: {"kind": "onnx", "versions": {"1": str(classic)}}},
-                "tenants": {name: {"models": [bodies.ALIAS, "model-*", CLASSIC]} for name in tenants},
+                "meters": caps.get("gateway", []),
                 "telemetry": {"access_log": True},
             },
             indent=1,
         )
     )
     (folder / "models.jsonl").write_text(
-        _lines({"name": alias, "backend": "mock", "served_model": bodies.SERVED_MODEL} for alias in aliases)
+        _lines({"name": alias, "backend": "mock", "served_model": bodies.SERVED_MODEL, **price} for alias in aliases)
+    )
+    (folder / "tenants.jsonl").write_text(
+        _lines(
+            {"name": name, "models": [bodies.ALIAS, "model-*", CLASSIC], "meters": caps.get("tenant", [])}
+            for name in tenants
+        )
     )
     secrets = [
         (name, f"key-{k:04d}", secret(t, k)) for t, name in enumerate(tenants) for k in range(size.keys_per_tenant)
     ]
     (folder / "keys.jsonl").write_text(
         _lines(
-            {"tenant": tenant, "key": key, "hash": "sha256:" + hashlib.sha256(value.encode()).hexdigest()}
+            {
+                "tenant": tenant,
+                "key": key,
+                "hash": "sha256:" + hashlib.sha256(value.encode()).hexdigest(),
+                **({"meters": caps["key"]} if "key" in caps else {}),
+            }
             for tenant, key, value in secrets
         )
     )
@@ -122,7 +144,7 @@ def write_config(
     return Config(folder, keys, models, values[0], aliases[0])
 
 
-def _lines(entries: Iterable[dict[str, str]]) -> str:
+def _lines(entries: Iterable[dict[str, Any]]) -> str:
     return "".join(json.dumps(entry) + "\n" for entry in entries)
 
 
@@ -132,6 +154,7 @@ class Started:
 
     target: Target
     ready_s: float
+    state_dir: Path
 
     @property
     def workers(self) -> list[int]:
@@ -154,4 +177,4 @@ def serving(lab: Lab, config: Config, *, workers: int = 1, core: int | None = SE
         wait_for_line(process, log, "ready ")
         ready_s = time.perf_counter() - began
         headers = [f"Authorization: Bearer {config.first_key}"]
-        yield Started(Target("lockgate", port, process.pid, headers, config.first_model), ready_s)
+        yield Started(Target("lockgate", port, process.pid, headers, config.first_model), ready_s, state)

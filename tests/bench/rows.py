@@ -66,6 +66,17 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("onnx_1000_rows_x_ort", "CPU of 1,000 rows in one binary call, against onnxruntime alone", "×", "at most", 1.5),
     Row("grpc_row_cpu_us", "CPU of a row over gRPC", "µs", "shown"),
+    Row("meters_cpu_us", "CPU of six meters on a request", "µs", "at most", 4),
+    Row("meters_calls_per_request", "calls of the meters' authority per request", "", "at most", 0.02),
+    Row(
+        "meters_100k_cpu_ratio",
+        "CPU of a request with 100,000 tenants of three meters, against 10",
+        "×",
+        "at most",
+        1.1,
+    ),
+    Row("meter_bytes", "memory of a live meter in a worker (RSS)", "B", "at most", 1024),
+    Row("usage_10m_rows_s", "`lockgate usage --by tenant,model` over 10 million rows", "s", "at most", 2),
     Row("messages_translate_us_per_chunk", "a chunk of a chat stream made an Anthropic event", "µs", "at most", 10),
     Row("prefix_hit_rate_gain", "prefix-cache hit rate of 4 replicas, less that of round robin", "", "shown"),
 )

@@ -71,8 +71,7 @@ def _from_records(cap: Cap, seen: Evidence) -> dict[str, int]:
         if cap.quantity == "concurrent":
             found[f"upstream, {bucket}"] = _most_at_once(seen, records)
         elif cap.seconds:
-            if not seen.fakes_time:  # then there is no one time in which the window could be drawn
-                found[f"journals, {bucket} in {cap.window}"] = _most_in_window(cap, records)
+            found[f"journals, {bucket} in {cap.window}"] = _most_in_window(cap, records)
         else:
             sums = Counter[str]()
             for record in records:
@@ -100,9 +99,13 @@ def _most_at_once(seen: Evidence, records: Sequence[Record]) -> int:
 
 def _most_in_window(cap: Cap, records: Sequence[Record]) -> int:
     def when(record: Record) -> int:
-        return record.started_ns if cap.quantity == "requests" else record.started_ns + round(record.total_ms * 1e6)
+        ms = record.total_ms
+        if cap.quantity == "requests" and record.attempts:  # spent when it was let in, tokens when they were settled
+            ms = record.attempts[0].sent_ms
+        return record.started_ns + round(ms * 1e6)
 
-    spends = sorted((when(record), spent(record, cap.quantity)) for record in records)
+    # When a crashed one was let in, or settled, no record says: those are in the authority's history alone.
+    spends = sorted((when(each), spent(each, cap.quantity)) for each in records if each.outcome != "crashed")
     most = now = first = 0
     for at, amount in spends:
         now += amount

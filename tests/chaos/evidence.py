@@ -50,7 +50,6 @@ class Evidence:
     final: Mapping[str, Holding]
     events: Sequence[Event] = ()
     damaged: int = 0  # places in the journals that could not be read
-    fakes_time: bool = False
     spent_out: Mapping[str, int] = field(default_factory=dict)  # bucket → nanos that the cheapest request would hold
 
 
@@ -61,10 +60,11 @@ def admitted(record: Record) -> bool:
 
 def settled_output(record: Record) -> int:
     """Output tokens that are settled for it, the tenant's: with those that nobody got since the caller left."""
-    if record.output_tokens is None:
-        return record.held_output if record.usage_from in ("held", "bound") else 0
+    if record.outcome == "crashed":
+        return record.held_output
     wasted = record.waste_tokens if record.outcome == "cancelled" else 0
-    return record.output_tokens + (record.reasoning_tokens or 0) + wasted
+    # More than was held is told in the record, and not settled.
+    return min((record.output_tokens or 0) + (record.reasoning_tokens or 0) + wasted, record.held_output)
 
 
 def wasted_output(record: Record) -> int:
@@ -73,9 +73,9 @@ def wasted_output(record: Record) -> int:
 
 
 def settled_input(record: Record) -> int:
-    if record.input_tokens is None:
-        return record.held_input if record.usage_from in ("held", "bound") else 0
-    return record.input_tokens + (record.cached_input_tokens or 0)
+    if record.outcome == "crashed":
+        return record.held_input
+    return min((record.input_tokens or 0) + (record.cached_input_tokens or 0), record.held_input)
 
 
 def spent(record: Record, quantity: str) -> int:

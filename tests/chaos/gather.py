@@ -17,6 +17,7 @@ from tests.chaos.deployment import METERS_FILE, Deployment
 from tests.chaos.evidence import Event, Evidence, Holding
 from tests.chaos.history import Version
 from tests.chaos.load import Call
+from tests.chaos.plan import JUMP_S
 from tests.support.store_servers import PostgresServer, RedisServer
 
 
@@ -76,18 +77,19 @@ def _entries(directory: Path) -> Iterator[tuple[int, bytes]]:
             reader.close()
 
 
-def versions(raw: Iterable[Version], offsets: list[tuple[float, int]]) -> Iterator[Holding]:
-    """Stored states as holdings. `at` is the time of the clock the owners read, when `offsets` (of its jumps) are
-    heeded: around a jump either clock may have been read, and the one that counts less is taken."""
+def versions(raw: Iterable[Version], began_s: float) -> Iterator[Holding]:
+    """Stored states as holdings. What a window holds is taken as of the true time: owners count by a clock that does
+    not jump. `began_s`: when the run began."""
     for at_s, key, value in raw:
         state = authority.decode(value)
-        clocks = {at_s + _offset(offsets, at_s), at_s + _offset(offsets, at_s - 3.0)}
-        used = min(state.used(int(clock)) for clock in clocks)
-        yield Holding(key, used, state.leased(), at_s)
+        true_s = unjumped(at_s, began_s)
+        yield Holding(key, state.used(int(true_s)), state.leased(), true_s)
 
 
-def _offset(offsets: list[tuple[float, int]], at_s: float) -> int:
-    return next((by_s for since_s, by_s in reversed(offsets) if since_s <= at_s), 0)
+def unjumped(at_s: float, began_s: float) -> float:
+    """The true time of a reading of a clock that may just then have been hours ahead or behind. A run takes far less
+    than an hour."""
+    return at_s - JUMP_S * round((at_s - began_s) / JUMP_S)
 
 
 def watch(here: Deployment) -> None:
@@ -111,15 +113,27 @@ def _history(here: Deployment) -> Iterable[Version]:
 
 def dead_leases(here: Deployment) -> list[str]:
     """Owners that hold something and are no worker that lives."""
-    last = {version.key: version.state for version in _history(here)}
+    last = {version.key: version.state for version in _now(here)}
     owners = {owner for raw in last.values() for owner, lease in authority.decode(raw).leases.items() if lease.unspent}
     return [owner for owner in owners if not writer_lives(here.state_dir / "journal" / owner.partition(":")[2])]
+
+
+def _now(here: Deployment) -> Iterable[Version]:
+    match here.store:
+        case RedisServer():
+            return history.of_redis(here.store)  # the last one of a bucket counts
+        case PostgresServer():
+            return history.now_postgres(here.store)
+        case _:
+            return history.now_sqlite(here.state_dir / METERS_FILE)
 
 
 def gather(here: Deployment, calls: list[Call]) -> Evidence:
     """All evidence, when the gateway has ended."""
     found, damaged = records(here.state_dir)
-    history = list(versions(_history(here), [(0.0, 0), *here.jumps] if here.store is not None else []))
+    for record in found:
+        record.started_ns = round(unjumped(record.started_ns / 1e9, here.began_s) * 1e9)
+    history = list(versions(_history(here), here.began_s))
     final = {version.key: version for version in history}
     return Evidence(
         caps=here.run.caps,
@@ -130,5 +144,4 @@ def gather(here: Deployment, calls: list[Call]) -> Evidence:
         final=final,
         events=events(here.state_dir, found),
         damaged=damaged,
-        fakes_time=here.run.fakes_time,
     )

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from tests.support.store_servers import PostgresServer, RedisServer
 
-TABLE = "buckets"
-"""Where SQLite and PostgreSQL have them, with the columns key and state."""
+SQLITE_TABLE, POSTGRES_TABLE = "meters", "lockgate_meters"
+"""Where they are, with the columns key and state."""
 KEY_PREFIX = "lockgate:meters:"
 
 
@@ -33,7 +33,7 @@ def watch_sqlite(path: Path) -> None:
         for event in ("INSERT", "UPDATE"):
             # In the process that writes: so `at` is of the clock it reads, also where that one is moved.
             database.execute(
-                f"CREATE TRIGGER chaos_{event} AFTER {event} ON {TABLE} BEGIN "
+                f"CREATE TRIGGER chaos_{event} AFTER {event} ON {SQLITE_TABLE} BEGIN "
                 "INSERT INTO chaos_history (at, key, state) "
                 "VALUES ((julianday('now') - 2440587.5) * 86400.0, NEW.key, NEW.state); END"
             )
@@ -47,13 +47,21 @@ def of_sqlite(path: Path) -> Iterator[Version]:
             yield Version(at_s, key, state)
 
 
+def now_sqlite(path: Path) -> Iterator[Version]:
+    """What is stored now."""
+    with contextlib.closing(sqlite3.connect(path, timeout=20)) as database:
+        for key, state in database.execute(f"SELECT key, state FROM {SQLITE_TABLE}"):
+            yield Version(0.0, key, state)
+
+
 def watch_postgres(server: PostgresServer) -> None:
     """As `watch_sqlite`."""
     server.query(
         "CREATE TABLE chaos_history (number BIGSERIAL PRIMARY KEY, at DOUBLE PRECISION, key TEXT, state BYTEA);"
         "CREATE FUNCTION chaos_keep() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.chaos_history "
         "(at, key, state) VALUES (extract(epoch FROM clock_timestamp()), NEW.key, NEW.state); RETURN NEW; END $$;"
-        f"CREATE TRIGGER chaos_keep AFTER INSERT OR UPDATE ON {TABLE} FOR EACH ROW EXECUTE FUNCTION chaos_keep();"
+        f"CREATE TRIGGER chaos_keep AFTER INSERT OR UPDATE ON {POSTGRES_TABLE} "
+        "FOR EACH ROW EXECUTE FUNCTION chaos_keep();"
     )
 
 
@@ -62,7 +70,16 @@ def of_postgres(server: PostgresServer) -> Iterator[Version]:
     rows = server.query("SELECT at, key, encode(state, 'hex') FROM chaos_history ORDER BY number")
     for line in rows.splitlines():
         at_s, key, state = line.split("\t")
-        yield Version(float(at_s), key, bytes.fromhex(state))
+        if state:  # an empty row is none: it is there to be locked
+            yield Version(float(at_s), key, bytes.fromhex(state))
+
+
+def now_postgres(server: PostgresServer) -> Iterator[Version]:
+    """What is stored now."""
+    for line in server.query(f"SELECT key, encode(state, 'hex') FROM {POSTGRES_TABLE}").splitlines():
+        key, state = line.split("\t")
+        if state:
+            yield Version(0.0, key, bytes.fromhex(state))
 
 
 def of_redis(server: RedisServer) -> Iterator[Version]:

@@ -19,6 +19,8 @@ STEP_TOKENS = 64
 """One hold step of a stream whose worst case is not held."""
 TOKENS_PER_S = 200
 """The fastest that the upstream produces."""
+JUMP_S = 3_600
+"""By how much clocks jump."""
 WORD = "word"
 """Every token of the upstream's answers: what a caller got is counted in these."""
 

@@ -18,7 +18,7 @@ from tests.chaos.checks import CHECKS, Verdict
 from tests.chaos.deployment import Deployment, cannot, deployed
 from tests.chaos.evidence import Evidence
 from tests.chaos.load import Call, LoadPlan
-from tests.chaos.plan import INPUT_NANOS, OUTPUT_NANOS, Cap, Fault, Group, Run
+from tests.chaos.plan import INPUT_NANOS, JUMP_S, OUTPUT_NANOS, Cap, Fault, Group, Run
 from tests.support.gateway_process import ROOT, until
 
 Store = Literal["sqlite", "redis", "postgres"]
@@ -27,7 +27,7 @@ SETTLED_S = 30.0
 """How long the leases of dead workers may take to be settled, once all is well again."""
 FALSE_SHARE = 0.01
 
-KEYS = 8
+KEYS = 24
 GROUPS = (
     Group("bulk", 700, keys=4),
     Group("pennies", 300, fresh_users=True),
@@ -42,12 +42,12 @@ CAPS = (
     Cap("tenant", "bulk", "usd", 100_000_000_000, "month"),
     Cap("tenant", "bulk", "output_tokens", 50_000_000, "day"),
     Cap("key", "bulk/key-0", "requests", 100_000, "3600s"),
-    Cap("tenant", "pennies", "usd", 600_000, "lifetime", "end_user"),
+    Cap("tenant", "pennies", "usd", 300_000, "lifetime", "end_user"),
     Cap("tenant", "pennies", "usd", 20_000_000_000, "lifetime"),
-    *(Cap("key", f"common/key-{number}", "usd", 30_000_000, "lifetime") for number in range(KEYS)),
-    *(Cap("key", f"tokens/key-{number}", "output_tokens", 20_000, "lifetime") for number in range(KEYS)),
-    *(Cap("key", f"tokens/key-{number}", "input_tokens", 80_000, "lifetime") for number in range(KEYS)),
-    Cap("tenant", "slots", "concurrent", 60, ""),
+    *(Cap("key", f"common/key-{number}", "usd", 6_000_000, "lifetime") for number in range(KEYS)),
+    *(Cap("key", f"tokens/key-{number}", "output_tokens", 6_000, "lifetime") for number in range(KEYS)),
+    *(Cap("key", f"tokens/key-{number}", "input_tokens", 60_000, "lifetime") for number in range(KEYS)),
+    Cap("tenant", "slots", "concurrent", 50, ""),
     Cap("key", "slots/key-0", "concurrent", 20, ""),
     Cap("tenant", "rates", "requests", 150, "10s"),
     Cap("key", "rates/key-0", "output_tokens", 4_000, "15s"),
@@ -86,10 +86,10 @@ def runs(store: Store, seconds: float, seed: int) -> list[Run]:
         Fault(part * 0.89, "kill worker"),  # two at once
     ]
     clock_and_disk = [
-        Fault(part * 0.10, "jump clock", 4.0, 3600),
-        Fault(part * 0.28, "jump clock", 4.0, -3600),
+        Fault(part * 0.10, "jump clock", 4.0, JUMP_S),
+        Fault(part * 0.28, "jump clock", 4.0, -JUMP_S),
         Fault(part * 0.46, "fill disk", 3.0),
-        Fault(part * 0.62, "jump clock", 5.0, 3600),
+        Fault(part * 0.62, "jump clock", 5.0, JUMP_S),
         Fault(part * 0.66, "kill worker"),  # two at once
         Fault(part * 0.82, "fill disk", 3.0),
         Fault(part * 0.85, "freeze authority", 2.0),  # two at once
@@ -191,10 +191,10 @@ def _spend_out(here: Deployment, name: str) -> int:
     """Spends what is left of a key's budget with ever smaller requests; what the smallest would have held."""
     tenant, _, key = name.partition("/key-")
     body_bytes = 0
-    for tokens in (120, 20, 1):
+    for padding in (60_000, 6_000, 600, 0):
         refused = 0
         while refused < 3:
-            answer = here.ask(tenant, int(key), max_tokens=tokens)
+            answer = here.ask(tenant, int(key), "quick" + " " * padding)
             body_bytes = len(answer.request.content)
             if answer.status_code == 200:
                 refused = 0

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tests.bench.lab import Lab
-from tests.bench.measures import classic, cpu, formats, latency, memory, peers, prefix, scale, startup
+from tests.bench.measures import classic, cpu, formats, latency, ledger, memory, meters, peers, prefix, scale, startup
 from tests.bench.rows import Measured
 
 Measurement = Callable[[Lab], Mapping[str, Measured]]
@@ -35,6 +35,9 @@ PARTS: tuple[Part, ...] = (
     Part(("two_workers_cpu_ratio",), scale.measure_workers),
     Part(("onnx_row_cpu_us", "onnx_1000_rows_x_ort"), classic.measure_http),
     Part(("grpc_row_cpu_us",), classic.measure_grpc),
+    Part(("meters_cpu_us", "meters_calls_per_request"), meters.measure_cpu),
+    Part(("meters_100k_cpu_ratio", "meter_bytes"), meters.measure_many),
+    Part(("usage_10m_rows_s",), ledger.measure),
     Part(("messages_translate_us_per_chunk",), formats.measure_messages),
     Part(("prefix_hit_rate_gain",), prefix.measure),
     Part(("litellm_cpu_x_us",), peers.measure_litellm),
