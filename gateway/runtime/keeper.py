@@ -90,6 +90,7 @@ class Keeper:
             await self._settle()
             if self._ledger is not None and not self._problem:
                 await self._meters.reconcile(self._ledger)
+            await self._meters.look_over()
             self._channel.send(Kept(self._gauges(whole=not more and not self._problem)))
             if more:
                 continue
@@ -164,6 +165,7 @@ class Keeper:
             unsettled=self._meters.unsettled,
             drift_nanos=self._meters.drift.nanos,
             drift_checks=self._meters.drift.checked,
+            buckets=self._meters.buckets,
         )
 
 

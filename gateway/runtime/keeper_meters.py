@@ -14,6 +14,7 @@ from gateway.config import archive, snapshot, snapshot_meters
 from gateway.config.model import Config
 from gateway.config.snapshot_meters import MONEY
 from gateway.errors import ConfigError
+from gateway.policy import survey
 from gateway.policy.meters import DOWNGRADED, Directory
 from gateway.runtime import meter_stores, state_dir
 from gateway.store import ledger_sums, settling
@@ -30,6 +31,10 @@ KEPT_SNAPSHOTS: Final = 3
 """Configurations in memory: with a hundred thousand tenants each is large."""
 MOST_KNOWN: Final = 50_000
 """Combinations of tenant, key, model and so on whose buckets are remembered."""
+SURVEY_FIRST_S: Final = 20.0
+SURVEY_EVERY_S: Final = 120.0
+SURVEY_SHARE: Final = 200
+"""Buckets are looked over so often, and not for more than this part of the time."""
 QUARTER_NS: Final = 900 * 10**9
 MOST_TOLD: Final = 20
 """Buckets named in the log when they drift."""
@@ -106,6 +111,9 @@ class KeeperMeters:
         self._problem = ""
         self._drift_told = 0
         self.drift = Drift(self._snapshots.money_keys)
+        self._survey_s = self._clock.monotonic_s() + SURVEY_FIRST_S
+        self.buckets: dict[str, tuple[int, int]] = {}
+        """Level and quantity → how many buckets there are, and how many of them are nearly used up."""
         self.reconciling = False
         """The store grants nothing yet, and it is to be looked at again soon."""
         self.unsettled = 0
@@ -195,6 +203,25 @@ class KeeperMeters:
     def begin_anew(self) -> None:
         """The journals are read again from where the ledger is."""
         self.drift = Drift(self._snapshots.money_keys)
+
+    async def look_over(self) -> None:
+        """Now and then: counts the buckets, and drops those whose window is long over."""
+        now_s = self._clock.monotonic_s()
+        if now_s < self._survey_s:
+            return
+        try:
+            states = await self._store.scan()
+            found = await asyncio.to_thread(survey.survey, states, self._clock.wall_ns())
+            await settling.drop(self._store, found.over, self._clock)
+        except (MeterStoreDown, OSError) as error:
+            self.failed(error)
+            return
+        self.buckets = {
+            f"{kind.level} {kind.quantity}": (count, found.nearly_used_up.get(kind, 0))
+            for kind, count in found.buckets.items()
+        }
+        took_s = self._clock.monotonic_s() - now_s
+        self._survey_s = now_s + max(SURVEY_EVERY_S, SURVEY_SHARE * took_s)
 
     def failed(self, error: Exception) -> None:
         """Told once, until it is another."""

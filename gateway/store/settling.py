@@ -20,6 +20,7 @@ from gateway.config.snapshot_meters import REQUESTS, Meter
 from gateway.policy import authority, windows
 from gateway.policy.authority import Lease, Spends
 from gateway.policy.meters import Row, spent_of
+from gateway.policy.survey import is_over
 from gateway.store.journal_follow import Follower, Position
 from gateway.store.journal_read import segment_numbers
 from gateway.store.layout import CLOSED, HELD, OPENED, RECOVERED
@@ -82,6 +83,17 @@ async def end(store: MeterStore, owner: str, spends: Mapping[str, Spends | None]
     for first in range(0, len(keys), AT_ONCE):
         # It grants nothing, so that a store that is not reconciled may do it too.
         await store.update(keys[first : first + AT_ONCE], change, restating=True)
+
+
+async def drop(store: MeterStore, keys: Sequence[str], clock: Clock) -> None:
+    """Drops buckets whose windows are over, if they still are. Raises MeterStoreDown."""
+
+    def change(key: str, raw: bytes | None) -> tuple[bytes | None, None]:
+        state = _state(raw)
+        return (raw if state is None or not is_over(key, state, clock.wall_ns()) else None), None
+
+    for first in range(0, len(keys), AT_ONCE):
+        await store.update(keys[first : first + AT_ONCE], change)
 
 
 def spent_after(

@@ -136,6 +136,9 @@ class Exposition(Collector):
         for metric, name in zip(_METERS, METER_COUNTS, strict=True):
             yield _simple(metric, [((), sum(worker.meters[name].total for worker in workers))])
         yield _simple(names.METER_WARNINGS, (((quantity,), count) for quantity, count in self._status.warnings.items()))
+        buckets = [(kind.split(" "), counts) for kind, counts in self._status.keeper.gauges.buckets.items()]
+        yield _simple(names.METER_BUCKETS, ((labels, all_) for labels, (all_, _) in buckets))
+        yield _simple(names.METER_NEARLY, ((labels, nearly) for labels, (_, nearly) in buckets))
         yield _simple(names.METER_UNSETTLED, [((), self._status.keeper.gauges.unsettled)])
 
     def _ledger(self) -> Iterator[Family]:

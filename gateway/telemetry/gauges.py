@@ -105,5 +105,7 @@ class KeeperGauges(msgspec.Struct):
     """What workers told of money beyond, or below, what their records say."""
     drift_checks: int = 0
     """Leases that were compared with their records, since the keeper started."""
+    buckets: dict[str, tuple[int, int]] = {}
+    """Level and quantity of meters, with a space → how many buckets there are, and how many are nearly used up."""
     unsettled: int = 0
     """Dead workers whose leases were not given back yet."""

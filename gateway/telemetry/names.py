@@ -142,6 +142,18 @@ METER_WARNINGS: Final = Metric(
     "Times that a share of a meter's cap was reached that its configuration warns of (`warn`).",
     ("quantity",),
 )
+METER_BUCKETS: Final = Metric(
+    "lockgate_meter_buckets",
+    "gauge",
+    "Sums that the store of the meters keeps: one for each meter, subject and window. Looked over every few minutes.",
+    ("level", "quantity"),
+)
+METER_NEARLY: Final = Metric(
+    "lockgate_meter_buckets_nearly_used_up",
+    "gauge",
+    "Those of which 95 % of the cap or more is used.",
+    ("level", "quantity"),
+)
 METER_UNSETTLED: Final = Metric(
     "lockgate_meter_unsettled_owners",
     "gauge",
@@ -221,6 +233,7 @@ ALL: Final = (
     *(RECORDS_OPENED, RECORDS_CLOSED, RECORDS_RECOVERED, RECORDS_GAP, RECORDS_UNWRITTEN),
     *(JOURNAL_DAMAGED, JOURNAL_BYTES, JOURNAL_DROPPED, JOURNAL_DROPPED_SEGMENTS, JOURNAL_RESERVE),
     *(METER_EXCHANGES, METER_FAILURES, METER_WAITS, METER_REFUSALS, METER_RECALLS, METER_WARNINGS, METER_UNSETTLED),
+    *(METER_BUCKETS, METER_NEARLY),
     *(LEDGER_ROWS, LEDGER_BYTES, LEDGER_FILES, LEDGER_AGE, LEDGER_DRIFT, LEDGER_CHECKS),
     *(CONFIG_INFO, CONFIG_RELOADS, CONFIG_OK, BUILD),
 )

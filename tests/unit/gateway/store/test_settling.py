@@ -200,3 +200,13 @@ def test_other_owners_keep_theirs(tmp_path: Path) -> None:
     recovered(journal.directory)
     asyncio.run(settling.settle(store, OWNER, journal.directory, directories, ManualClock()))
     assert list(decode(store._memory.states["usd"]).leases) == ["s:0-10"]
+
+
+def test_only_buckets_that_are_still_over_are_dropped() -> None:
+    memory = MeterMemory()
+    old, asked_again, broken = (f"{name}|usd|month@UTC|2020-01" for name in ("a:", "b:", "c:"))
+    memory.states = {old: encode(BucketState(5)), asked_again: encode(BucketState(5, {}, {OWNER: Lease(9)}))}
+    memory.states[broken] = b"\xc1"
+    keys = [old, asked_again, broken, "d:|usd|month@UTC|2020-01"]
+    asyncio.run(settling.drop(MemoryMeters(memory), keys, ManualClock(wall_ns=STARTED_NS)))
+    assert list(memory.states) == [asked_again, broken]
