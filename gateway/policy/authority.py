@@ -26,7 +26,7 @@ MOST_SLOTS: Final = 128
 """Slots that left the window are only dropped beyond so many: a clock that jumps ahead and back finds them again."""
 MOST_GRANTED: Final = 2**63
 """No lease's sum of grants goes beyond, so that every number fits 64 bits. What was granted and returned is forgotten
-when an owner begins with a bucket again, so none comes near it."""
+when an owner begins anew with a bucket, so none comes near it."""
 REARM: Final = 10
 """A threshold is told again once what is used has fallen by one part in so many below it."""
 
@@ -43,6 +43,9 @@ class Lease(Struct, array_like=True):
     segment: int = 0
     offset: int = 0
     """The position in the owner's journal up to which `spent` is told."""
+    life: int = 0
+    """Which of the owner's lives with this bucket it is of: it dropped the bucket and began anew in between, and had
+    given back everything then."""
 
     @property
     def unspent(self) -> int:
@@ -106,6 +109,7 @@ class Report(Struct, array_like=True):
     offset: int = 0
     warn_at: tuple[int, ...] = ()
     """The amounts used whose crossing is to be told once, lowest first."""
+    life: int = 0
 
 
 class Reply(Struct, array_like=True):
@@ -149,14 +153,15 @@ def exchange(state: BucketState, owner: str, report: Report, now_s: int) -> Repl
     if report.spent != lease.spent or not (lease.segment or lease.offset):
         # A report with nothing new changes nothing, so that asking in vain writes nothing.
         lease.segment, lease.offset = report.segment, report.offset
+    if report.life > lease.life:
+        lease.life, lease.granted, lease.returned = report.life, lease.spent, 0
     if report.known:
         _settle(state, lease.spent, report, now_s)
         # A store that lost something learns here what this owner has.
         lease.granted = max(lease.granted, report.granted)
         lease.spent = max(lease.spent, report.spent)
         lease.returned = max(lease.returned, report.returned)
-    elif lease.unspent == 0:
-        lease.granted, lease.returned = lease.spent, 0
+        lease.granted = max(lease.granted, lease.spent + lease.returned)
     used = state.used(now_s)
     elsewhere = state.leased() - lease.unspent
     available = report.cap - used - elsewhere - lease.unspent

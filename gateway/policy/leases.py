@@ -36,6 +36,7 @@ class Bucket:
         "quantity",
         "spent",
         "key",
+        "life",
         "meter",
         "cap",
         "granted",
@@ -61,8 +62,10 @@ class Bucket:
         "recalled_s",
     )
 
-    def __init__(self, meter: Meter, key: str) -> None:
+    def __init__(self, meter: Meter, key: str, life: int = 1) -> None:
+        """`life`: higher than that of any bucket of this key that was dropped before."""
         self.key = key
+        self.life = life
         self.meter = meter
         self.quantity = meter.quantity
         self.cap = meter.cap
@@ -164,7 +167,19 @@ class Leases:
     requests hold of it; else `resting`, and some time later `kept` with what is in its pocket, or dropped.
     """
 
-    __slots__ = ("buckets", "busy", "fresh", "holds", "kept", "resting", "rolling", "thirsty", "turn_ns", "wake")
+    __slots__ = (
+        "buckets",
+        "busy",
+        "fresh",
+        "holds",
+        "kept",
+        "made",
+        "resting",
+        "rolling",
+        "thirsty",
+        "turn_ns",
+        "wake",
+    )
 
     def __init__(self, wake: Callable[[], None] = lambda: None) -> None:
         """`wake` is called when a slice should be refilled before it is used up."""
@@ -181,6 +196,7 @@ class Leases:
         """Of rolling windows, those whose sum may have changed since the second began."""
         self.turn_ns = 0
         self.holds = 0
+        self.made = 0
         self.wake = wake
 
     # -- for requests
@@ -189,7 +205,8 @@ class Leases:
         """The bucket of that key, made when there is none. A cap lowered since gives what is in the pocket back."""
         bucket = self.buckets.get(key)
         if bucket is None:
-            bucket = self.buckets[key] = Bucket(meter, key)
+            self.made += 1
+            bucket = self.buckets[key] = Bucket(meter, key, self.made)
         elif bucket.meter is not meter:
             lowered = meter.cap < bucket.cap
             bucket.meter, bucket.cap, bucket.dry_until_s = meter, meter.cap, 0.0

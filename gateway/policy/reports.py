@@ -67,6 +67,7 @@ def build(
         want=max(want, need),
         segment=position[0],
         offset=position[1],
+        life=bucket.life,
         warn_at=tuple([each.amount for each in bucket.meter.at if each.action == "warn"]),
     )
 

@@ -97,6 +97,7 @@ class Queue:
                 need = waiting.needs[bucket.quantity]
                 if need:
                     wanted.setdefault(bucket, []).append(need)
+                    bucket.last_need = need
         return {
             bucket: (max(1, needs[0] - bucket.slack), sum(needs) - bucket.slack)
             for bucket, needs in wanted.items()

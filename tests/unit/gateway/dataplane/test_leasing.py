@@ -47,6 +47,19 @@ def test_what_is_local_is_held_without_asking() -> None:
     run(scene)
 
 
+def test_the_first_request_brings_a_slice_of_every_bucket_it_falls_into() -> None:
+    async def scene() -> None:
+        workers = Workers()
+        leasing = workers.all[0]
+        bundle = workers.bundle(0, ("m", meter(MONEY, 10**9)), ("c", meter(CONCURRENT, 800)))
+        for _ in range(8):
+            leasing.settle(await leasing.hold_or_wait(bundle, needs(concurrent=1, nanos=9)), needs(concurrent=1))
+        assert leasing.exchanges == 1
+        assert [bucket.slack for bucket in bundle.buckets] == [72, 8]
+
+    run(scene)
+
+
 def test_a_cap_is_refused_at_once_when_it_can_never_fit_and_zero_lets_nothing_through() -> None:
     async def scene() -> None:
         workers = Workers()

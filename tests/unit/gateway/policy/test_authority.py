@@ -108,10 +108,20 @@ def test_a_store_that_lost_what_it_was_told_is_told_again() -> None:
 
 
 def test_an_owner_that_begins_anew_learns_its_sums() -> None:
-    state = BucketState(leases={OWNER: Lease(50, 30, 20)}, settled=30)
-    reply = ask(state, known=False, least=5)
+    state = BucketState(leases={OWNER: Lease(50, 30, 20, life=1)}, settled=30)
+    reply = ask(state, known=False, least=5, life=2)
     assert (reply.granted, reply.spent, reply.returned) == (35, 30, 0)
     assert state.leases[OWNER].unspent == 5
+
+
+def test_what_an_earlier_life_had_given_back_is_not_taken_for_given_back_again() -> None:
+    """A store that went back in time knows the lease as it was then."""
+    state = BucketState(leases={OWNER: Lease(9, 0, 9, life=1)})
+    ask(state, granted=5, spent=2, spends=[(0, 2)], life=2)
+    assert (state.settled, state.leases[OWNER].unspent) == (2, 3)
+    state = BucketState(leases={OWNER: Lease(40, 0, 0, life=1)})
+    assert ask(state, known=False, life=2).elsewhere == 0
+    assert state.leased() == 0
 
 
 def test_a_rolling_window_counts_a_slot_until_its_end_has_left() -> None:
