@@ -22,7 +22,7 @@ _FILTERS = ("tenant", "project", "key", "end_user", "model", "trace")
 
 
 class Columns(click.ParamType[tuple[str, ...]]):
-    """Names of `BY`, with commas; `total` for none."""
+    """Names of `BY`, with commas, and of a window; `total` for none."""
 
     name = "columns"
 
@@ -33,8 +33,10 @@ class Columns(click.ParamType[tuple[str, ...]]):
             return value
         names = tuple(name.strip().replace("-", "_") for name in value.split(",")) if value != "total" else ()
         for name in names:
-            if name not in BY:
+            if name not in BY and name not in WINDOWS:
                 self.fail(f"{name!r} is none of {', '.join(BY)}; or say total", param, ctx)
+        if len(set(WINDOWS) & set(names)) > 1:
+            self.fail("only one window at a time", param, ctx)
         if len(set(names)) != len(names):
             self.fail("a name stands there twice", param, ctx)
         return names
@@ -47,7 +49,7 @@ class Columns(click.ParamType[tuple[str, ...]]):
     type=Columns(),
     default="tenant,model",
     show_default=True,
-    help=f"What tells rows apart: {', '.join(BY)}; or total.",
+    help=f"What tells rows apart: {', '.join(BY)}, or a window; or total.",
 )
 @click.option("--since", metavar="TIME", help="From then on: 7d, 12h, 2026-11-01, 2026-11-01T12:00.")
 @click.option("--until", metavar="TIME", help="Before then.")
@@ -87,9 +89,12 @@ def usage(
     from gateway.store import usage as ledger
     from gateway.store.manifest import LedgerUnreadable
 
+    named = next((name for name in by if name in WINDOWS), None)
+    if window is not None and named not in (None, window):
+        raise click.UsageError(f"--by {named} and --window {window}: only one window at a time")
     question = Question(
-        by,
-        window or "",
+        tuple(name for name in by if name != named),
+        window or named or "",
         zone,
         *_times(zone, since, until),
         only=tuple((name, value) for name in _FILTERS if (value := only[name]) is not None),

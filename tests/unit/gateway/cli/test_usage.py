@@ -50,6 +50,15 @@ def test_csv_and_json_have_every_column_and_no_rounding(state_dir: Path) -> None
     assert json.loads(told.splitlines()[0])["requests"] == 1
 
 
+def test_a_window_may_be_named_among_the_columns(state_dir: Path) -> None:
+    told = [
+        run("--state-dir", state_dir, "--by", by, *window, "--format", "csv").stdout
+        for by, window in (("day,tenant", ()), ("tenant", ("--window", "day")), ("tenant,day", ("--window", "day")))
+    ]
+    assert told[0] == told[1] == told[2]
+    assert told[0].startswith("day,tenant,requests")
+
+
 def test_filters_and_times(state_dir: Path) -> None:
     def requests(*arguments: str) -> int:
         told = run("--state-dir", state_dir, "--by", "total", "--format", "json", *arguments).stdout
@@ -89,6 +98,8 @@ def test_files_are_written(state_dir: Path) -> None:
     [
         (("--by", "colour"), "'colour' is none of tenant, project"),
         (("--by", "tenant,tenant"), "twice"),
+        (("--by", "day,week"), "only one window"),
+        (("--by", "day", "--window", "week"), "only one window"),
         (("--since", "soon"), "'soon' is no time"),
         (("--zone", "Mars/Olympus"), "'Mars/Olympus' is no time zone"),
         (("--format", "parquet"), "--format parquet needs --output"),
