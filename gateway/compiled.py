@@ -31,6 +31,7 @@ MODULES: Final = (
     "gateway.dataplane.exchange",
     "gateway.dataplane.grpc_exchange",
     "gateway.dataplane.lifecycle",
+    "gateway.dataplane.meter_answers",
     "gateway.dataplane.recording",
     "gateway.dataplane.running",
     "gateway.dataplane.server",
@@ -48,6 +49,7 @@ MODULES: Final = (
     "gateway.wire.body",
     "gateway.wire.known_head",
     "gateway.wire.relay",
+    "gateway.wire.running",
     "gateway.wire.sse",
 )
 """None of them defines a `msgspec.Struct`: mypyc does not keep the annotations that one is made of."""

@@ -14,7 +14,6 @@ from typing import Final
 from gateway.backends.base import Backend, Endpoint
 from gateway.backends.http1 import Connection
 from gateway.backends.reply import Reply
-from gateway.backends.waiter import Waiter
 from gateway.config.snapshot import Caller, ModelRoute, Snapshot
 from gateway.dataplane import counting
 from gateway.dataplane.exchange import Exchange
@@ -198,7 +197,6 @@ class Attempts:
         endpoint.admitted(now)
         view.outstanding += 1
         connection: Connection | None = None
-        waiter: Waiter[Reply] | None = None
         reused = verdict = False
         try:
             connection = None if fresh else endpoint.pool.take()
@@ -224,7 +222,15 @@ class Attempts:
                 self._deadline_s,
                 now,
             )
-            reply = await waiter
+            left: asyncio.CancelledError | None = None
+            try:
+                reply = await waiter
+            except asyncio.CancelledError as cancelled:
+                left, reply = cancelled, Reply()
+            if left is not None:  # not waited for in the except block: compiled coroutines do not survive that
+                if self._runs:
+                    await counting.count_unheard(record, connection, waiter)
+                raise left
             row.status = reply.status
             row.first_byte_ms = record.at_ms(connection.first_byte_s)
             error = None if reply.status == 200 and reply.streaming is call.stream else judge(reply, form, call)
@@ -241,8 +247,6 @@ class Attempts:
             view.outstanding -= 1
             if not verdict:
                 if connection is not None and connection.busy:
-                    if waiter is not None and self._runs and isinstance(error, asyncio.CancelledError):
-                        await counting.count_unheard(record, connection, waiter)
                     connection.abort()
                 endpoint.tell_end(error, self._gw.clock.monotonic_s(), reused=reused)
             row.code = error.code if isinstance(error, GatewayError) else "cancelled"

@@ -52,15 +52,19 @@ async def relay(gw: Gateway, ex: Exchange, record: Recording, call: Call, codec:
     if ex.throttled:
         connection.pause_reading()
     broken: UpstreamError | None = None
+    left: asyncio.CancelledError | None = None
     pumping = connection.pump(stream.feed, ex.send)
     try:
-        await pumping
-        await stream.rest()
-    except UpstreamError as error:
-        broken = error
-    except asyncio.CancelledError:
-        await stream.leave(pumping)
-        raise
+        try:
+            await pumping
+            await stream.rest()
+        except UpstreamError as error:
+            broken = error
+        except asyncio.CancelledError as cancelled:
+            left = cancelled
+        if left is not None:  # not waited for in the except block: compiled coroutines do not survive that
+            await stream.leave(pumping)
+            raise left
     finally:
         stream.over = True
         stream.stop()

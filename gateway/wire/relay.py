@@ -7,7 +7,7 @@ not the caller, asked for it. Deciding is all this does; the data plane moves th
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from gateway.wire import sse, usage
 from gateway.wire.call import Call
@@ -31,7 +31,7 @@ class Relay:
 
     __slots__ = ("_held", "failed", "hide_usage", "mid_frame", "usage")
 
-    reads_all = False
+    reads_all: ClassVar[bool] = False
     """Whether frames are read that name neither."""
 
     def __init__(self, hide_usage: bool) -> None:

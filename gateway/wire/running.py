@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
 from gateway.wire import body as wire_body
-from gateway.wire import sse, usage
+from gateway.wire import running_frames, sse, usage
 from gateway.wire.call import Call, Passing
 from gateway.wire.relay import DONE_FRAME, Relay
 from gateway.wire.usage import Usage
@@ -30,23 +30,6 @@ _ODD: Final = re.compile(rb'"choices" ?: ?\[\]|"error"')
 """Frames that are looked at one by one."""
 _FINISH: Final = re.compile(rb'"finish_reason" ?: ?"')
 _encode: Final = msgspec.json.Encoder().encode
-
-
-class _Choice(msgspec.Struct, gc=False):
-    index: int = 0
-    delta: dict[str, Any] | None = None
-    text: str | None = None
-
-
-class _Frame(msgspec.Struct, gc=False):
-    id: str | None = None
-    object: str | None = None
-    created: int | None = None
-    model: str | None = None
-    choices: list[_Choice] | None = None
-
-
-_decode: Final = msgspec.json.Decoder(_Frame).decode
 
 
 def options(call: Call) -> bytes:
@@ -73,7 +56,7 @@ class RunningRelay(Relay):
     - `finished`: a reason to finish passed.
     """
 
-    reads_all = True
+    reads_all: ClassVar[bool] = True
 
     __slots__ = (
         "_choices",
@@ -134,10 +117,7 @@ class RunningRelay(Relay):
         last frame; `counts` is the usage to show, for a caller that asked.
         """
         self._kept = self._held = b""
-        try:
-            frame = _decode(sse.data(self._last) or b"{}")
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            frame = _Frame()
+        frame = running_frames.read(sse.data(self._last) or b"")
         kind = "text_completion" if self._texts else "chat.completion.chunk"
         head: dict[str, Any] = {
             "id": frame.id or "",
@@ -219,12 +199,9 @@ class RunningRelay(Relay):
         seen = usage.from_frame(payload) if b'"usage"' in payload else None
         if seen is None and self.usage is not None:
             return False
-        try:
-            choices = _decode(payload).choices or []
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            choices = []
+        choices = running_frames.read(payload).choices or []
         if seen is None:
-            self._said += sum(map(_bytes_of, choices))
+            self._said += sum(map(running_frames.said_bytes, choices))
             return False
         if not choices:
             self.usage = seen
@@ -241,16 +218,6 @@ class RunningRelay(Relay):
             sum(one.reasoning_tokens for one in each),
         )
         return False
-
-
-def _bytes_of(choice: _Choice) -> int:
-    """The bytes a choice says in a frame: no more tokens than that."""
-    said = choice.delta or {}
-    spoken = len((choice.text or "").encode("utf-8", "replace"))
-    for name, value in said.items():
-        if name != "role" and value:
-            spoken += len(value.encode("utf-8", "replace") if isinstance(value, str) else _encode(value))
-    return spoken
 
 
 class Translated:

@@ -53,24 +53,28 @@ class Wire:
         """It is there."""
 
 
-class Cancelling(Stepper):
-    """Cancels its coroutine when that waits for the nth time, as a caller who leaves then does."""
+class Counted:
+    """A handler's coroutine that is cancelled when it waits for the nth time, as a caller who leaves then does."""
 
-    __slots__ = ("_left", "exchange", "waits")
+    def __init__(self, coroutine: Any, exchange: Exchange, nth: int) -> None:
+        self._coroutine = coroutine
+        self._exchange = exchange
+        self._left = nth
+        self.stepper: Stepper | None = None
 
-    def __init__(self, exchange: Exchange, left: int, coroutine: Any) -> None:
-        super().__init__(coroutine, asyncio.get_running_loop())
-        self.exchange = exchange
-        self.waits = 0
-        self._left = left
+    def send(self, value: None) -> Any:
+        return self._waits(self._coroutine.send(value))
 
-    def _step(self, error: BaseException | None) -> None:
-        super()._step(error)
-        if not self.ended and not self.exchange.gone:
-            self.waits += 1
-            if self.waits > self._left:
-                self.exchange.gone = True
-                self.cancel()
+    def throw(self, error: BaseException) -> Any:
+        return self._waits(self._coroutine.throw(error))
+
+    def _waits(self, waiting: Any) -> Any:
+        self._left -= 1
+        if self._left < 0 and not self._exchange.gone:
+            self._exchange.gone = True
+            assert self.stepper is not None
+            asyncio.get_running_loop().call_soon(self.stepper.cancel)
+        return waiting
 
 
 async def cancelled_at(gateway: Metered, nth: int, body: dict[str, Any], path: bytes) -> bool:
@@ -83,7 +87,8 @@ async def cancelled_at(gateway: Metered, nth: int, body: dict[str, Any], path: b
     exchange.receive(json.dumps(body).encode())
     exchange.received()
     before = len(gateway.running.records())
-    stepper = Cancelling(exchange, nth, lifecycle.run(gateway.running.gw, exchange))
+    counted = Counted(lifecycle.run(gateway.running.gw, exchange), exchange, nth)
+    stepper = counted.stepper = Stepper(counted, asyncio.get_running_loop())  # type: ignore[arg-type]
     stepper.start()
     await until(lambda: stepper.ended, "the call ends")
     (record,) = gateway.running.records()[before:]
