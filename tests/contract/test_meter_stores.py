@@ -7,10 +7,14 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from gateway.clock import SystemClock
+from gateway.config.snapshot_meters import MONEY
+from gateway.dataplane.leasing import Leasing, Short
 from gateway.policy import authority
 from gateway.policy.authority import Report
 from gateway.store.meters import MeterStore
 from tests.support.meter_stores import KINDS, MARKS, Site, site
+from tests.support.meters import meter, needs
 
 OWNERS = ("state:0-1", "state:1-1", "state:2-1")
 
@@ -176,5 +180,41 @@ def test_leases_of_three_owners_never_exceed_the_cap(place: Site) -> None:
             state = authority.decode((await stores[0].read(["m"]))["m"])
             assert sum(granted) == state.leased() <= 1_000
             assert sum(granted) > 1_000 - 7
+
+    asyncio.run(run())
+
+
+def test_workers_spend_a_cap_to_its_last_unit_and_never_more(place: Site) -> None:
+    """Also what another one has in its pocket: that is what recalls are for."""
+    cap = 400
+
+    async def run() -> None:
+        async with place.stores(3) as stores:
+            workers = [Leasing(store, OWNERS[n], SystemClock()) for n, store in enumerate(stores)]
+            bundles = [each.bundle([each.bucket(meter(MONEY, cap), "shared")]) for each in workers]
+            held = spent = 0
+
+            async def ask(n: int, nanos: int, wait_s: float) -> None:
+                nonlocal held, spent
+                hold = await workers[n].hold_or_wait(bundles[n], needs(nanos=nanos), wait_s)
+                held += nanos
+                assert held + spent <= cap
+                await asyncio.sleep(0.001)
+                held -= nanos
+                spent += nanos // 2
+                workers[n].settle(hold, needs(nanos=nanos // 2))
+
+            asked = [ask(n % 3, nanos, 0.05) for nanos in (2, 9, 30) for n in range(12)]
+            refused = [each for each in await asyncio.gather(*asked, return_exceptions=True) if each is not None]
+            assert all(isinstance(each, Short) for each in refused)
+            await asyncio.sleep(0.2)  # until those who listen for recalls surely do
+            while spent < cap:
+                await ask(spent % 3, min(2, cap - spent), 5.0)
+                spent += cap - spent == 1  # a half of one is none
+            for each in workers:
+                await each.stop()
+            state = authority.decode((await stores[0].read(["shared"]))["shared"])
+            assert state.leased() == 0
+            assert state.settled in (cap, cap - 1)
 
     asyncio.run(run())
