@@ -90,3 +90,16 @@ def test_sources_are_found_before_anything_compiled_and_nothing_else_is(
     assert spec.origin == str(package / "gateway/wire/body.py")
     assert finder.find_spec("gateway.wire", None) is None  # a package
     assert finder.find_spec("json", None) is None
+
+
+@pytest.mark.parametrize("module", compiled.MODULES)
+def test_a_compiled_module_awaits_nothing_while_it_handles_an_exception(module: str) -> None:
+    """What mypyc makes of an `await` in an `except` or `finally` block that is left by an exception crashes."""
+    handling = [
+        part
+        for node in ast.walk(ast.parse(compiled.source(module).read_text()))
+        if isinstance(node, ast.Try)
+        for part in (*node.handlers, *node.finalbody)
+    ]
+    waits = [node.lineno for part in handling for node in ast.walk(part) if isinstance(node, ast.Await | ast.Yield)]
+    assert not waits, f"{module}, lines {waits}"
