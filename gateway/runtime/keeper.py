@@ -51,6 +51,7 @@ class Keeper:
         self._ledger: Ledger | None = None
         self._meters = KeeperMeters(self._state_dir, start.meters, SteadyClock(start.wall_offset_ns), log)
         self._problem = ""
+        self._merging_failed = ""
         self._channel = Channel(ToKeeper, self._told, self._gone.set)
 
     async def run(self) -> None:
@@ -128,7 +129,12 @@ class Keeper:
             self._ledger = Ledger(self._state_dir, SystemClock(), self._meters.seen)
         more = self._ledger.add()
         if not more and not self._draining:
-            self._ledger.merge()
+            try:
+                self._ledger.merge()
+            except OSError as error:  # many small files are slower to read, and that is all
+                if str(error) != self._merging_failed:
+                    self._log.error("ledger_merge_failed", error=str(error))
+                self._merging_failed = str(error)
         return more
 
     async def _settle(self) -> None:

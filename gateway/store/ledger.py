@@ -207,9 +207,7 @@ class Ledger:
         made = not path.parent.exists()
         path.parent.mkdir(mode=0o700, exist_ok=True)
         try:
-            counted = self._database.execute(
-                f"COPY ({rows}) TO {ledger_rows.text(str(draft))} (FORMAT parquet, COMPRESSION zstd)"
-            ).fetchone()
+            counted = self._copy(rows, draft)
             with draft.open("rb+") as file:
                 os.fsync(file.fileno())
             draft.replace(path)
@@ -218,7 +216,18 @@ class Ledger:
         manifest.sync_folder(path.parent)
         if made:
             manifest.sync_folder(self._folder)
-        return LedgerFile(name, 0 if counted is None else counted[0], path.stat().st_size)
+        return LedgerFile(name, counted, path.stat().st_size)
+
+    def _copy(self, rows: str, draft: Path) -> int:
+        import duckdb
+
+        try:
+            done = self._database.execute(
+                f"COPY ({rows}) TO {ledger_rows.text(str(draft))} (FORMAT parquet, COMPRESSION zstd)"
+            ).fetchone()
+        except duckdb.Error as error:  # a disk that is full, a file that was damaged
+            raise OSError(f"cannot write the ledger: {error}") from error
+        return 0 if done is None else int(done[0])
 
     def _publish(self, new: Manifest) -> None:
         old_s = self._clock.wall_ns() // 10**9 - KEEP_REPLACED_S

@@ -95,6 +95,8 @@ def _over(state_dir: Path, question: Question, work: Callable[[DuckDBPyConnectio
                 return work(database, query(question, " UNION ALL BY NAME ".join(f"({one})" for one in sources)))
             except duckdb.IOException as error:
                 raise _Gone(f"cannot read the ledger in {ledger}: {error}") from error
+            except duckdb.Error as error:
+                raise manifest.LedgerUnreadable(f"cannot read the ledger in {ledger}: {error}") from error
 
 
 def _concerns(file: LedgerFile, question: Question) -> bool:

@@ -177,6 +177,26 @@ def test_files_of_one_size_become_one_and_the_old_ones_go_after_a_while(tmp_path
     journal.stop()
 
 
+def test_a_disk_that_takes_no_file_leaves_the_ledger_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = a_journal(tmp_path)
+    journal.add(a_record("req_1"))
+    ledger = Ledger(tmp_path, ManualClock())
+    (manifest.folder(tmp_path) / "2027-01-15").write_text("a file where a folder is to be")
+    with pytest.raises(OSError, match="2027-01-15"):
+        ledger.add()
+    ledger.close()
+    monkeypatch.setattr("gateway.store.ledger_rows.from_json", lambda *_: "SELECT error('no space left')")
+    (manifest.folder(tmp_path) / "2027-01-15").unlink()
+    ledger = Ledger(tmp_path, ManualClock())
+    with pytest.raises(OSError, match=r"cannot write the ledger: .*no space left"):
+        ledger.add()
+    ledger.close()
+    monkeypatch.undo()
+    assert manifest.read(tmp_path).rows == 0
+    assert update(tmp_path) == 1
+    journal.stop()
+
+
 def files(day: str, *rows: int) -> list[LedgerFile]:
     return [LedgerFile(f"{day}/{number:06d}.parquet", count, 1) for number, count in enumerate(rows)]
 
