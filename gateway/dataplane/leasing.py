@@ -64,6 +64,7 @@ class Leasing:
 
     - `leases`: what it leases; `bucket` and `bundle` are its own.
     - `exchanges`, `failures`: calls of the store, and how many of them failed; `exchange_s`: the time they took.
+    - `trouble`: why the store cannot be asked now; "" while it can.
     - `waits`, `refusals`: requests that waited, and that were refused.
     - `recalls`, `recalled`: buckets that others were asked to give back, and that were asked of us.
     - `on_crossed`: called with a bucket and the amount used whose crossing is to be told (`warn`).
@@ -79,6 +80,7 @@ class Leasing:
         self.bundle = self.leases.bundle
         self.exchanges = self.failures = self.waits = self.refusals = self.recalls = self.recalled = 0
         self.exchange_s = 0.0
+        self.trouble = ""
         self.on_crossed: Callable[[Bucket, int], None] = lambda bucket, amount: None
         self._store = store
         self._owner = owner
@@ -252,6 +254,9 @@ class Leasing:
                     self._is_down(error)
                 except MeterStoreDown as error:
                     self._is_down(error)
+                except BaseException as bug:  # or the end of the loop: nobody may wait for ever
+                    self._is_down(bug)
+                    raise
         finally:
             self._running = None
 
@@ -290,7 +295,7 @@ class Leasing:
 
     def _change(self, asked: Asked) -> Change[Reply]:
         owner, wall_ns = self._owner, self._wall_ns
-        return lambda key, raw: exchanged(raw, owner, asked[key][1], wall_ns() // SECOND_NS)
+        return lambda key, raw: authority.exchange_stored(raw, owner, asked[key][1], wall_ns() // SECOND_NS)
 
     def _learn(self, asked: Asked, replies: dict[str, Reply]) -> None:
         now_s = self._now_s()
@@ -321,9 +326,10 @@ class Leasing:
             if not bucket.gone
         }
 
-    def _is_down(self, error: MeterStoreDown) -> None:
+    def _is_down(self, error: BaseException) -> None:
         """Whoever waits is told; the store is asked again later."""
         self.failures += 1
+        self.trouble = str(error) or type(error).__name__
         self._again = False
         self._probe = True
         self._to_tell = len(self.leases.fresh)
@@ -334,6 +340,7 @@ class Leasing:
             self._queue.end(waiting, None)
 
     def _is_up(self) -> None:
+        self.trouble = ""
         self._down_until_s, self._retry_s, self._restated = 0.0, RETRY_FIRST_S, False
 
     def _look_again(self, after_s: float) -> None:
@@ -382,14 +389,3 @@ class Leasing:
 
 
 _DOWN: Final = "the store of the meters does not answer; nothing more can be spent until it does"
-
-
-def exchanged(raw: bytes | None, owner: str, report: Report, now_s: int) -> tuple[bytes | None, Reply]:
-    """`authority.exchange` on the stored form. Of a state that cannot be read nothing is granted, and it is left as it
-    is."""
-    try:
-        state = authority.decode(raw)
-    except msgspec.DecodeError:
-        return raw, Reply(report.granted, report.spent, report.returned, 0, 0, report.cap, 0, 0)
-    reply = authority.exchange(state, owner, report, now_s)
-    return authority.encode(state), reply

@@ -179,6 +179,17 @@ def exchange(state: BucketState, owner: str, report: Report, now_s: int) -> Repl
     )
 
 
+def exchange_stored(raw: bytes | None, owner: str, report: Report, now_s: int) -> tuple[bytes | None, Reply]:
+    """`exchange` on the stored form. Of a state that cannot be read nothing is granted, and it is left as it
+    is."""
+    try:
+        state = decode(raw)
+    except msgspec.DecodeError:
+        return raw, Reply(report.granted, report.spent, report.returned, 0, 0, report.cap, 0, 0)
+    reply = exchange(state, owner, report, now_s)
+    return encode(state), reply
+
+
 def settle_dead(state: BucketState, owner: str, spends: Spends, now_s: int) -> None:
     """Ends the lease of an owner that is gone. `spends`: what its journal says it spent after the lease's position,
     and what its requests held that never ended; the rest of the lease is free again. An owner without a lease had

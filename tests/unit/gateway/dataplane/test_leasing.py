@@ -4,6 +4,7 @@ tests/contract/test_meter_stores.py."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -11,9 +12,9 @@ import pytest
 
 from gateway.clock import ManualClock, SystemClock
 from gateway.config.snapshot_meters import CONCURRENT, MONEY, OUTPUT, REQUESTS
-from gateway.dataplane.leasing import RETRY_FIRST_S, Leasing, Short, exchanged
+from gateway.dataplane.leasing import RETRY_FIRST_S, Leasing, Short
 from gateway.errors import MetersUnavailable
-from gateway.policy.authority import Report, decode
+from gateway.policy.authority import decode
 from gateway.policy.leases import Bucket, Hold, Needs
 from gateway.policy.waiting import FUTILE_S
 from gateway.store.meters_memory import MemoryMeters, MeterMemory
@@ -260,6 +261,26 @@ def test_a_store_that_does_not_answer_leaves_what_is_local_and_is_asked_again() 
     run(scene)
 
 
+def test_nobody_waits_for_ever_when_an_exchange_ends_in_a_bug() -> None:
+    async def scene() -> None:
+        workers = Workers()
+        leasing = workers.all[0]
+        told: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+
+        def broken() -> tuple[int, int]:
+            raise ZeroDivisionError("of the test")
+
+        leasing._position = broken
+        with pytest.raises(MetersUnavailable):
+            await leasing.hold_or_wait(workers.bundle(0, ("m", meter(MONEY, 10**9))), CENT)
+        assert leasing.trouble == "of the test"
+        gc.collect()
+        assert [type(each) for each in told] == [ZeroDivisionError]
+
+    run(scene)
+
+
 def test_stopping_with_a_store_that_is_down_ends() -> None:
     async def scene() -> None:
         workers = Workers()
@@ -286,11 +307,6 @@ def test_a_crossed_threshold_is_told_once_by_one_worker() -> None:
         assert told == [("m", 50), ("m", 80)]
 
     run(scene)
-
-
-def test_of_a_state_that_cannot_be_read_nothing_is_granted_and_it_is_left_alone() -> None:
-    raw, reply = exchanged(b"\xc1", "s:1", Report("k", 100, least=1), 0)
-    assert (raw, reply.granted, reply.available) == (b"\xc1", 0, 0)
 
 
 def test_the_position_is_that_of_the_instant_the_report_was_made() -> None:

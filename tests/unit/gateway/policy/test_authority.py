@@ -15,6 +15,7 @@ from gateway.policy.authority import (
     decode,
     encode,
     exchange,
+    exchange_stored,
     raise_to,
     settle_dead,
     state_id_of,
@@ -216,3 +217,8 @@ def test_a_grant_never_exceeds_what_is_left(cap: int, settled: int, want: int, l
 def test_what_is_not_a_state_is_an_error() -> None:
     with pytest.raises(msgspec.DecodeError):
         decode(b"\xc1")
+
+
+def test_of_a_state_that_cannot_be_read_nothing_is_granted_and_it_is_left_alone() -> None:
+    raw, reply = exchange_stored(b"\xc1", "s:1", Report("k", 100, least=1), 0)
+    assert (raw, reply.granted, reply.available) == (b"\xc1", 0, 0)
