@@ -33,6 +33,8 @@ AHEAD: Final = FIRST_STEP
 """More is asked for when no more output tokens than these are left of the hold: what is made while others are asked to
 give back is then still covered.
 """
+ABSURD: Final = 4
+"""Where a caller sets no limit, a count of so many times the model's most is not believed."""
 _SMALLER: Final = 4
 """A step that is not to be had is tried again at this part of its size, down to one token …"""
 _SMALLER_WAIT_S: Final = 0.005
@@ -106,7 +108,7 @@ class _Stream:
     """
 
     __slots__ = (
-        *("_absurd", "_asking", "_connection", "_ex", "_exhausted", "_leasing", "_loop", "_paused", "_record", "_step"),
+        *("_asking", "_connection", "_ex", "_exhausted", "_leasing", "_loop", "_paused", "_record", "_step"),
         *("_target", "_timer", "_waiter", "cut_by", "over", "passed", "passing", "running"),
     )
 
@@ -132,7 +134,8 @@ class _Stream:
         self._waiter: Waiter[None] | None = None
         self._exhausted = self._paused = False
         self._step = FIRST_STEP
-        self._absurd = max(record.terms.max_output, FIRST_STEP)
+        bounded = self._target if self._target < wire_running.NO_LIMIT else ABSURD * record.terms.max_output
+        self.running.most = max(bounded, self.running.limit) + FIRST_STEP
         self.over = False
         self.passed = 0
         self.cut_by = ""
@@ -197,8 +200,7 @@ class _Stream:
         running = self.running
         if running.finished and not running.blocked:
             return
-        if running.limit >= self._target or running.produced - running.limit > self._absurd:
-            # It was told to stop at the limit, or its counts cannot be believed: the record says that it went beyond.
+        if running.limit >= self._target:  # it was told to stop there: should it not, the record says so
             if running.blocked:
                 running.limit = wire_running.NO_LIMIT
                 self.feed(b"")

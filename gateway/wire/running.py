@@ -50,8 +50,8 @@ def shows_usage(call: Call) -> bool:
 class RunningRelay(Relay):
     """See the module, and `Relay`.
 
-    - `usage`: the last usage told, of what may not have passed, too. Where a backend tells none, `produced` is bounded
-      by the bytes it said.
+    - `usage`: the last usage told, of what may not have passed, too. Where a backend tells none, or more output than
+      `most`, `produced` is bounded by the bytes it said.
     - `passed`: output tokens of all that passed.
     - `finished`: a reason to finish passed.
     """
@@ -59,17 +59,8 @@ class RunningRelay(Relay):
     reads_all: ClassVar[bool] = True
 
     __slots__ = (
-        "_choices",
-        "_counts",
-        "_kept",
-        "_last",
-        "_said",
-        "_show",
-        "_texts",
-        "finished",
-        "limit",
-        "note",
-        "passed",
+        *("_choices", "_counts", "_disbelieves", "_kept", "_kept_said", "_last", "_said", "_show", "_texts"),
+        *("finished", "limit", "most", "note", "passed"),
     )
 
     def __init__(self, *, hide_usage: bool, show_running: bool, choices: int, texts: bool) -> None:
@@ -85,6 +76,9 @@ class RunningRelay(Relay):
         self._kept = b""
         self._last = b""
         self._said = 0
+        self._kept_said = 0
+        self._disbelieves = False
+        self.most = NO_LIMIT
         self.note: Callable[[], bytes] | None = None
         """Makes a member for the usage frame of a caller that asked for it."""
 
@@ -102,13 +96,13 @@ class RunningRelay(Relay):
     def feed(self, data: bytes) -> bytes:
         """What the caller may have; `feed(b"")` after `limit` was raised gives what was kept."""
         if not data:
-            kept, self._kept = self._kept, b""
+            kept = self._take_kept()
             return self._pass(kept) if kept else b""
         return super().feed(data)
 
     def finish(self) -> bytes:
         """What is left to send, within the limit."""
-        kept, self._kept = self._kept, b""
+        kept = self._take_kept()
         rest, self._held = kept + self._held, b""
         return self._pass(rest) if rest else b""
 
@@ -134,6 +128,13 @@ class RunningRelay(Relay):
 
     # -- inside
 
+    def _take_kept(self) -> bytes:
+        """What was kept, to be read again."""
+        kept, self._kept = self._kept, b""
+        self._said -= self._kept_said
+        self._kept_said = 0
+        return kept
+
     def _read(self, data: bytes) -> bytes:
         """Whole frames, some of which name usage or an error."""
         return self._pass(data)
@@ -141,12 +142,16 @@ class RunningRelay(Relay):
     def _pass(self, data: bytes) -> bytes:
         """`data`, as far as the limit goes; whole frames."""
         if self._kept:
+            before = self._said
             self._count(data)
+            self._kept_said += self._said - before
             self._kept += data
             return b""
         if self._choices == 1 and not _ODD.search(data) and b'"usage"' in data:
             frame = data[data.rfind(b"data: ") :]
-            if (seen := usage.from_frame(sse.data(frame) or b"")) is not None:
+            told = usage.from_frame(sse.data(frame) or b"")
+            seen = None if told is None else self._believed(told)
+            if seen is not None:
                 self.usage = seen
                 out = seen.output_tokens + seen.reasoning_tokens
                 if out <= self.limit:
@@ -162,11 +167,13 @@ class RunningRelay(Relay):
         for frame in sse.frames(data):
             payload = sse.data(frame) or b""
             only_usage = False
+            before = self._said
             if payload:
                 only_usage = self._stated(payload)
                 if self.produced > self.limit and not only_usage:
                     self._kept = data[at:]
                     self._count(data[at + len(frame) :])
+                    self._kept_said = self._said - before
                     break
                 self.passed = max(self.passed, min(self.produced, self.limit))
             at += len(frame)
@@ -194,15 +201,24 @@ class RunningRelay(Relay):
         for frame in sse.frames(data):
             self._stated(sse.data(frame) or b"")
 
+    def _believed(self, told: Usage) -> Usage | None:
+        """The usage a frame tells; None from the first on that cannot be: then bytes are counted instead."""
+        if not self._disbelieves and told.output_tokens + told.reasoning_tokens > self.most:
+            self._disbelieves = True
+            self.usage = None
+            self._said = self.passed
+        return None if self._disbelieves else told
+
     def _stated(self, payload: bytes) -> bool:
         """Takes up a frame's usage; True for the one at the end, which has nothing else."""
-        seen = usage.from_frame(payload) if b'"usage"' in payload else None
+        told = usage.from_frame(payload) if b'"usage"' in payload else None
+        seen = None if told is None else self._believed(told)
         if seen is None and self.usage is not None:
             return False
         choices = running_frames.read(payload).choices or []
         if seen is None:
             self._said += sum(map(running_frames.said_bytes, choices))
-            return False
+            return told is not None and not choices
         if not choices:
             self.usage = seen
             return True

@@ -23,6 +23,7 @@ rules:
   - {match: "endless", answer: word, tokens: 100000, tokens_per_s: 400}
   - {match: "short", answer: "one two three"}
   - {match: "silent", answer: "one two three", usage: false}
+  - {match: "mad", answer: word, tokens: 400, usage: {completion_tokens: 1000000000}, tokens_per_s: 2000}
   - {match: "mute", answer: word, tokens: 400, usage: false, tokens_per_s: 2000}
   - {match: "absurd", answer: "one two three", usage: {completion_tokens: 1000000000}}
   - {match: "busy", status: 503}
@@ -187,6 +188,20 @@ def test_a_stream_that_counts_nothing_is_held_by_the_bytes_it_says(fake: ServerP
         async with metering(fake, tmp_path, {"acme": [usd(120_000)]}) as gateway:
             answer = await gateway.ask("mute", stream=True)
             assert events(answer.content)[-1]["choices"][0]["finish_reason"] == "length"
+            assert 0 < gateway.spent(TENANT) <= 120_000
+
+    run(main())
+
+
+def test_a_stream_whose_counts_cannot_be_is_cut_by_the_bytes_it_says(fake: ServerProcess, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with metering(fake, tmp_path, {"acme": [usd(120_000)]}) as gateway:
+            answer = await gateway.ask("mad", stream=True)
+            assert events(answer.content)[-1]["choices"][0]["finish_reason"] == "length"
+            record = await gateway.last()
+            assert (record.usage_from, record.action) == ("bound", "cut")
+            assert len(text_of(answer.content)) == record.output_tokens
+            assert gateway.spent(TENANT) == record.charge_nanos
             assert 0 < gateway.spent(TENANT) <= 120_000
 
     run(main())

@@ -163,3 +163,20 @@ def test_running_usage_is_asked_for_beside_what_the_caller_asked() -> None:
     assert json.loads(running.options(responses.parse(b'{"model":"m","input":"hi"}'))) == {
         "include_usage": True, "continuous_usage_stats": True,
     }  # fmt: skip
+
+
+@given(st.lists(st.integers(0, 400), max_size=8), st.integers(0, 20))
+def test_what_counts_nothing_or_what_cannot_be_is_bounded_by_its_bytes(cuts: list[int], limit: int) -> None:
+    silent = b"".join(frame("word", 0, usage=None) for _ in range(4))
+    absurd = b"".join(frame("word", 10**9) for _ in range(4))
+    for stream in (silent, absurd):
+        places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+        passing = relay()
+        passing.limit, passing.most = limit, 1000
+        out = b"".join(passing.feed(stream[a:b]) for a, b in itertools.pairwise(places) if a != b)
+        assert text_of(out) == "word" * min(limit // 4, 4)
+        assert (passing.usage, passing.produced) == (None, 16)
+        passing.limit = running.NO_LIMIT
+        out += passing.feed(b"") + passing.finish()
+        assert text_of(out) == "word" * 4
+        assert (passing.produced, passing.passed) == (16, 16)
