@@ -14,7 +14,7 @@ from tests.chaos.plan import Run
 from tests.chaos.suite import STORES, Account
 from tests.support import store_servers
 
-SECONDS = 75.0
+SECONDS = 55.0
 """Of load for each store."""
 
 
