@@ -59,7 +59,7 @@ TICK_S = 0.25
 """How often deadlines are looked at."""
 
 GRANT_LOOK_EVERY_S = 0.1
-GRANT_LOOKS = 50
+GRANT_LOOKS = 100
 """How often a worker that starts looks whether the store of the meters grants, before it serves anyhow."""
 
 GIVE_BACK_PATIENCE_S = 5.0
