@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway import compiled
 from tests.bench import bodies
 from tests.bench.lab import Lab, Target
 from tests.bench.processes import SERVER_CORE, BenchError, command_line, free_port, running, tree, wait_for_line
@@ -25,7 +26,7 @@ SUMMARY = {
     "command": "python -m gateway serve --config DIR --port P --state-dir D, one worker unless said otherwise",
     "on": [
         "journal (open and close entry of every request)",
-        "metrics and access log derived from it (the log goes to a file)",
+        "metrics, access log (to a file) and ledger derived from it",
         "key look-up, model permission, balancing, health checks, retries, deadlines, usage of every answer",
         "the body is rewritten, since the alias differs from the served model",
         "streams ask the upstream for usage and hide it from the caller",
@@ -36,6 +37,7 @@ SUMMARY = {
         "meters and prices, but in the rows about them",
         "guardrails: not in this version",
     ],
+    "modules of the request's path": "compiled (make compiled)" if compiled.in_use() else "run from source",
     "backend": "kind vllm, one endpoint: the mock upstream",
     "tenants": f"{len(TENANTS)}, with 5 keys each (the 100,000-key rows: 100 tenants with 1,000 each)",
 }
