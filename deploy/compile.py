@@ -73,6 +73,7 @@ def main() -> int:
     if "--clean" in sys.argv:
         return 0
     why_not = missing()
+    compiled_of = compiled.fingerprint()  # before: a source that changes meanwhile is not what was compiled
     if not why_not:
         sys.stderr.write(f"compiling {len(compiled.MODULES)} modules, which takes a minute…\n")
         try:
@@ -83,7 +84,7 @@ def main() -> int:
     if why_not:
         sys.stderr.write(f"Lockgate will run from source, about a quarter slower: {why_not}\n")
         return 1 if "--strict" in sys.argv else 0
-    (ROOT / "gateway" / compiled.STAMP).write_text(compiled.fingerprint())
+    (ROOT / "gateway" / compiled.STAMP).write_text(compiled_of)
     return 0
 
 
