@@ -76,7 +76,6 @@ class Exchange:
     gone = False
     throttled = False
     failure: GatewayError | None = None
-    source: Source | None = None
     stepper: Stepper | None = None
     _waiter: Waiter[None] | None = None
     _chunked = False
@@ -85,6 +84,7 @@ class Exchange:
         self.channel = channel
         self.received_s = received_s
         self.headers = Headers()
+        self.source: Source | None = None  # here, since mypyc gives a protocol's attribute no default
         self._body: list[bytes] = []
 
     @property
