@@ -91,4 +91,5 @@ def test_litellms_own_price_map_is_carried() -> None:
         for part, written in entry.items():
             if part not in ("provider", "request"):
                 theirs = next(key for key, ours in prices.TOKENS.items() if ours == part)
-                assert token_price(written) == pytest.approx(float(stated[name][theirs]) * 1e18, rel=1e-12), name
+                dollars = float(stated[name].get(theirs, 0))  # embeddings state nothing of an output
+                assert token_price(written) == pytest.approx(dollars * 1e18, rel=1e-12), name
