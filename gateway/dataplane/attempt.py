@@ -186,9 +186,7 @@ class Attempts:
     async def _send(
         self, backend: Backend, form: Form, choice: Choice, reason: str, body: bytes, now: float, fresh: bool
     ) -> Upstream:
-        """One request to one endpoint. Raises `_Failed`, `UpstreamRejected`, `StoreUnavailable`; cancels it when
-        cancelled.
-        """
+        """One request to one endpoint, cancelled with us. Raises `_Failed`, `UpstreamRejected`, `StoreUnavailable`."""
         record, endpoint, call = self._record, backend.endpoints[choice.index], self.call
         view = endpoint.view
         row = Attempt(backend.name, endpoint.name, reason, choice.reason, backend.loads())
