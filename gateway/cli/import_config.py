@@ -55,7 +55,7 @@ def litellm(config: Path, out: Path | None, teams: Path | None, keys: Path | Non
 
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} exists already: name a new folder")
-    price_map = None if prices is None else translate_prices(_text(prices)).entries
+    price_map = None if prices is None else translate_prices(read_text(prices)).entries
     found = translate(_read(config), _read_optional(teams), _read_optional(keys), os.environ, price_map)
     secret = _make_key(found) if found.keyless else None
     files = _files(found, config.name)
@@ -80,12 +80,13 @@ def _read(path: Path) -> Node:
     from gateway.config import nodes
 
     try:
-        return nodes.from_yaml(_text(path), path.name)  # JSON is YAML
+        return nodes.from_yaml(read_text(path), path.name)  # JSON is YAML
     except nodes.Unreadable as error:
         raise ConfigError(f"{path.name}:{error.line}: {error.message}") from None
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A file of somebody else's that is to be translated. Raises ConfigError."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ConfigError(f"{path}: larger than {_MAX_BYTES // 10**6} MB")

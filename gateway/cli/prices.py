@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.import_config import read_text
 from gateway.errors import ConfigError
 
-_MAX_BYTES = 64_000_000
 _MOST_REASONS = 12
 
 
@@ -42,7 +42,7 @@ def import_prices(file: Path, config: Path | None, only: tuple[str, ...]) -> Non
     from gateway.config.from_litellm.prices import translate
     from gateway.config.globs import compile_globs
 
-    found = translate(_read(file))
+    found = translate(read_text(file))
     glob = compile_globs(only)
     entries = {name: entry for name, entry in found.entries.items() if glob is None or glob.fullmatch(name)}
     if not entries:
@@ -70,17 +70,6 @@ def _counted(reasons: Counter[str]) -> Iterator[str]:
         yield f"  {count:>5}  {reason}"
     if len(reasons) > _MOST_REASONS:
         yield f"         … and {len(reasons) - _MOST_REASONS} other kinds"
-
-
-def _read(path: Path) -> str:
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ConfigError(f"{path}: larger than {_MAX_BYTES // 10**6} MB")
-        return path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read this file: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not UTF-8 text") from None
 
 
 def _write(path: Path, text: str) -> None:
