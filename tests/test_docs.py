@@ -29,7 +29,10 @@ from gateway.runtime import ops
 from gateway.store.derive import Line
 from gateway.store.retention import DEFAULT_BYTES
 from gateway.telemetry import names
-from gateway.wire import denied, infer, infer_paths, messages_to_chat, trace
+from gateway.wire import denied, trace
+from gateway.wire.infer import paths as infer_paths
+from gateway.wire.infer import request as infer
+from gateway.wire.messages import to_chat as messages_to_chat
 from tests.bench.table import place
 
 ROOT = Path(__file__).resolve().parent.parent

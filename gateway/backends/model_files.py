@@ -24,7 +24,7 @@ from gateway.backends.packaged_files import PackagedFile
 from gateway.config.model import CLASSIC_MODELS, Column
 from gateway.config.snapshot import ClassicVersion
 from gateway.errors import ConfigError
-from gateway.wire.infer import TensorSpec
+from gateway.wire.infer.request import TensorSpec
 
 MODEL = "model.onnx"
 MANIFEST = "manifest.json"

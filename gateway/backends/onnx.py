@@ -20,9 +20,9 @@ from gateway.backends import onnx_arrays
 from gateway.backends.onnx_arrays import Array
 from gateway.backends.run_threads import RunThreads
 from gateway.errors import ConfigError, ModelFailed
-from gateway.wire import infer
-from gateway.wire.infer import InferCall, Signature, TensorSpec, Wanted
-from gateway.wire.infer_answer import Output
+from gateway.wire.infer import request as infer
+from gateway.wire.infer.answer import Output
+from gateway.wire.infer.request import InferCall, Signature, TensorSpec, Wanted
 
 INLINE_BELOW_S: Final = 0.0003
 WEIGHT: Final = 0.3

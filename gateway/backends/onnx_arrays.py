@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.policy.columns import DTYPES
-from gateway.wire import infer_answer, infer_data
-from gateway.wire.infer import Tensor, wrong_input
-from gateway.wire.infer_answer import Output
+from gateway.wire.infer import answer as infer_answer
+from gateway.wire.infer import data as infer_data
+from gateway.wire.infer.answer import Output
+from gateway.wire.infer.request import Tensor, wrong_input
 
 Array: TypeAlias = NDArray[Any]
 

@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from gateway.backends.model_files import ModelFiles
-    from gateway.wire.infer import TensorSpec
+    from gateway.wire.infer.request import TensorSpec
 
 
 @click.group(short_help="Package classic (ONNX) models, and show what is in a package.")

@@ -38,9 +38,9 @@ from gateway.policy.conversation import conversation_key
 from gateway.policy.resolve import Plan
 from gateway.store.records import Attempt
 from gateway.wire import body as wire_body
-from gateway.wire import responses as wire_responses
 from gateway.wire import running as wire_running
 from gateway.wire.call import JSON, Call, Codec, Form
+from gateway.wire.responses import codec as wire_responses
 
 NOT_OUR_KEY: Final = frozenset((401, 403, 407))
 """Refusals of the gateway's own credentials: the operator must act."""

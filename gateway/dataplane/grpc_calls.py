@@ -19,9 +19,9 @@ from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.grpc_exchange import GrpcChannel, GrpcExchange
 from gateway.dataplane.stepping import Stepper
 from gateway.errors import GatewayError, InvalidRequest
-from gateway.wire import infer_grpc
-from gateway.wire.infer import BINARY_TYPE, HEADER_LENGTH
-from gateway.wire.infer_grpc import Asked, Method
+from gateway.wire.infer import grpc as infer_grpc
+from gateway.wire.infer.grpc import Asked, Method
+from gateway.wire.infer.request import BINARY_TYPE, HEADER_LENGTH
 
 PASSED_ON: Final = frozenset(("authorization", "x-api-key", "x-request-id", "x-client-request-id", "traceparent"))
 """Metadata that is read, as the headers of these names are."""

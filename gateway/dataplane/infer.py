@@ -19,9 +19,11 @@ from gateway.dataplane.recording import Recording
 from gateway.errors import NoEndpoint
 from gateway.policy import identity, resolve
 from gateway.telemetry import release
-from gateway.wire import infer as wire_infer
-from gateway.wire import infer_answer, infer_passing, infer_paths
-from gateway.wire.infer_paths import Target
+from gateway.wire.infer import answer as infer_answer
+from gateway.wire.infer import passing as infer_passing
+from gateway.wire.infer import paths as infer_paths
+from gateway.wire.infer import request as wire_infer
+from gateway.wire.infer.paths import Target
 from gateway.wire.inflate import inflate
 
 if TYPE_CHECKING:  # imports numpy and ONNX Runtime

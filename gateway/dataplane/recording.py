@@ -16,8 +16,8 @@ from gateway.policy.terms import Terms
 from gateway.store.records import Opened, Record
 from gateway.wire import trace
 from gateway.wire.call import Call
-from gateway.wire.infer import InferCall
-from gateway.wire.infer_paths import Target
+from gateway.wire.infer.paths import Target
+from gateway.wire.infer.request import InferCall
 from gateway.wire.usage import Usage
 
 TRACING: Final = frozenset((b"x-request-id", b"x-client-request-id", b"traceparent"))

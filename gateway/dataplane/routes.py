@@ -14,11 +14,13 @@ from gateway.errors import MethodNotAllowed, UnknownPath
 from gateway.wire import chat as wire_chat
 from gateway.wire import completions as wire_completions
 from gateway.wire import embeddings as wire_embeddings
-from gateway.wire import infer_answer, infer_paths, scoring, transcriptions
-from gateway.wire import messages as wire_messages
-from gateway.wire import responses as wire_responses
+from gateway.wire import scoring, transcriptions
 from gateway.wire.call import Codec
 from gateway.wire.errors import OPENAI, Shape
+from gateway.wire.infer import answer as infer_answer
+from gateway.wire.infer import paths as infer_paths
+from gateway.wire.messages import codec as wire_messages
+from gateway.wire.responses import codec as wire_responses
 
 Handler = Callable[[Gateway, Exchange, Recording], Awaitable[None]]
 Probe = Callable[[Gateway, Exchange], None]

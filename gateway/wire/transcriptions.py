@@ -13,10 +13,11 @@ import msgspec
 
 from gateway.errors import InvalidRequest
 from gateway.wire import body as wire_body
-from gateway.wire import embeddings, multipart, relay, responses_usage
+from gateway.wire import embeddings, multipart, relay
 from gateway.wire.body import Fields
 from gateway.wire.call import JSON, MAX_MODEL_CHARS, Call, Codec, Form
 from gateway.wire.multipart import Part
+from gateway.wire.responses import usage as responses_usage
 
 _UNREAD: Final = msgspec.Raw(b"null")
 _READ: Final = frozenset(("model", "stream"))

@@ -15,9 +15,12 @@ from hypothesis.extra import numpy as arrays
 from gateway.backends import onnx_arrays
 from gateway.errors import InvalidRequest
 from gateway.policy.columns import DTYPES
-from gateway.wire import infer, infer_answer, infer_data, infer_paths
-from gateway.wire.infer import Tensor
-from gateway.wire.infer_paths import Target
+from gateway.wire.infer import answer as infer_answer
+from gateway.wire.infer import data as infer_data
+from gateway.wire.infer import paths as infer_paths
+from gateway.wire.infer import request as infer
+from gateway.wire.infer.paths import Target
+from gateway.wire.infer.request import Tensor
 
 PIECES = st.sampled_from(
     [

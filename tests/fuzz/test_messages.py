@@ -12,10 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import InvalidRequest, StreamBroken, UpstreamProtocol
-from gateway.wire import chat_to_messages, messages, messages_blocks, messages_relay, messages_stream
 from gateway.wire.call import Passing
 from gateway.wire.event_relay import CUT_SHORT
-from gateway.wire.messages_errors import ANTHROPIC, refusal
+from gateway.wire.messages import blocks as messages_blocks
+from gateway.wire.messages import codec as messages
+from gateway.wire.messages import from_chat as chat_to_messages
+from gateway.wire.messages import relay as messages_relay
+from gateway.wire.messages import stream as messages_stream
+from gateway.wire.messages.errors import ANTHROPIC, refusal
 from tests.support.anthropic_events import accumulate, check_order
 
 CUT = ANTHROPIC.frame(StreamBroken(CUT_SHORT), None)

@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import InvalidRequest, UpstreamProtocol
-from gateway.wire import responses, responses_request, responses_stream, sse
-from gateway.wire.responses_stream import Translation
+from gateway.wire import sse
+from gateway.wire.responses import codec as responses
+from gateway.wire.responses import request as responses_request
+from gateway.wire.responses import stream as responses_stream
+from gateway.wire.responses.stream import Translation
 
 words = st.text(st.sampled_from('ab"\\{}[],:\n é'), max_size=6)
 anything = st.recursive(

@@ -19,7 +19,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from gateway.dataplane import grpc_calls
-from gateway.wire import infer_grpc
+from gateway.wire.infer import grpc as infer_grpc
 from tests.support import gateway_process, onnx_models
 from tests.support.classic import config_of, sessions
 from tests.support.gateway import KEY, OTHER_KEY, Running, serving

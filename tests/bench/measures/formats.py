@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from statistics import median
 
-from gateway.wire import messages
+from gateway.wire.messages import codec as messages
 from tests.bench.lab import Lab
 from tests.bench.rows import Measured
 from tests.bench.stats import spread

@@ -12,7 +12,7 @@ from gateway.backends import classic, model_files
 from gateway.config.model import Column
 from gateway.config.snapshot import ClassicVersion
 from gateway.errors import ConfigError
-from gateway.wire.infer import InferCall, Tensor
+from gateway.wire.infer.request import InferCall, Tensor
 from tests.support import onnx_models
 from tests.support.model_folders import external, packaged
 

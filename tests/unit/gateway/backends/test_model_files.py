@@ -15,7 +15,7 @@ from gateway.backends.model_files import MANIFEST, MODEL, Manifest, open_model
 from gateway.config.model import CLASSIC_MODELS, Column
 from gateway.config.snapshot import ClassicVersion
 from gateway.errors import ConfigError
-from gateway.wire.infer import TensorSpec
+from gateway.wire.infer.request import TensorSpec
 from tests.support import onnx_models
 from tests.support.model_folders import digest, external, packaged
 

@@ -11,7 +11,7 @@ from gateway.backends import classic, model_files, model_package
 from gateway.config.model import Column
 from gateway.config.snapshot import ClassicVersion
 from gateway.errors import ConfigError
-from gateway.wire.infer import TensorSpec
+from gateway.wire.infer.request import TensorSpec
 from tests.support import onnx_models
 from tests.support.model_folders import digest, external
 

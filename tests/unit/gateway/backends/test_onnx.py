@@ -16,8 +16,8 @@ from gateway.backends.run_threads import RunThreads
 from gateway.config.model import Column
 from gateway.errors import ConfigError, InvalidRequest, InvalidRow, ModelFailed, UpstreamTimeout
 from gateway.policy import columns
-from gateway.wire.infer import InferCall, Tensor, TensorSpec, Wanted
-from gateway.wire.infer_answer import Output
+from gateway.wire.infer.answer import Output
+from gateway.wire.infer.request import InferCall, Tensor, TensorSpec, Wanted
 from tests.support import onnx_models
 from tests.support.running import run
 

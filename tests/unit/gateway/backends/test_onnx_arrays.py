@@ -10,7 +10,7 @@ import pytest
 from gateway.backends import onnx_arrays
 from gateway.errors import InvalidRequest
 from gateway.policy.columns import DTYPES
-from gateway.wire.infer import Tensor
+from gateway.wire.infer.request import Tensor
 
 
 def _json(values: Any, shape: tuple[int, ...], datatype: str) -> Tensor:

@@ -8,8 +8,10 @@ import pytest
 from gateway.errors import InvalidRequest
 from gateway.policy import bounds
 from gateway.policy.bounds import TEMPLATE_TOKENS, TOOLS_TOKENS, answers, clamped, input_tokens, limited, output_tokens
-from gateway.wire import chat, completions, messages, responses, scoring
+from gateway.wire import chat, completions, scoring
 from gateway.wire.call import Call
+from gateway.wire.messages import codec as messages
+from gateway.wire.responses import codec as responses
 
 SAID = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 

@@ -14,7 +14,7 @@ from gateway.config.model import Column
 from gateway.errors import ConfigError, InvalidRequest, InvalidRow
 from gateway.policy import columns
 from gateway.policy.columns import DTYPES, Array
-from gateway.wire.infer import TensorSpec
+from gateway.wire.infer.request import TensorSpec
 
 
 def check(column: Column, datatype: str, values: list[Any]) -> Array:

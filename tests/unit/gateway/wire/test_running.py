@@ -7,8 +7,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.wire import chat, messages, messages_stream, responses, responses_stream, running
+from gateway.wire import chat, running
+from gateway.wire.messages import codec as messages
+from gateway.wire.messages import stream as messages_stream
 from gateway.wire.relay import DONE_FRAME
+from gateway.wire.responses import codec as responses
+from gateway.wire.responses import stream as responses_stream
 from gateway.wire.running import RunningRelay, Translated
 from tests.support.metered import events, text_of
 
