@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import msgspec
@@ -22,6 +22,13 @@ from tests.support.server_process import ServerProcess
 PRICE = {"input": 10_000_000_000, "output": 1_000_000_000_000}
 """10 nano-dollars a token in, 1,000 out."""
 MODELS = {"m": {"backend": "b", "served_model": "served", "price": PRICE}}
+
+
+class Addressed(Protocol):
+    """A server, by where it is."""
+
+    @property
+    def address(self) -> str: ...
 
 
 class Metered:
@@ -62,7 +69,7 @@ class Metered:
 
 @contextlib.asynccontextmanager
 async def metering(
-    fake: ServerProcess,
+    server: Addressed,
     tmp_path: Path,
     meters: Meters | None = None,
     *,
@@ -71,8 +78,8 @@ async def metering(
     dialect: str = "fake",
     **options: Any,
 ) -> AsyncIterator[Metered]:
-    """Serves in front of the fake until the block ends. When it does nothing may be held any more."""
-    found = config({"b": [fake.address]}, models or MODELS, meters=meters or {}, **options)
+    """Serves in front of the server until the block ends. When it does nothing may be held any more."""
+    found = config({"b": [server.address]}, models or MODELS, meters=meters or {}, **options)
     async with serving(found, tmp_path, memory=memory) as running:
         running.gw.backends["b"].dialect = DIALECTS[dialect]
         async with httpx.AsyncClient(
