@@ -30,7 +30,8 @@ class Dialect:
     cost. `running_usage`: the endpoints whose streams tell in every frame what was used so far, when the body asks for
     it with `stream_options: {include_usage: true, continuous_usage_stats: true}`: `usage.completion_tokens` of the
     choice the frame belongs to, a running sum (the frame at the end, without choices, has the sum of all choices). vLLM
-    counts there what its engine produced, also tokens it shows no text of; one frame may carry several.
+    counts there what its engine produced, also tokens it shows no text of; one frame may carry several. `tokenizes`: it
+    counts what a call's input has, when asked (`wire.tokenize`).
     """
 
     speaks: frozenset[str]
@@ -38,6 +39,7 @@ class Dialect:
     salts: bool
     health_path: bytes = b"/health"
     running_usage: frozenset[str] = frozenset()
+    tokenizes: bool = False
 
 
 OPENAI_CLASSIC = frozenset(("chat", "completions", "embeddings"))
@@ -52,12 +54,16 @@ cut that it is complete, does not keep to `text.format`, and its events do not s
 
 DIALECTS: Mapping[str, Dialect] = {
     "vllm": Dialect(
-        OPENAI_CLASSIC | ANTHROPIC | VLLM_OWN, refuse=denied.refuse, salts=True, running_usage=RUNNING_USAGE
+        OPENAI_CLASSIC | ANTHROPIC | VLLM_OWN,
+        refuse=denied.refuse,
+        salts=True,
+        running_usage=RUNNING_USAGE,
+        tokenizes=True,
     ),
     "v2": Dialect(frozenset(("infer",)), refuse=denied.refuse, salts=False, health_path=b"/v2/health/ready"),
     "embedded": Dialect(OPENAI_CLASSIC | ANTHROPIC, refuse=denied.refuse, salts=False),
     "provider": Dialect(OPENAI_CLASSIC, refuse=denied.refuse, salts=False),
-    "fake": Dialect(OPENAI_CLASSIC, refuse=denied.refuse, salts=False, running_usage=RUNNING_USAGE),
+    "fake": Dialect(OPENAI_CLASSIC, refuse=denied.refuse, salts=False, running_usage=RUNNING_USAGE, tokenizes=True),
 }
 
 

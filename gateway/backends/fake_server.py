@@ -42,6 +42,7 @@ from gateway.errors import (
 BODY_LIMIT_BYTES = 64 * 2**20
 KEPT_REQUESTS = 32
 KEPT_BODY_BYTES = 65536
+COUNTS = ("requests", "active", "aborted", "failed", "input_tokens", "output_tokens", "tokenized")
 ENDPOINTS = {"/v1/chat/completions": "chat", "/v1/completions": "completions", "/v1/embeddings": "embeddings"}
 
 
@@ -72,7 +73,7 @@ class Fake:
         self.context_tokens = context_tokens
         self.cache = PrefixCache(prefix_blocks)
         self.clock = clock or SystemClock()
-        self.counts = {"requests": 0, "active": 0, "aborted": 0, "failed": 0, "input_tokens": 0, "output_tokens": 0}
+        self.counts = dict.fromkeys(COUNTS, 0)
         self.kept: deque[Json] = deque(maxlen=KEPT_REQUESTS)
         self.produced = Produced()
 
@@ -129,7 +130,9 @@ class Fake:
                 raise UnknownPath(f"nothing at {scope['method']} {scope['path']}")
 
     def stats(self) -> Json:
-        """What happened since the start; `requests` are POSTs to three endpoints, `aborted` had clients that left."""
+        """What happened since the start; `requests` are POSTs to three endpoints, `aborted` had clients that left,
+        `tokenized` are the texts that were only counted.
+        """
         cache = self.cache
         prefix = {"queried_tokens": cache.queried_tokens, "hit_tokens": cache.hit_tokens}
         return {
@@ -160,6 +163,7 @@ class Fake:
                 raise Unauthenticated("the key is not valid")
 
     def _tokenise(self, request: Json) -> Json:
+        self.counts["tokenized"] += 1
         prompt = chat_prompt(request)[0] if "messages" in request else request.get("prompt")
         if not isinstance(prompt, str):
             raise InvalidRequest("prompt must be a text", param="prompt")

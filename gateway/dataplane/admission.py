@@ -14,10 +14,11 @@ from typing import Any, Final, TypeAlias
 
 from gateway.backends.base import Backend
 from gateway.config.snapshot import Caller, ClassicModel, ModelRoute, Snapshot
-from gateway.config.snapshot_meters import Price, Threshold
+from gateway.config.snapshot_meters import INPUT, MONEY, OUTPUT, Price, Threshold
 from gateway.dataplane import meter_answers
 from gateway.dataplane.admitted import Admitted
 from gateway.dataplane.leasing import Leasing, Short
+from gateway.dataplane.tokenizing import Tokenizers
 from gateway.errors import MeterError, MetersUnavailable, NotPriced, ProjectNotAllowed
 from gateway.policy import bounds, meters, spend
 from gateway.policy.conversation import HEADER as CONVERSATION_HEADER
@@ -46,12 +47,15 @@ GENERATES: Final = frozenset(bounds.LIMITS)
 class Admission:
     """The meters of one snapshot in one worker."""
 
-    __slots__ = ("_backends", "_hold", "_names", "_plain", "_snap", "_special", "leasing")
+    __slots__ = ("_backends", "_hold", "_names", "_plain", "_snap", "_special", "_tokenizers", "leasing")
 
-    def __init__(self, snap: Snapshot, leasing: Leasing, backends: Mapping[str, Backend]) -> None:
+    def __init__(
+        self, snap: Snapshot, leasing: Leasing, backends: Mapping[str, Backend], tokenizers: Tokenizers
+    ) -> None:
         self._snap = snap
         self.leasing = leasing
         self._backends = backends
+        self._tokenizers = tokenizers
         self._hold = leasing.hold
         self._plain: dict[tuple[Caller, str], Terms] = {}
         self._special: dict[Key, Terms] = {}
@@ -92,35 +96,49 @@ class Admission:
         `BudgetExhausted`, `MetersUnavailable`. Returns the routes that may serve and the call, which may be bounded.
         """
         terms = self._find(record, caller, call, plan, codec)
-        clamp = False
         if terms.marks:
             await self._know(terms)
             terms = self._downgraded(record, caller, call, terms, codec)
             await self._know(terms)
-            clamp = any(each.action == "clamp" for each in softer(terms))
-        input_tokens = output_tokens = 0
-        if terms.counts_tokens:
-            input_tokens = bounds.input_tokens(call, terms.image_tokens)
-            output_tokens = bounds.output_tokens(call, terms.max_output)
-        whole = terms.needs(input_tokens, output_tokens) if terms.counts_tokens else UNCOUNTED
-        if not output_tokens or call.endpoint not in GENERATES or (terms.is_small(whole) and not clamp):
+        return terms.plan, await self._let_in(record, terms, call)
+
+    async def _let_in(self, record: Admitted, terms: Terms, call: Call) -> Call:
+        """Holds what the call needs on these terms; returns it, perhaps bounded. What it can have of input at most is
+        counted before it is refused for that.
+        """
+        clamp = any(each.action == "clamp" for each in softer(terms))
+        given = bounds.input_tokens(call, terms.image_tokens) if terms.counts_tokens else 0
+        try:
+            return await self._hold_for(record, terms, call, given, clamp)
+        except Short as short:
+            found = short
+        counted = await self._counted(record, terms, call, given, found)
+        if counted is None:
+            raise refused(record, terms, found, least(terms, call, given))
+        try:
+            return await self._hold_for(record, terms, call, counted, clamp)
+        except Short as short:
+            raise refused(record, terms, short, least(terms, call, counted)) from None
+
+    async def _hold_for(self, record: Admitted, terms: Terms, call: Call, given: int, clamp: bool) -> Call:
+        """The same for so many input tokens. Raises Short."""
+        output_tokens = bounds.output_tokens(call, terms.max_output) if terms.counts_tokens else 0
+        whole = terms.needs(given, output_tokens) if terms.counts_tokens else UNCOUNTED
+        generates = output_tokens > 0 and call.endpoint in GENERATES
+        if not generates or (terms.is_small(whole) and not clamp):
             try:
-                hold = await self.leasing.hold_or_wait(terms.bundle, whole)
-            except Short as short:
-                if not output_tokens or call.endpoint not in GENERATES:
-                    raise refused(record, terms, short, whole) from None
+                take(record, terms, await self.leasing.hold_or_wait(terms.bundle, whole), whole, call)
+            except Short:
+                if not generates:
+                    raise
             else:
-                take(record, terms, hold, whole, call)
-                return terms.plan, call
-        answers = bounds.answers(call)
-        progressive = not clamp and answers == 1 and call.stream and runs(terms, call)
-        first = min(output_tokens, FIRST_STEP) if progressive else answers
-        first = await self._begin(record, terms, call, input_tokens, first)
+                return call
+        progressive = not clamp and bounds.answers(call) == 1 and call.stream and runs(terms, call)
+        first = min(output_tokens, FIRST_STEP) if progressive else bounds.answers(call)
+        first = await self._begin(record, terms, call, given, first)
         if terms.is_small(whole) and not clamp and await self._lengthen(record, output_tokens - first):
-            return terms.plan, call
-        if progressive:
-            return terms.plan, call
-        return terms.plan, await self._clamp(record, call, output_tokens)
+            return call
+        return call if progressive else await self._clamp(record, call, output_tokens)
 
     async def admit_classic(self, record: Admitted, caller: Caller, model: ClassicModel) -> None:
         """The same for a model that runs in this process, which costs the same whatever it is asked."""
@@ -236,45 +254,71 @@ class Admission:
 
     # -- holds
 
-    async def _begin(self, record: Admitted, terms: Terms, call: Call, input_tokens: int, output_tokens: int) -> int:
-        """Holds the input and a first step of output, or of that as little as can be; returns how much."""
-        least = terms.needs(input_tokens, output_tokens)
+    async def _begin(self, record: Admitted, terms: Terms, call: Call, given: int, output_tokens: int) -> int:
+        """Holds the input and a first step of output, or of that as little as can be; returns how much. Raises
+        Short.
+        """
+        needs = terms.needs(given, output_tokens)
         while True:
             try:
-                hold = await self.leasing.hold_or_wait(terms.bundle, least)
-            except Short as short:
+                hold = await self.leasing.hold_or_wait(terms.bundle, needs)
+            except Short:
                 if output_tokens != FIRST_STEP:
-                    raise refused(record, terms, short, least) from None
+                    raise
                 output_tokens = 1
-                least = terms.needs(input_tokens, output_tokens)
+                needs = terms.needs(given, output_tokens)
             else:
-                take(record, terms, hold, least, call)  # from here on closing the record settles it
+                take(record, terms, hold, needs, call)  # from here on closing the record settles it
                 return output_tokens
 
     async def _lengthen(self, record: Admitted, tokens: int) -> bool:
         """Holds so many more output tokens, if they are to be had. The record is not open yet."""
         assert record.hold is not None
-        nanos = record.terms.output_nanos(tokens)
+        row = record.row
+        nanos = max(0, record.terms.needs(row.held_input, row.held_output + tokens)[4] - row.held_nanos)
         try:
             if not await self.leasing.extend(record.hold, tokens, nanos):
                 return False
         except MetersUnavailable:
             return False
-        record.row.held_output += tokens
-        record.row.held_nanos += nanos
+        row.held_output += tokens
+        row.held_nanos += nanos
         return True
 
     async def _clamp(self, record: Admitted, call: Call, wanted: int) -> Call:
         """Holds as much output as the budget buys, and bounds the call by it."""
         row, terms = record.row, record.terms
-        more = min(wanted - row.held_output, terms.affordable())
-        while more > 0 and not await self._lengthen(record, more):
-            more = min(more // 2, terms.affordable())
+        await self._grow(record, wanted)
+        money_is_short = all(each.remaining > 0 for each in terms.bundle.lengthening if each.quantity == OUTPUT)
+        if row.held_output < wanted and terms.in_atto and money_is_short:
+            counted = await self._tokenizers.count(row.id, call, terms.plan.routes)
+            if counted is not None and counted < row.held_input:
+                row.held_input = counted  # what was held for more of it buys output
+                await self._grow(record, wanted)
         if row.held_output >= wanted:
             return call
         each = row.held_output // bounds.answers(call)
         record.acted(f"clamped:{each}")
         return bounds.clamped(call, each)
+
+    async def _grow(self, record: Admitted, wanted: int) -> None:
+        """Holds more output, up to so much, as far as it is to be had."""
+        row, terms = record.row, record.terms
+        spare = row.held_nanos - terms.needs(row.held_input, row.held_output)[4]
+        more = min(wanted - row.held_output, terms.affordable(spare))
+        while more > 0 and not await self._lengthen(record, more):
+            more = min(more // 2, terms.affordable(spare))
+
+    async def _counted(self, record: Admitted, terms: Terms, call: Call, given: int, short: Short) -> int | None:
+        """How much input a call really has that is short of something; None where nobody can say, or it would be for
+        nothing.
+        """
+        bucket = short.bucket
+        fewest = least(terms, call, given // bounds.DENSEST_BYTES)[bucket.quantity]
+        if bucket.quantity not in (INPUT, MONEY) or not terms.counts_tokens or fewest > bucket.cap - bucket.used:
+            return None
+        counted = await self._tokenizers.count(record.row.id, call, terms.plan.routes)
+        return counted if counted is not None and counted < given else None
 
 
 def _make_room(known: dict[Any, Any]) -> None:
@@ -294,6 +338,16 @@ def take(record: Admitted, terms: Terms, hold: Hold, needs: Needs, call: Call) -
     record.running = call.stream and runs(terms, call)
     row = record.row
     row.held_input, row.held_output, row.held_nanos = needs[1], needs[2], needs[4]
+
+
+def least(terms: Terms, call: Call, given: int) -> Needs:
+    """What a call with so much input needs to be let in at all."""
+    if not terms.counts_tokens:
+        return UNCOUNTED
+    output_tokens = bounds.output_tokens(call, terms.max_output)
+    if call.endpoint in GENERATES:
+        output_tokens = min(output_tokens, bounds.answers(call))
+    return terms.needs(given, output_tokens)
 
 
 def refused(record: Admitted, terms: Terms, short: Short, needs: Needs) -> MeterError:

@@ -20,6 +20,7 @@ from gateway.clock import Clock
 from gateway.config.snapshot import Snapshot
 from gateway.dataplane.admission import Admission
 from gateway.dataplane.leasing import Leasing
+from gateway.dataplane.tokenizing import Tokenizers
 from gateway.policy import kept
 from gateway.policy.balance import EndpointView
 from gateway.store.ids import RequestIds
@@ -143,7 +144,8 @@ class Gateway:
             return None
         if self.leasing is None:
             raise ValueError("the configuration has meters or prices, and nothing was given to keep them")
-        return Admission(self.snapshot, self.leasing, self.backends)
+        tokenizers = Tokenizers(self.backends, self.snapshot.limits, self.clock, self.random)
+        return Admission(self.snapshot, self.leasing, self.backends, tokenizers)
 
     @property
     def takes_new(self) -> bool:

@@ -24,6 +24,9 @@ TOOLS_TOKENS: Final = 1024
 KEPT_TOKENS: Final = 131_072
 """The most that a kept answer (`previous_response_id`) brings with it."""
 
+DENSEST_BYTES: Final = 16
+"""Hardly any text has more bytes to a token: where not even so few tokens fit, counting them would be for nothing."""
+
 LIMITS: Final = {
     "chat": ("max_tokens", "max_completion_tokens"),
     "completions": ("max_tokens",),

@@ -85,18 +85,14 @@ class Terms:
         nanos = self.request_nanos - (input_tokens * self.in_atto + output_tokens * self.out_atto) // -ATTO
         return (1, input_tokens, output_tokens, 1, nanos)
 
-    def output_nanos(self, output_tokens: int) -> int:
-        """What so many more output tokens can cost at most; sums of it are never less than the charge of all."""
-        return -(output_tokens * self.out_atto // -ATTO)
-
-    def affordable(self) -> int:
-        """How many output tokens what remains buys, as far as is known here."""
+    def affordable(self, spare_nanos: int = 0) -> int:
+        """How many output tokens what remains buys, as far as is known here, and money that is held already."""
         most = MAX_TOKENS
         for bucket in self.bundle.lengthening:
             if bucket.quantity == OUTPUT:
                 most = min(most, bucket.remaining)
             elif self.out_atto:
-                most = min(most, bucket.remaining * ATTO // self.out_atto)
+                most = min(most, (bucket.remaining + spare_nanos) * ATTO // self.out_atto)
         return most
 
     def is_small(self, needs: Needs) -> bool:

@@ -194,3 +194,29 @@ def test_official_clients_take_a_stream_of_vllm_that_was_cut_for_one_that_is_too
             await talk.close()
 
     run(main())
+
+
+@ON_VLLM
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/chat/completions", {}),
+        ("/v1/chat/completions", {"tools": [{"type": "function", "function": {"name": "get_weather"}}]}),
+        ("/v1/chat/completions", {"stream": True}),
+        ("/v1/completions", {}),
+        ("/v1/messages", {}),
+    ],
+)
+def test_vllm_counts_an_input_before_it_is_refused_for_what_it_could_be(
+    gateway: Starting, path: str, fields: dict[str, Any]
+) -> None:
+    async def main() -> None:
+        async with gateway({"acme": [{"cap": "1100 input_tokens", "window": "lifetime"}]}) as metered:
+            answer = await metered.ask("a story of some length " * 60, path=path, max_tokens=4, **fields)
+            assert answer.status_code == 200, answer.text
+            record = await metered.last()
+            used = (record.input_tokens or 0) + (record.cached_input_tokens or 0)
+            assert record.held_input == used  # to the token
+            assert record.action == ""
+
+    run(main())
