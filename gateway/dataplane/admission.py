@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from gateway.backends.base import Backend
 from gateway.config.snapshot import Caller, ClassicModel, ModelRoute, Snapshot
-from gateway.config.snapshot_meters import INPUT, MONEY, OUTPUT, Price, Threshold
+from gateway.config.snapshot_meters import INPUT, MONEY, OUTPUT, Price
 from gateway.dataplane import meter_answers
 from gateway.dataplane.admitted import Admitted
 from gateway.dataplane.leasing import Leasing, Short
@@ -81,7 +81,7 @@ class Admission:
             row.held_nanos = nanos
         else:
             needs = UNCOUNTED
-        if terms.marks and crossed(terms):
+        if terms.marks and terms.crossed:
             return None
         hold = self._hold(terms.bundle, needs)
         if type(hold) is not Hold:
@@ -106,7 +106,7 @@ class Admission:
         """Holds what the call needs on these terms; returns it, perhaps bounded. What it can have of input at most is
         counted before it is refused for that.
         """
-        clamp = any(each.action == "clamp" for each in softer(terms))
+        clamp = any(each.action == "clamp" for each in terms.softer())
         given = bounds.input_tokens(call, terms.image_tokens) if terms.counts_tokens else 0
         try:
             return await self._hold_for(record, terms, call, given, clamp)
@@ -240,7 +240,7 @@ class Admission:
         """
         if call.endpoint not in GENERATES:
             return terms
-        for each in reversed(softer(terms)):
+        for each in reversed(terms.softer()):
             if each.action != "downgrade" or each.model == call.alias:
                 continue
             route = self._snap.models.get(each.model)
@@ -383,22 +383,6 @@ def priced(plan: Plan) -> Plan:
     if all(route.price is not None for route in plan.routes):
         return plan
     return Plan(plan.alias, tuple(route for route in plan.routes if route.price is not None), plan.reason)
-
-
-def crossed(terms: Terms) -> bool:
-    """Whether anything softer than a refusal may apply; True where it is not known."""
-    return any(not bucket.known or bucket.used >= amount for bucket, amount in terms.marks)
-
-
-def softer(terms: Terms) -> list[Threshold]:
-    """The thresholds that are crossed, the lowest share first, warnings aside."""
-    found = [
-        each
-        for bucket, _ in terms.marks
-        for each in bucket.meter.at
-        if each.action != "warn" and bucket.used >= each.amount
-    ]
-    return sorted(found, key=lambda each: each.permille)
 
 
 def not_priced(alias: str) -> NotPriced:

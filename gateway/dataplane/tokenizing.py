@@ -53,8 +53,16 @@ class Tokenizers:
         if asked is None or choice is None:
             return None
         endpoint = backend.endpoints[choice.index]
-        # A task of its own: the path of a request has no timeouts but those of its connections.
-        reply = await asyncio.get_running_loop().create_task(self._ask(endpoint, request_id, *asked))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Reply] = loop.create_future()
+        asking = loop.create_task(self._ask(endpoint, request_id, *asked))
+        asking.add_done_callback(lambda done: _told(done, answer))
+        timer = loop.call_later(COUNT_S, asking.cancel)
+        try:
+            reply = await answer
+        finally:
+            timer.cancel()
+            asking.cancel()
         return tokenize.counted(reply.body) if reply.status == 200 else None
 
     async def _ask(self, endpoint: Endpoint, request_id: str, path: bytes, body: bytes) -> Reply:
@@ -63,14 +71,25 @@ class Tokenizers:
         connection: Connection | None = None
         serial = 0
         try:
-            async with asyncio.timeout(COUNT_S):
-                connection = endpoint.pool.take() or await endpoint.pool.connect()
-                now_s = self._clock.monotonic_s()
-                waiter = connection.request(head, body, False, self._limits, now_s + COUNT_S, now_s)
-                serial = connection.requests_sent
-                return await waiter.in_task()
-        except (TimeoutError, UpstreamError):
+            connection = endpoint.pool.take() or await endpoint.pool.connect()
+            now_s = self._clock.monotonic_s()
+            waiter = connection.request(head, body, False, self._limits, now_s + COUNT_S, now_s)
+            serial = connection.requests_sent
+            return await waiter.in_task()
+        except UpstreamError:
             return Reply()
         finally:
             if connection is not None and connection.busy and connection.requests_sent == serial:
                 connection.abort()
+
+
+def _told(asking: asyncio.Task[Reply], answer: asyncio.Future[Reply]) -> None:
+    """Hands on how the asking ended: cancelled when it was late."""
+    if answer.done():
+        return
+    if asking.cancelled():
+        answer.set_result(Reply())
+    elif error := asking.exception():
+        answer.set_exception(error)
+    else:
+        answer.set_result(asking.result())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.config.snapshot_meters import FREE, INPUT, OUTPUT, Meter, Price
+from gateway.config.snapshot_meters import FREE, INPUT, OUTPUT, Meter, Price, Threshold
 from gateway.policy.leases import Bucket, Bundle, Needs
 from gateway.policy.meters import Asker
 from gateway.policy.resolve import Plan
@@ -102,6 +102,21 @@ class Terms:
     def price_of(self, backend: str, served_model: str) -> Price:
         """The price of the route that answered."""
         return self._prices.get((backend, served_model)) or self.price
+
+    @property
+    def crossed(self) -> bool:
+        """Whether anything softer than a refusal may apply; True where it is not known."""
+        return any(not bucket.known or bucket.used >= amount for bucket, amount in self.marks)
+
+    def softer(self) -> list[Threshold]:
+        """The thresholds that are crossed, the lowest share first, warnings aside."""
+        found = [
+            each
+            for bucket, _ in self.marks
+            for each in bucket.meter.at
+            if each.action != "warn" and bucket.used >= each.amount
+        ]
+        return sorted(found, key=lambda each: each.permille)
 
 
 def too_large(bucket: Bucket, needs: Needs) -> bool:
