@@ -70,7 +70,7 @@ DIALECTS: Mapping[str, Dialect] = {
 class Endpoint:
     """One replica: its connections, how many requests it runs for this worker, and its circuit breaker."""
 
-    __slots__ = ("_calm", "_calm_since_s", "_head_start", "health", "heard_s", "name", "pool", "view")
+    __slots__ = ("_calm", "_calm_since_s", "_head_start", "drained", "health", "heard_s", "name", "pool", "view")
 
     def __init__(self, index: int, name: str, pool: Pool, api_key: str | None) -> None:
         self.name = name
@@ -80,6 +80,7 @@ class Endpoint:
         self._calm = 0
         self._calm_since_s = 0.0
         self.heard_s = 0.0
+        self.drained = False  # an operator's word: nothing new is sent here
         authorization = b"authorization: Bearer %b\r\n" % api_key.encode() if api_key else b""
         self._head_start = b" HTTP/1.1\r\nhost: %b\r\nuser-agent: lockgate\r\naccept: */*\r\n%bx-request-id: " % (
             pool.address.host_header,
@@ -170,7 +171,8 @@ class Backend:
         """What a choice looks at, as of now."""
         for endpoint in self.endpoints:
             state = endpoint.health
-            endpoint.view.available = state is health.HEALTHY or health.available(state, now)
+            well = state is health.HEALTHY or health.available(state, now)
+            endpoint.view.available = well and not endpoint.drained
         return self.seen
 
     def loads(self) -> list[int]:

@@ -124,7 +124,9 @@ def resolve_secrets(config: Config, environ: Mapping[str, str]) -> Config:
     for name, backend in config.backends.items():
         if isinstance(backend, Servers):
             try:
-                endpoints = tuple(Endpoint(url=units.resolve_env(end.url, environ)) for end in backend.endpoints)
+                endpoints = tuple(
+                    Endpoint(url=units.resolve_env(end.url, environ), drained=end.drained) for end in backend.endpoints
+                )
                 api_key = None if backend.api_key is None else units.resolve_env(backend.api_key, environ)
             except ValueError as error:
                 raise ConfigError(f"backends.{name}: {error}") from error

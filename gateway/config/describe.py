@@ -15,6 +15,7 @@ from gateway.config.globs import compile_globs
 from gateway.config.model import (
     Backend,
     Config,
+    Control,
     Embedded,
     Fake,
     Limits,
@@ -64,6 +65,7 @@ def _server(config: Config) -> list[tuple[str, str]]:
         ("data", f"{server.bind}, {_reach(server.bind)}; callers need a key"),
         ("ops", f"{server.ops}, {_reach(server.ops)}; metrics and health, no key needed"),
         *([("grpc", f"{server.grpc}, {_reach(server.grpc)}; callers need a key")] if server.grpc else []),
+        *([("control", _control(server.control))] if server.control else []),
         ("workers", workers),
         ("state", server.state_dir),
         ("limits", _limits(server.limits)),
@@ -71,6 +73,13 @@ def _server(config: Config) -> list[tuple[str, str]]:
         ("logs", f"{config.telemetry.log_level}, access log {'on' if config.telemetry.access_log else 'off'}"),
         *([("warnings", f"posted to {_host(config.telemetry.webhook)}")] if config.telemetry.webhook else []),
     ]
+
+
+def _control(control: Control) -> str:
+    if control.admin_token is None:
+        return "off: server.control.admin_token is not set"
+    needed = "".join(f", if {name} is set" for name in units.env_names(control.admin_token))
+    return f"{control.bind}, {_reach(control.bind)}; administration, with a token{needed}"
 
 
 def _host(url: str) -> str:

@@ -88,7 +88,9 @@ Webhook: TypeAlias = Annotated[str, unit("webhook", "https://host/path, where a 
 StoreUrl: TypeAlias = Annotated[
     str, unit("store", "sqlite, redis://host:port/0, rediss://host:port/0 or postgresql://user@host/database")
 ]
+ControlStoreUrl: TypeAlias = Annotated[str, unit("control_store", "sqlite, or postgresql://user@host/database")]
 Secret: TypeAlias = Annotated[str, unit("secret", "a secret, best as ${NAME}")]
+AdminToken: TypeAlias = Annotated[str, unit("admin_token", "a random text of at least 32 characters, best as ${NAME}")]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

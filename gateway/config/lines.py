@@ -72,6 +72,7 @@ class _PlainKeyLine(Struct, forbid_unknown_fields=True, gc=False):
     hash: Annotated[str, Meta(pattern=r"^sha256:[0-9a-fA-F]{64}$(?!\n)")]
     expires: str | None = None
     projects: tuple[Name, ...] = ()
+    models: tuple[AliasPattern, ...] = ()
 
 
 _decode_key = msgspec.json.Decoder(_PlainKeyLine).decode
@@ -88,9 +89,12 @@ def read_keys(data: bytes, file: str, shaper: Shaper) -> Iterator[tuple[int, str
             # A field that is there twice would silently win over the first: then there are more quotes than four a
             # field, or two for each text in a list.
             quotes = 12 if plain.expires is None else 16
-            if line.count(b'"') == (quotes + 2 + 2 * len(plain.projects) if plain.projects else quotes):
+            for texts in (plain.projects, plain.models):
+                quotes += 2 + 2 * len(texts) if texts else 0
+            if line.count(b'"') == quotes:
                 expires_s = None if plain.expires is None else _instant(plain.expires)
-                key = Key(digest=bytes.fromhex(plain.hash[7:]), expires_s=expires_s, projects=plain.projects)
+                digest = bytes.fromhex(plain.hash[7:])
+                key = Key(digest=digest, expires_s=expires_s, projects=plain.projects, models=plain.models)
                 yield number, plain.tenant, plain.key, key
                 continue
         except ValueError:  # msgspec's errors are ValueErrors; the slow way says what is wrong

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import Meta, field
 
 from gateway.config.leaves import (
+    AdminToken,
     Alias,
     AliasPattern,
     BaseUrl,
@@ -84,6 +85,20 @@ class Retries(Section, frozen=True, kw_only=True):
     """Retries may be at most this share of the requests, so that they cannot multiply an outage."""
 
 
+class Control(Section, frozen=True, kw_only=True):
+    """The control listener: tenants, keys, budgets and roles by API. It is a process of its own, and off without an
+    admin token."""
+
+    bind: Listen = "127.0.0.1:8082"
+    """Where it listens, apart from callers. Port 0 takes a free one."""
+    admin_token: AdminToken | None = None
+    """The token of the first principal, `root`: at least 32 random characters. Write `${NAME}`; the control listener is
+    off where that is not set."""
+
+    def __repr__(self) -> str:
+        return f"Control(bind={self.bind!r}, admin_token={'…' if self.admin_token else None})"
+
+
 class Server(Section, frozen=True, kw_only=True):
     """The process: where it listens, how many workers it has, what it bears."""
 
@@ -104,6 +119,8 @@ class Server(Section, frozen=True, kw_only=True):
     """See limits."""
     retries: Retries = field(default_factory=Retries)
     """See retries."""
+    control: Control | None = None
+    """The control listener; none when left out. See control."""
 
 
 class Endpoint(Section, frozen=True, kw_only=True):
@@ -112,6 +129,8 @@ class Endpoint(Section, frozen=True, kw_only=True):
     url: Url
     """`http://host:port`, `https://host` or `unix:///path.sock`, without a path: the gateway adds `/v1/…` or `/v2/…`.
     May hold `${NAME}`."""
+    drained: bool = False
+    """No new call is sent there; those that run come to their end."""
 
 
 class Servers(Section, frozen=True, kw_only=True):
@@ -264,7 +283,19 @@ AnyModel: TypeAlias = Annotated[Model | Onnx, Meta(extra={"kind": "backend"})]
 """A model of either kind; one that does not say its `kind` is the one named here."""
 
 
-class Key(Section, frozen=True, kw_only=True, gc=False):
+class PreviousKey(Section, frozen=True, kw_only=True, gc=False):
+    """The secret that a key had before: it opens the same key for a while."""
+
+    digest: Digest = field(name="hash")
+    """As the key's own."""
+    expires_s: Instant = field(name="expires")
+    """Until when it is valid, as the key's own: then only the new one is."""
+
+    def __repr__(self) -> str:
+        return f"PreviousKey(expires_s={self.expires_s})"
+
+
+class Key(Section, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A secret's hash; the secret is shown once, by `lockgate keys new`."""
 
     digest: Digest = field(name="hash")
@@ -272,11 +303,15 @@ class Key(Section, frozen=True, kw_only=True, gc=False):
     expires_s: Instant | None = field(default=None, name="expires")
     """Last day (`2027-06-30`, to its end in UTC) or moment (`2027-06-30T12:00:00Z`) at which the key is valid; never
     when left out."""
+    models: tuple[AliasPattern, ...] = ()
+    """Those of the tenant's models that this key may use, written as the tenant's; all of them when left out."""
     projects: tuple[Name, ...] = ()
     """The tenant's projects that this key may work for; a caller that names none works for the only one, if there is
     one."""
     meters: Meters = ()
     """Meters of this key; see meters."""
+    previous: PreviousKey | None = None
+    """The secret before this one, while both are to be valid; see previous."""
 
     def __repr__(self) -> str:
         return f"Key(expires_s={self.expires_s})"

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, field
 
-from gateway.config.leaves import Alias, Section, StoreUrl, unit
+from gateway.config.leaves import Alias, ControlStoreUrl, Section, StoreUrl, unit
 from gateway.config.units_money import MAX_MONEY, MAX_TOKEN_PRICE
 
 MAX_METERS = 32
@@ -128,6 +128,10 @@ class Stores(Section, frozen=True, kw_only=True):
     meters: StoreUrl = "sqlite"
     """Where meters are kept: `sqlite` (in the state directory, for one machine), or `redis://host:port/0`,
     `rediss://…` or `postgresql://user@host/database` for several. May hold `${NAME}`."""
+    control: ControlStoreUrl = "sqlite"
+    """Where what is made by API is kept: `sqlite` (in the state directory), or `postgresql://user@host/database` for
+    several machines. May hold `${NAME}`."""
 
     def __repr__(self) -> str:
-        return f"Stores(meters={self.meters.partition('://')[0]!r})"
+        meters, control = self.meters.partition("://")[0], self.control.partition("://")[0]
+        return f"Stores(meters={meters!r}, control={control!r})"

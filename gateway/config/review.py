@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
 
 from gateway.config import review_classic, review_meters, units
@@ -24,6 +24,7 @@ from gateway.config.model import (
     Onnx,
     Provider,
     Servers,
+    Tenant,
 )
 from gateway.config.places import Finding
 from gateway.config.shape import Path, nearest
@@ -50,6 +51,7 @@ def doubts(config: Config, now_s: float) -> Iterator[Finding]:
     yield from _doubtful_backends(config)
     yield from _doubtful_tenants(config)
     yield from review_meters.doubts(config)
+    yield from _written_secrets(config)
     for name, tenant in config.tenants.items():
         for key_name, key in tenant.keys.items():
             if key.expires_s is not None and key.expires_s <= now_s:
@@ -116,16 +118,18 @@ def missing_grpc(config: Config, missing: Callable[[], str | None]) -> Iterator[
 
 def _listeners(config: Config) -> Iterator[Finding]:
     server = config.server
-    written = [("bind", server.bind), ("ops", server.ops), *([("grpc", server.grpc)] if server.grpc else [])]
-    listeners = [(name, units.split_address(listen)) for name, listen in written]
-    for (name, here), (other_name, there) in combinations(listeners, 2):
+    written: list[tuple[Path, str]] = [(("server", "bind"), server.bind), (("server", "ops"), server.ops)]
+    if server.grpc is not None:
+        written.append((("server", "grpc"), server.grpc))
+    if server.control is not None:
+        written.append((("server", "control", "bind"), server.control.bind))
+    listeners = [(path, units.split_address(listen)) for path, listen in written]
+    for (path, here), (other, there) in combinations(listeners, 2):
         same_host = here.host == there.host or here.host in ALL_INTERFACES or there.host in ALL_INTERFACES
         if here.port == there.port != 0 and same_host:
-            yield Finding(
-                ("server", other_name),
-                f"{name} ({here}) and {other_name} ({there}) need the same port: give one another",
-                ("server", name),
-            )
+            names = [".".join(map(str, each[1:])) for each in (path, other)]
+            told = f"{names[0]} ({here}) and {names[1]} ({there}) need the same port: give one another"
+            yield Finding(other, told, path)
 
 
 def _backend(path: Path, backend: Backend) -> Iterator[Finding]:
@@ -199,17 +203,41 @@ def _cycles(config: Config) -> Iterator[Finding]:
 
 
 def _duplicate_keys(config: Config) -> Iterator[Finding]:
-    if len({key.digest for tenant in config.tenants.values() for key in tenant.keys.values()}) == sum(
-        len(tenant.keys) for tenant in config.tenants.values()
-    ):
+    digests = [key.digest for tenant in config.tenants.values() for key in tenant.keys.values()]
+    rotated = [
+        key.previous.digest
+        for tenant in config.tenants.values()
+        for key in tenant.keys.values()
+        if key.previous is not None
+    ]
+    if len({*digests, *rotated}) == len(digests) + len(rotated):
         return
     first: dict[bytes, Path] = {}
-    for name, tenant in config.tenants.items():
+    for path, digest in hashes(config.tenants):
+        there = first.setdefault(digest, path)
+        if there != path:
+            yield Finding(path, "two keys have the same hash: one secret opens one key", there[:-1])
+
+
+def hashes(tenants: Mapping[str, Tenant]) -> Iterator[tuple[Path, bytes]]:
+    """Where each hash of a secret stands."""
+    for name, tenant in tenants.items():
         for key_name, key in tenant.keys.items():
             path = ("tenants", name, "keys", key_name)
-            there = first.setdefault(key.digest, path)
-            if there != path:
-                yield Finding((*path, "hash"), "two keys have the same hash: one secret opens one key", there)
+            yield (*path, "hash"), key.digest
+            if key.previous is not None:
+                yield (*path, "previous", "hash"), key.previous.digest
+
+
+def _written_secrets(config: Config) -> Iterator[Finding]:
+    message = "a secret in a file is archived with every snapshot: write ${NAME} and set it"
+    control = config.server.control
+    if control is not None and control.admin_token is not None and not units.env_names(control.admin_token):
+        yield Finding(("server", "control", "admin_token"), message)
+    for name in config.stores.__struct_fields__:
+        store = getattr(config.stores, name)
+        if units.holds_password(store) and not units.env_names(store):
+            yield Finding(("stores", name), message)
 
 
 def _doubtful_limits(config: Config) -> Iterator[Finding]:

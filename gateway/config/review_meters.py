@@ -66,12 +66,9 @@ def doubts(config: Config) -> Iterator[Finding]:
             yield from _doubtful_meter(config, (*path, index), level, entry)
     for name, tenant in config.tenants.items():
         yield from _doubtful_projects(("tenants", name), tenant)
-    webhook, store = config.telemetry.webhook, config.stores.meters
+    webhook = config.telemetry.webhook
     if units.leaves_in_clear(webhook):
         yield Finding(("telemetry", "webhook"), "what is posted leaves this machine unencrypted: use https://")
-    if units.holds_password(store) and not units.env_names(store):
-        message = "a secret in a file is archived with every snapshot: write ${NAME} and set it"
-        yield Finding(("stores", "meters"), message)
 
 
 def _window(path: Path, entry: MeterEntry) -> Iterator[Finding]:

@@ -44,7 +44,9 @@ _CHECKS: Mapping[str, Callable[[str], None]] = {
     "base_url": units.check_base_url,
     "webhook": units.check_webhook,
     "store": units.check_store,
+    "control_store": units.check_control_store,
     "secret": units.check_secret,
+    "admin_token": units.check_admin_token,
 }
 """What must hold of a value that may refer to the environment, once that is resolved."""
 _SECRET_UNITS = (*_CHECKS, "digest")
@@ -204,11 +206,14 @@ class Shaper:
 
     def _references(self, value: str, unit: str) -> None:
         """`${NAME}` stays in the value, but it must be there, and only a secret or a URL may hold one."""
+        if unit == "admin_token" and units.is_unset(value, self.environ):
+            return  # then there is no control listener
         if unit in _CHECKS:
             _CHECKS[unit](units.resolve_env(value, self.environ))
         elif "${" in value:
             raise ValueError(
-                "a reference to the environment (${NAME}) may stand only in api_key, api_base, url, webhook and stores"
+                "a reference to the environment (${NAME}) may stand only in api_key, api_base, url, webhook, "
+                "admin_token and stores"
             )
 
     def _members(self, node: Node, path: Path, allowed: str) -> dict[str, Node] | None:

@@ -14,24 +14,30 @@ import msgspec
 from msgspec import Struct
 
 from gateway.config.globs import compile_globs
-from gateway.config.model import V2, Backend, Column, Config, Limits, Model, Onnx, Retries, Version
+from gateway.config.model import V2, Backend, Column, Config, Limits, Model, Onnx, PreviousKey, Retries, Version
 from gateway.config.review import fallbacks
 from gateway.config.snapshot_meters import Meter, Meters, Price, counts_money, price_of, sections
+
+
+class Aliases(Struct, frozen=True, eq=False):
+    """Aliases by name and by pattern."""
+
+    exact: frozenset[str]
+    patterns: re.Pattern[str] | None
+
+    def allows(self, alias: str) -> bool:
+        """Whether this alias (which need not exist) is one of them."""
+        return alias in self.exact or (self.patterns is not None and self.patterns.fullmatch(alias) is not None)
 
 
 class TenantRules(Struct, frozen=True, eq=False):
     """A tenant and the aliases it may use."""
 
     name: str
-    exact: frozenset[str]
-    patterns: re.Pattern[str] | None
+    models: Aliases
     meters: tuple[Meter, ...] = ()
     projects: Mapping[str, tuple[Meter, ...]] = {}
     """The meters of each project."""
-
-    def allows(self, alias: str) -> bool:
-        """Whether the tenant may ask for this alias (which need not exist)."""
-        return alias in self.exact or (self.patterns is not None and self.patterns.fullmatch(alias) is not None)
 
 
 class Caller(Struct, frozen=True, eq=False, gc=False):
@@ -43,6 +49,12 @@ class Caller(Struct, frozen=True, eq=False, gc=False):
     expires_ns: int | None
     meters: tuple[Meter, ...] = ()
     projects: tuple[str, ...] = ()
+    models: Aliases | None = None
+    """What the key may use of what the tenant may; None for all of it."""
+
+    def allows(self, alias: str) -> bool:
+        """Whether this caller may ask for this alias (which need not exist)."""
+        return self.tenant.models.allows(alias) and (self.models is None or self.models.allows(alias))
 
 
 class ModelRoute(Struct, frozen=True, eq=False):
@@ -101,7 +113,7 @@ class Snapshot(Struct, frozen=True, eq=False):
     digest: str
     config: Config
     keys: dict[bytes, Caller]
-    """By the 32-byte SHA-256 of the secret."""
+    """By the 32-byte SHA-256 of the secret; a key that was rotated is there twice for a while."""
     models: dict[str, ModelRoute]
     """The models that backends serve."""
     classic: dict[str, ClassicModel]
@@ -118,11 +130,13 @@ class Snapshot(Struct, frozen=True, eq=False):
     metered: bool = False
     """Whether there is any meter or price at all."""
 
-    def models_of(self, tenant: TenantRules) -> list[str]:
-        """The aliases that exist and that the tenant may use, sorted."""
-        if tenant.patterns is None:
-            return sorted(alias for alias in tenant.exact if alias in self.models or alias in self.classic)
-        return [alias for alias in self.aliases if tenant.allows(alias)]
+    def models_of(self, caller: Caller) -> list[str]:
+        """The aliases that exist and that the caller may use, sorted."""
+        least = caller.tenant.models if caller.models is None else caller.models
+        if least.patterns is None:
+            known = (alias for alias in least.exact if alias in self.models or alias in self.classic)
+            return sorted(alias for alias in known if caller.allows(alias))
+        return [alias for alias in self.aliases if caller.allows(alias)]
 
     def is_classic(self, alias: str) -> bool:
         """Whether the model is asked under /v2: it runs in the gateway, or behind a server of that protocol."""
@@ -157,19 +171,44 @@ def compile(config: Config, digest: str) -> Snapshot:  # noqa: A001 - read as sn
 
 
 def _keys(config: Config, meters: Meters) -> dict[bytes, Caller]:
-    shared: dict[tuple[str, ...], tuple[frozenset[str], re.Pattern[str] | None]] = {}
+    aliases = _AliasSets()
     callers: dict[bytes, Caller] = {}
     for name, tenant in config.tenants.items():
-        if tenant.models not in shared:
-            exact = frozenset(pattern for pattern in tenant.models if "*" not in pattern)
-            shared[tenant.models] = exact, compile_globs(pattern for pattern in tenant.models if "*" in pattern)
         projects = {project: meters.of("project", each.meters) for project, each in tenant.projects.items()}
-        rules = TenantRules(name, *shared[tenant.models], meters.of("tenant", tenant.meters), projects)
+        rules = TenantRules(name, aliases.of(tenant.models), meters.of("tenant", tenant.meters), projects)
         for key_name, key in tenant.keys.items():
-            expires_ns = None if key.expires_s is None else key.expires_s * 1_000_000_000
             own = meters.of("key", key.meters)
-            callers[key.digest] = Caller(rules, key_name, expires_ns, own, key.projects)
+            models = aliases.of(key.models) if key.models else None
+            caller = Caller(rules, key_name, _ns(key.expires_s), own, key.projects, models)
+            callers[key.digest] = caller
+            if key.previous is not None:
+                callers[key.previous.digest] = _before(caller, key.previous)
     return callers
+
+
+def _before(caller: Caller, previous: PreviousKey) -> Caller:
+    """The same caller by the secret it had before, which ends sooner."""
+    ends = [end for end in (caller.expires_ns, _ns(previous.expires_s)) if end is not None]
+    return msgspec.structs.replace(caller, expires_ns=min(ends))
+
+
+def _ns(at_s: int | None) -> int | None:
+    return None if at_s is None else at_s * 1_000_000_000
+
+
+class _AliasSets:
+    """Compiles lists of aliases, equal ones once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], Aliases] = {}
+
+    def of(self, written: tuple[str, ...]) -> Aliases:
+        found = self._known.get(written)
+        if found is None:
+            exact = frozenset(pattern for pattern in written if "*" not in pattern)
+            patterns = compile_globs(pattern for pattern in written if "*" in pattern)
+            found = self._known[written] = Aliases(exact, patterns)
+        return found
 
 
 def _routes(config: Config, meters: Meters) -> dict[str, ModelRoute]:

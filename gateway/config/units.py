@@ -23,6 +23,10 @@ _HOST = re.compile(r"\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9_.-]{0,252}[A-Za-z
 _SOCKET_PATH_BYTES = 107
 """The longest path of a unix socket on Linux (`sun_path`, 108 bytes with its end)."""
 
+ADMIN_TOKEN_CHARS = 32
+_TOKEN_VARIETY = 8
+"""A random token has at least as many different characters; `0000…` and `changeme` repeated do not."""
+
 STORE_SCHEMES = ("redis", "rediss", "postgresql")
 """The servers that can keep meters."""
 
@@ -121,6 +125,12 @@ def resolve_env(text: str, environ: Mapping[str, str]) -> str:
     return ENV_REFERENCE.sub(lambda found: environ[found[1]], text)
 
 
+def is_unset(text: str, environ: Mapping[str, str]) -> bool:
+    """Whether `text` is one reference to a variable that is not there, or is empty."""
+    found = ENV_REFERENCE.fullmatch(text)
+    return found is not None and not environ.get(found[1])
+
+
 def check_url(url: str) -> None:
     """An endpoint's address with its references already resolved: a scheme, a host, perhaps a port; or
     `unix:///path.sock`."""
@@ -193,6 +203,13 @@ def check_store(url: str) -> None:
         raise ValueError("after a Redis's host stands the number of its database, such as /0")
 
 
+def check_control_store(url: str) -> None:
+    """Where what is made by API is kept, with its references already resolved."""
+    if url != "sqlite" and not url.startswith("postgresql://"):
+        raise ValueError("expected sqlite, or postgresql://user@host/database")
+    check_store(url)
+
+
 def holds_password(url: str) -> bool:
     """Whether an address names a password."""
     try:
@@ -205,6 +222,15 @@ def check_secret(text: str) -> None:
     """A secret with its references already resolved."""
     if not text.strip() or any(ord(char) < 33 or ord(char) > 126 for char in text):
         raise ValueError("a secret is printable ASCII without spaces, and not empty")
+
+
+def check_admin_token(text: str) -> None:
+    """The admin token with its references already resolved: one that nobody can guess."""
+    check_secret(text)
+    if len(text) < ADMIN_TOKEN_CHARS or len(set(text)) < _TOKEN_VARIETY:
+        raise ValueError(
+            f"expected at least {ADMIN_TOKEN_CHARS} random characters, such as `openssl rand -hex 32` prints"
+        )
 
 
 def leaves_in_clear(url: str | None) -> bool:

@@ -21,9 +21,7 @@ async def models(gw: Gateway, ex: Exchange, record: Recording) -> None:
     _answer(
         ex,
         record,
-        wire_models.render_list(
-            ((alias, snap.is_classic(alias)) for alias in snap.models_of(caller.tenant)), gw.loaded_s
-        ),
+        wire_models.render_list(((alias, snap.is_classic(alias)) for alias in snap.models_of(caller)), gw.loaded_s),
     )
 
 

@@ -22,7 +22,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
 
 def plan(snapshot: Snapshot, caller: Caller, call: Call) -> Plan:
     """The routes of the model asked for. Raises ModelNotFound, the same for a model that does not exist and one the
-    tenant may not use.
+    caller may not use.
 
     A fallback is the operator's choice for this alias: the tenant needs no permission of its own for it.
     """
@@ -36,7 +36,7 @@ def route_of(snapshot: Snapshot, caller: Caller, alias: str) -> ModelRoute:
     """The route of one alias, if this caller may know of it. Raises ModelNotFound; NotServed for a classic model, to
     which no route leads.
     """
-    allowed = caller.tenant.allows(alias)  # asked in either case: the two refusals take the same time
+    allowed = caller.allows(alias)  # asked in either case: the two refusals take the same time
     route = snapshot.models.get(alias)
     if route is None and allowed and alias in snapshot.classic:
         raise NotServed("this model is a classic one: it is asked at /v2/models/{name}/infer", param="model")
@@ -47,7 +47,7 @@ def route_of(snapshot: Snapshot, caller: Caller, alias: str) -> ModelRoute:
 
 def known(snapshot: Snapshot, caller: Caller, alias: str) -> str:
     """The alias, of either kind, if this caller may know of it. Raises ModelNotFound."""
-    if not caller.tenant.allows(alias) or not (alias in snapshot.models or alias in snapshot.classic):
+    if not caller.allows(alias) or not (alias in snapshot.models or alias in snapshot.classic):
         raise _not_found(alias)
     return alias
 
@@ -56,7 +56,7 @@ def version_of(snapshot: Snapshot, caller: Caller, alias: str, version: str) -> 
     """The version of a classic model, by default (`version` is "") its highest; None where a backend serves the alias.
     Raises ModelNotFound, the same for what does not exist and what this caller may not use.
     """
-    allowed = caller.tenant.allows(alias)
+    allowed = caller.allows(alias)
     model = snapshot.classic.get(alias)
     if not allowed or (model is None and alias not in snapshot.models):
         raise _not_found(alias)

@@ -109,7 +109,7 @@ class Simulation:
         project = request.project or (caller.projects[0] if len(caller.projects) == 1 else "")
         if project and project not in caller.projects:
             return f"project_not_allowed: {project}"
-        if not caller.tenant.allows(request.model):
+        if not caller.allows(request.model):
             return f"model_not_found: {request.model}"
         found = self._terms(request, caller, project, request.model)
         if isinstance(found, str):

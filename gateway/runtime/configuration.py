@@ -33,11 +33,13 @@ def read(folder: Path, overrides: Overrides | None = None, before: Config | None
 
 
 def fixed_at_start(old: Config, new: Config) -> list[str]:
-    """The settings that differ and take a restart: sockets, processes, the state directory and the store of the meters
-    are made once."""
+    """The settings that differ and take a restart: sockets, processes, the state directory and the stores are made
+    once."""
     fixed = [
         name
-        for name in ("bind", "ops", "grpc", "workers", "state_dir")
+        for name in ("bind", "ops", "grpc", "control", "workers", "state_dir")
         if getattr(old.server, name) != getattr(new.server, name)
     ]
-    return fixed + (["stores.meters"] if old.stores.meters != new.stores.meters else [])
+    return fixed + [
+        f"stores.{name}" for name in ("meters", "control") if getattr(old.stores, name) != getattr(new.stores, name)
+    ]

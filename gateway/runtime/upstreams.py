@@ -4,7 +4,10 @@ changes."""
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+import msgspec
 
 from gateway.backends import base
 from gateway.config import archive
@@ -26,13 +29,17 @@ class Upstreams:
         resolved = archive.resolve_secrets(config, os.environ)
         how = (config.server.limits.connect_s, config.server.retries.share)
         built: dict[str, tuple[Backend, tuple[float, float], base.Backend]] = {}
-        for name, backend in resolved.backends.items():
+        for name, backend in _in_service(resolved.backends):
             before = self._built.get(name)
             if before is not None and before[:2] == (backend, how):
                 built[name] = before
             else:
                 built[name] = (backend, how, self._make(name, backend, *how))
         self._built = built
+        for name, backend in resolved.backends.items():
+            if isinstance(backend, Servers):
+                for endpoint, written in zip(built[name][2].endpoints, backend.endpoints, strict=True):
+                    endpoint.drained = written.drained
         return {name: made for name, (_, _, made) in built.items()}
 
     def starting(self, endpoint: base.Endpoint) -> bool:
@@ -51,3 +58,13 @@ class Upstreams:
             urls, api_key = [children.address(self._state_dir, name, backend)], None
         keeps = isinstance(backend, Vllm) and backend.keeps_responses
         return base.build(name, kind_of(backend), urls, api_key, connect_s, retry_share, keeps)
+
+
+def _in_service(backends: Mapping[str, Backend]) -> Iterator[tuple[str, Backend]]:
+    """The backends with nothing drained: an endpoint that is keeps its connections, and what runs on them."""
+    for name, backend in backends.items():
+        if isinstance(backend, Servers) and any(endpoint.drained for endpoint in backend.endpoints):
+            endpoints = tuple(msgspec.structs.replace(endpoint, drained=False) for endpoint in backend.endpoints)
+            yield name, msgspec.structs.replace(backend, endpoints=endpoints)
+        else:
+            yield name, backend

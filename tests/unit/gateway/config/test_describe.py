@@ -8,6 +8,7 @@ from gateway.config.model import (
     AnyModel,
     Column,
     Config,
+    Control,
     Embedded,
     Endpoint,
     Fake,
@@ -15,6 +16,7 @@ from gateway.config.model import (
     Model,
     Onnx,
     Provider,
+    Server,
     Telemetry,
     Tenant,
     Version,
@@ -35,6 +37,15 @@ def test_it_says_what_is_reachable_from_where() -> None:
     assert "10.0.0.1:81, reachable through 10.0.0.1; metrics and health, no key needed" in said
     assert "127.0.0.1:8080, from this machine only" in text(Config())
     assert "body 20 MB, headers 32 KB, answer 64 MB" in said
+
+
+def test_it_says_whether_there_is_a_control_listener() -> None:
+    def said(token: str | None) -> str:
+        return text(Config(server=Server(control=Control(admin_token=token))))
+
+    assert "127.0.0.1:8082, from this machine only; administration, with a token, if ADMIN is set" in said("${ADMIN}")
+    assert "control  off: server.control.admin_token is not set" in said(None)
+    assert "  control  " not in text(Config())
 
 
 def test_it_says_where_warnings_go_and_not_by_which_secret() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import lines
-from gateway.config.model import AnyModel, Column, Key, Model, Onnx, Tenant
+from gateway.config.model import AnyModel, Column, Key, Model, Onnx, PreviousKey, Tenant
 from gateway.config.model_meters import MeterEntry, Project, TokenPrices
 from gateway.config.shape import Shaper, dotted
 
@@ -133,7 +133,10 @@ def test_a_line_may_be_a_classic_model() -> None:
         ('{"name": "m", "kind": "onyx"}', "did you mean onnx?"),
         ('{"name": "m", "backend": "b", "backend": "c"}', "there twice"),
         ('{"name": "m"}', "the key backend is missing"),
-        ('{"name": "m", "backend": "b", "served_model": "${X}"}', "only in api_key, api_base, url, webhook and stores"),
+        (
+            '{"name": "m", "backend": "b", "served_model": "${X}"}',
+            "only in api_key, api_base, url, webhook, admin_token and stores",
+        ),
         ('{"name": "m", "backend": "b", "served_model": "\\ud800"}', "surrogate"),
         ('{"name": "m", "backend": "b", "fallback": "n"}', "expected a list"),
         ('{"name": "m*", "backend": "b"}', "expected a model's name"),
@@ -188,3 +191,21 @@ def test_a_bad_tenant_line_is_told_each_time(line: str, told: str) -> None:
     assert not read
     assert told in found[0]
     assert len(found) == 2
+
+
+def test_a_keys_models_and_the_secret_before_may_stand_in_its_line() -> None:
+    start = f'{{"tenant": "a", "key": "k", "hash": "{HASH}", '
+    before = f'{{"hash": "sha256:{"cd" * 32}", "expires": "2027-06-30"}}'
+    read, found = read_keys(
+        f'{start}"models": ["m", "x/*"]}}\n{start}"models": ["m"], "models": ["n"]}}\n'
+        f'{start}"previous": {before}}}\n{start}"previous": {{"hash": "{HASH}"}}}}'.encode()
+    )
+    previous = PreviousKey(digest=b"\xcd" * 32, expires_s=1814400000)
+    assert [key for *_, key in read] == [
+        Key(digest=b"\xab" * 32, models=("m", "x/*")),
+        Key(digest=b"\xab" * 32, previous=previous),
+    ]
+    assert [line.partition(": ")[2].split(" ", 2)[-1] for line in found] == [
+        '"models" is there twice',
+        "expires is missing",
+    ]

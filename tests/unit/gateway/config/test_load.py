@@ -337,3 +337,30 @@ def test_a_classic_model_needs_no_backend(tmp_path: Path) -> None:
 )
 def test_a_mistake_in_a_classic_model_is_told_where_it_stands(tmp_path: Path, text: str, told: str) -> None:
     assert any(told in problem for problem in problems(tmp_path, {"a.yaml": text}))
+
+
+@pytest.mark.parametrize(
+    ("written", "environ", "told"),
+    [
+        ("${TOKEN}", {}, ""),
+        ("${TOKEN}", {"TOKEN": ""}, ""),
+        ("${TOKEN}", {"TOKEN": "0123456789abcdef" * 2}, ""),
+        ("${TOKEN}", {"TOKEN": "changeme"}, "at least 32 random characters"),
+        ("", {}, "not empty"),
+        ("secret", {}, "at least 32 random characters"),
+    ],
+)
+def test_the_control_listener_has_a_good_token_or_is_off(
+    tmp_path: Path, written: str, environ: dict[str, str], told: str
+) -> None:
+    (tmp_path / "a.yaml").write_text(f'server: {{control: {{admin_token: "{written}"}}}}')
+    if not told:
+        control = load(tmp_path, environ=environ).server.control
+        assert control is not None
+        assert control.admin_token == written
+        assert "TOKEN" not in repr(control)
+        return
+    with pytest.raises(ConfigError, match=told) as refused:
+        load(tmp_path, environ=environ)
+    assert "a.yaml:1: server.control.admin_token: " in str(refused.value)
+    assert "changeme" not in str(refused.value)

@@ -86,4 +86,4 @@ def test_what_is_wrong_is_told_where_it_is(text: str, told: str) -> None:
 
 
 def test_a_printed_store_shows_no_secret() -> None:
-    assert repr(Stores(meters="redis://:hunter2@h/0")) == "Stores(meters='redis')"
+    assert repr(Stores(meters="redis://:hunter2@h/0")) == "Stores(meters='redis', control='sqlite')"

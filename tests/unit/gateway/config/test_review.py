@@ -8,7 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import review
-from gateway.config.model import V2, Config, Endpoint, Key, Model, Onnx, Provider, Tenant, Vllm
+from gateway.config.model import (
+    V2,
+    Config,
+    Control,
+    Endpoint,
+    Key,
+    Model,
+    Onnx,
+    PreviousKey,
+    Provider,
+    Server,
+    Tenant,
+    Vllm,
+)
+from gateway.config.model_meters import Stores
 from gateway.config.shape import dotted
 
 NOW_S = 1_800_000_000
@@ -248,3 +262,37 @@ def test_a_limit_that_another_one_makes_useless_is_a_doubt() -> None:
     server = msgspec.structs.replace(Config().server, limits=limits)
     told = [doubt.split(":")[0] for doubt in doubts(config(server=server))]
     assert told == ["server.limits.connect_s", "server.limits.first_byte_s", "server.limits.connect_s"]
+
+
+def test_no_two_listeners_share_a_port_whichever_they_are() -> None:
+    server = Server(bind="127.0.0.1:80", ops="127.0.0.1:81", control=Control(bind="0.0.0.0:81"))
+    assert problems(config(server=server)) == [
+        "server.control.bind: ops (127.0.0.1:81) and control.bind (0.0.0.0:81) need the same port: give one another"
+    ]
+
+
+def test_the_secret_before_opens_no_second_key_and_is_not_the_same_as_the_present_one() -> None:
+    def keys(**found: Key) -> Config:
+        return config(tenants={"t": Tenant(models=("m",), keys=found)})
+
+    rotated = Key(digest=b"1" * 32, previous=PreviousKey(digest=b"2" * 32, expires_s=9))
+    assert not problems(keys(k=rotated))
+    told = "two keys have the same hash: one secret opens one key"
+    assert problems(keys(k=rotated, l=Key(digest=b"2" * 32))) == [f"tenants.t.keys.l.hash: {told}"]
+    same = Key(digest=b"1" * 32, previous=PreviousKey(digest=b"1" * 32, expires_s=9))
+    assert problems(keys(k=same)) == [f"tenants.t.keys.k.previous.hash: {told}"]
+
+
+def test_secrets_that_stand_in_a_file_are_doubted() -> None:
+    def written(token: str, store: str) -> list[str]:
+        found = config(
+            server=Server(control=Control(admin_token=token)), stores=Stores(meters="redis://:pw@h:1/0", control=store)
+        )
+        return [line.partition(": ")[0] for line in doubts(found)]
+
+    assert written("0123456789abcdef" * 2, "postgresql://u:pw@h/d") == [
+        "server.control.admin_token",
+        "stores.meters",
+        "stores.control",
+    ]
+    assert written("${TOKEN}", "postgresql://u:${PW}@h/d") == ["stores.meters"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import snapshot
-from gateway.config.model import V2, Column, Config, Endpoint, Fake, Key, Model, Onnx, Tenant, Version
+from gateway.config.model import V2, Column, Config, Endpoint, Fake, Key, Model, Onnx, PreviousKey, Tenant, Version
 from gateway.config.model_meters import CallPrice, MeterEntry, Project
 from gateway.config.snapshot import Snapshot, version_order
 from gateway.config.snapshot_meters import Price
@@ -60,7 +60,7 @@ def test_a_caller_is_one_lookup_by_the_digest_of_its_secret() -> None:
 
 
 def test_a_tenant_may_use_its_names_and_patterns_only() -> None:
-    rules = compiled().keys[hashlib.sha256(b"one").digest()].tenant
+    rules = compiled().keys[hashlib.sha256(b"one").digest()].tenant.models
     assert [rules.allows(alias) for alias in ("small", "churn", "openai/x", "openai/", "large", "small\n", "")] == [
         True, True, True, True, False, False, False,
     ]  # fmt: skip
@@ -68,12 +68,39 @@ def test_a_tenant_may_use_its_names_and_patterns_only() -> None:
 
 def test_a_tenant_sees_the_models_that_exist_and_that_it_may_use_in_order() -> None:
     snap = compiled()
-    seen = {caller.tenant.name: snap.models_of(caller.tenant) for caller in snap.keys.values()}
+    seen = {caller.tenant.name: snap.models_of(caller) for caller in snap.keys.values()}
     assert seen == {
         "acme": ["churn", "openai/x", "small"],
         "all": ["churn", "large", "openai/x", "small"],
         "plain": ["churn", "large", "small"],
     }
+
+
+def test_a_key_sees_the_models_of_its_tenant_that_it_may_use_itself() -> None:
+    keys = {
+        name: Key(digest=name.encode() * 32, models=(pattern,)) for name, pattern in (("a", "openai/*"), ("b", "large"))
+    }
+    snap = snapshot.compile(
+        Config(
+            models={alias: Model(backend="b") for alias in ("small", "large", "openai/x")},
+            tenants={"t": Tenant(models=("small", "openai/*"), keys=keys)},
+        ),
+        DIGEST,
+    )
+    assert [snap.models_of(snap.keys[name.encode() * 32]) for name in "ab"] == [["openai/x"], []]
+
+
+def test_a_rotated_key_is_one_caller_by_both_secrets_until_the_old_one_ends() -> None:
+    def ends(expires_s: int | None) -> list[int | None]:
+        new = Key(digest=b"1" * 32, expires_s=expires_s, previous=PreviousKey(digest=b"2" * 32, expires_s=7))
+        found = snapshot.compile(Config(tenants={"t": Tenant(models=("*",), keys={"k": new})}), DIGEST).keys
+        assert {caller.key for caller in found.values()} == {"k"}
+        assert len({id(caller.tenant) for caller in found.values()}) == 1
+        return [found[number * 32].expires_ns for number in (b"1", b"2")]
+
+    assert ends(None) == [None, 7 * 10**9]
+    assert ends(9) == [9 * 10**9, 7 * 10**9]
+    assert ends(5) == [5 * 10**9, 5 * 10**9]  # a key that has ended opens nothing by its older secret
 
 
 def test_a_classic_model_has_its_versions_in_order_each_with_what_to_load() -> None:
@@ -183,4 +210,4 @@ def test_what_a_tenant_sees_is_what_it_may_ask_for(aliases: list[str], patterns:
         DIGEST,
     )
     (caller,) = snap.keys.values()
-    assert snap.models_of(caller.tenant) == sorted(alias for alias in aliases if caller.tenant.allows(alias))
+    assert snap.models_of(caller) == sorted(alias for alias in aliases if caller.allows(alias))

@@ -194,3 +194,24 @@ def test_an_address_of_an_api_is_a_scheme_a_host_and_a_path(url: str) -> None:
 def test_what_others_can_read_on_its_way_is_known() -> None:
     assert units.leaves_in_clear("http://example.com/v1")
     assert not any(map(units.leaves_in_clear, ("https://example.com", "http://127.0.0.1:1", "http://[::1]", None)))
+
+
+def test_an_admin_token_is_long_and_random() -> None:
+    units.check_admin_token("0123456789abcdef" * 2)
+    for token in ("", " " * 40, "0123456789abcde" * 2, "0" * 64, "change" * 8, "0123456789abcdef 0123456789abcdef"):
+        with pytest.raises(ValueError, match=r"32 random characters|printable ASCII") as refused:
+            units.check_admin_token(token)
+        assert not token.strip() or token not in str(refused.value)
+
+
+def test_a_control_store_is_sqlite_or_postgresql() -> None:
+    for url in ("sqlite", "postgresql://u@h/d"):
+        units.check_control_store(url)
+    for url in ("redis://h:1/0", "postgres://h/d", "", "postgresql://"):
+        with pytest.raises(ValueError, match="postgresql://user@host/database"):
+            units.check_control_store(url)
+
+
+def test_a_reference_to_nothing_is_unset_and_a_text_is_not() -> None:
+    assert [units.is_unset("${A}", environ) for environ in ({}, {"A": ""}, {"A": "x"})] == [True, True, False]
+    assert [units.is_unset(text, {}) for text in ("", "x${A}")] == [False, False]

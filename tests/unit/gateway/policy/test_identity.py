@@ -6,12 +6,12 @@ import hashlib
 
 import pytest
 
-from gateway.config.snapshot import Caller, TenantRules
+from gateway.config.snapshot import Aliases, Caller, TenantRules
 from gateway.errors import Unauthenticated
 from gateway.policy.identity import Headers, identify
 
 NOW_NS = 1_000
-ACME = TenantRules("acme", frozenset({"m"}), None)
+ACME = TenantRules("acme", Aliases(frozenset({"m"}), None))
 APP = Caller(ACME, "app", None)
 DATED = Caller(ACME, "dated", NOW_NS)
 KEYS = {hashlib.sha256(b"good").digest(): APP, hashlib.sha256(b"dated").digest(): DATED}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 
 from gateway.config.model import Config
-from gateway.config.snapshot import Caller, ClassicModel, ClassicVersion, ModelRoute, Snapshot, TenantRules
+from gateway.config.snapshot import Aliases, Caller, ClassicModel, ClassicVersion, ModelRoute, Snapshot, TenantRules
 from gateway.config.snapshot import compile as compile_snapshot
 from gateway.errors import ModelNotFound, NotServed
 from gateway.policy.resolve import plan, route_of, version_of
@@ -16,7 +17,7 @@ from gateway.wire.call import Call
 
 LARGE = ModelRoute("large", "gpu-b", "org/large", b'"org/large"')
 SMALL = ModelRoute("small", "gpu-a", "small", b'"small"', (LARGE,))
-CALLER = Caller(TenantRules("acme", frozenset({"small"}), re.compile("openai/.*")), "app", None)
+CALLER = Caller(TenantRules("acme", Aliases(frozenset({"small"}), re.compile("openai/.*"))), "app", None)
 
 
 @pytest.fixture
@@ -42,9 +43,19 @@ def test_a_model_without_fallbacks_has_one_route(snapshot: Snapshot) -> None:
 
 
 def test_a_fallback_needs_no_permission_of_its_own_but_gives_none_either(snapshot: Snapshot) -> None:
-    assert not CALLER.tenant.allows("large")
+    assert not CALLER.allows("large")
     with pytest.raises(ModelNotFound):
         plan(snapshot, CALLER, call("large"))
+
+
+def test_a_key_may_use_less_than_its_tenant_and_never_more(snapshot: Snapshot) -> None:
+    narrow = msgspec.structs.replace(CALLER, models=Aliases(frozenset({"small", "large"}), None))
+    assert plan(snapshot, narrow, call("small")).alias == "small"
+    assert snapshot.models_of(narrow) == ["small"]
+    for alias in ("openai/x", "large"):
+        with pytest.raises(ModelNotFound) as refused:
+            plan(snapshot, narrow, call(alias))
+        assert refused.value.message == f"the model {alias} does not exist, or this key may not use it"
 
 
 @pytest.mark.parametrize("alias", ["large", "unknown", "openai/unknown", "Small", "small "])

@@ -14,9 +14,9 @@ def test_only_what_is_made_once_takes_a_restart() -> None:
     assert fixed_at_start(old, Config(server=Server(bind="127.0.0.1:1", workers=2, limits=Limits(drain_s=1.0)))) == []
     new = Config(
         server=Server(bind="127.0.0.1:2", ops="127.0.0.1:3", state_dir="/s"),
-        stores=Stores(meters="redis://127.0.0.1:6379/0"),
+        stores=Stores(meters="redis://127.0.0.1:6379/0", control="postgresql://h/d"),
     )
-    assert fixed_at_start(old, new) == ["bind", "ops", "workers", "state_dir", "stores.meters"]
+    assert fixed_at_start(old, new) == ["bind", "ops", "workers", "state_dir", "stores.meters", "stores.control"]
 
 
 def test_the_digest_is_of_what_is_in_force_and_not_of_how_it_was_written(tmp_path: Path) -> None:

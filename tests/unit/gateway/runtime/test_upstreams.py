@@ -69,3 +69,15 @@ def test_a_server_beside_us_is_starting_until_its_socket_is_there(tmp_path: Path
     Path(beside.pool.address.path).parent.mkdir(parents=True, exist_ok=True)
     Path(beside.pool.address.path).touch()
     assert not upstreams.starting(beside)
+
+
+def test_a_drained_endpoint_gets_nothing_new_and_keeps_its_connections(tmp_path: Path) -> None:
+    def with_drained(*drained: bool) -> Config:
+        ends = tuple(Endpoint(url=f"http://{name}:1", drained=each) for name, each in zip("ab", drained, strict=True))
+        return Config(backends={"x": Vllm(endpoints=ends)})
+
+    upstreams = Upstreams(tmp_path)
+    backend = upstreams.build(with_drained(False, False))["x"]
+    for drained in ((True, False), (True, True), (False, False)):
+        assert upstreams.build(with_drained(*drained))["x"] is backend
+        assert [view.available for view in backend.views(0.0)] == [not each for each in drained]
