@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from gateway.runtime import background
 from gateway.runtime.control_channel import Beat
 from gateway.store.journal_read import Tail, directories
 from gateway.store.layout import RECOVERY
@@ -15,6 +16,8 @@ from gateway.telemetry.logs import Log
 from gateway.telemetry.status import Status
 
 POLL_EVERY_S = 0.5
+POLLS = 10
+"""In one go of the thread that reads."""
 TIDY_EVERY_S = 60.0
 
 RECOVER_AGAIN_S = 10.0
@@ -30,6 +33,7 @@ class Journals:
         self._log = log
         self._observer = Observer(state_dir, version, access_log=access_log)
         self._recovering = asyncio.Lock()
+        self._reading = background.thread("journals")
 
     @property
     def status(self) -> Status:
@@ -47,9 +51,8 @@ class Journals:
     async def follow(self) -> None:
         """Reads what the workers write; runs until cancelled."""
         while True:
-            self._log.lines(self._observer.poll())
-            # Behind: at once again, but after whatever else waits for the loop.
-            await asyncio.sleep(0 if self._observer.behind else POLL_EVERY_S)
+            if not await self._read():
+                await asyncio.sleep(POLL_EVERY_S)
 
     async def tidy(self) -> None:
         """Keeps the journals within their size; runs until cancelled."""
@@ -68,11 +71,20 @@ class Journals:
         """Recovers and reads to the end, when no worker is left; what the disk does not take is left to the next
         start."""
         await self._recover_once()
-        while True:
-            self._log.lines(self._observer.poll())
-            if not self._observer.behind:
-                break
+        while await self._read():
+            pass
         self._observer.close()
+
+    async def _read(self) -> bool:
+        """Reads a while, in its own thread; True when there is more."""
+        return await asyncio.get_running_loop().run_in_executor(self._reading, self._poll)
+
+    def _poll(self) -> bool:
+        for _ in range(POLLS):
+            self._log.lines(self._observer.poll())  # a piece each: a long write keeps its core, too
+            if not self._observer.behind:
+                return False
+        return True
 
     async def _recover_once(self) -> bool:
         async with self._recovering:

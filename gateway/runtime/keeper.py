@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
 import signal
 import socket
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.clock import SteadyClock, SystemClock
-from gateway.runtime import library_logs
+from gateway.runtime import background, library_logs
 from gateway.runtime.control_channel import Channel, Drain, Kept, Look, Reload, ToKeeper
 from gateway.runtime.keeper_meters import KeeperMeters
 from gateway.runtime.keeping import KeeperStart
@@ -33,9 +32,6 @@ PASS_EVERY_S = 30.0
 
 RETRY_S = 0.5
 """After a pass that did not do all; and how often a store of meters is looked at."""
-
-NICENESS = 5
-"""Workers come first."""
 
 
 class Keeper:
@@ -183,8 +179,7 @@ def main() -> int:
     """The process. Its one argument is a `KeeperStart` as JSON."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     gc.set_threshold(100_000, 20, 50)  # a pass makes many records, and none of them refers to another
-    with contextlib.suppress(OSError):
-        os.nice(NICENESS)
+    background.step_back()
     start = msgspec.json.decode(sys.argv[1], type=KeeperStart)
     log = Log(SystemClock(), start.log_level, process="keeper")
     library_logs.forward(log)

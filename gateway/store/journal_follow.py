@@ -60,7 +60,7 @@ class Follower(Tail):
             self.sequence = max(0, start.segment - 1)
 
     def piece(self) -> Piece | None:
-        """The next entries, a quarter of a megabyte at most; None when there is nothing new."""
+        """The next entries, `segment.PIECE_BYTES` at most; None when there is nothing new."""
         while not self.finished:
             reader = self._reader or self._next()
             if reader is None:

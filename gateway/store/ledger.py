@@ -102,7 +102,6 @@ class Ledger:
             while left > 0 and (piece := follower.piece()) is not None:
                 self._take(follower.directory.name, piece, lines, days)
                 left -= len(piece.entries)
-                os.sched_yield()  # a request that waits for this core is served first
         new = self.manifest
         changed = {name: state for name, state in self._states().items() if state != self.manifest.journals.get(name)}
         if days or changed:

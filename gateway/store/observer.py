@@ -7,7 +7,7 @@ waits on the disk); what it wrote is found here.
 
 from __future__ import annotations
 
-import os
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -22,14 +22,14 @@ from gateway.telemetry.logs import Timestamps
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.status import JournalStatus, Status
 
-BATCH: Final = 100
-"""Records read before whoever waits for this core is let in: about a millisecond's work."""
-POLL_RECORDS: Final = 10_000
-"""Records read in one poll, so that a supervisor that fell behind still does its other work."""
+POLL_RECORDS: Final = 100
+"""Records read in one poll: a millisecond's work, for which a scrape may have to wait."""
 
 
 class Observer:
-    """Reads with `poll`, answers `scrape`; `status` takes what the supervisor knows of workers and configuration."""
+    """Reads with `poll`, answers `scrape`; `status` takes what the supervisor knows of workers and configuration.
+
+    `poll` may run in another thread than the rest, which then waits for its end."""
 
     def __init__(
         self, state_dir: Path, version: str, *, access_log: bool = True, retention_bytes: int = DEFAULT_BYTES
@@ -44,6 +44,8 @@ class Observer:
         self._exposition = Exposition(metrics, self.status)
         self._times = Timestamps()
         self.behind = False
+        self._lock = threading.Lock()
+        """Held by who uses what follows, or counts."""
         self._tails: dict[Path, Tail] = {}
         self._done = JournalStatus()
         """Counts of tails that were closed."""
@@ -57,24 +59,25 @@ class Observer:
         `behind` is then whether it stopped at the limit, so that the next poll is better not waited for.
         """
         lines: list[Line] = []
-        self._discover(lines)
-        left = limit
-        for tail in list(self._tails.values()):
-            while left > 0 and (records := tail.read(min(left, BATCH))):
-                left -= len(records)
-                self._report(records, lines)
-                os.sched_yield()
-            if tail.finished:
-                self._leave(tail)
-        self.behind = left <= 0
+        with self._lock:
+            self._discover(lines)
+            left = limit
+            for tail in list(self._tails.values()):
+                while left > 0 and (records := tail.read(left)):
+                    left -= len(records)
+                    self._report(records, lines)
+                if tail.finished:
+                    self._leave(tail)
+            self.behind = left <= 0
         return lines
 
     def tidy(self) -> None:
         """Drops the oldest segments beyond the retention size. A few file operations: once a minute is enough."""
-        kept = retain(self._state_dir, self._tails.values(), self._retention_bytes)
-        self._done.dropped_bytes += kept.dropped_bytes
-        self._done.dropped_segments += kept.dropped_segments
-        self._done.bytes = kept.kept_bytes
+        with self._lock:
+            kept = retain(self._state_dir, self._tails.values(), self._retention_bytes)
+            self._done.dropped_bytes += kept.dropped_bytes
+            self._done.dropped_segments += kept.dropped_segments
+            self._done.bytes = kept.kept_bytes
 
     def beat(self, slot: int, numbers: dict[str, float], loop_lag_ms: float) -> None:
         """Takes a worker's gauges (`WorkerGauges.flat`)."""
@@ -82,14 +85,16 @@ class Observer:
 
     def scrape(self, accept: str = "") -> tuple[str, bytes]:
         """The metrics page: content type and body."""
-        self._sum_up()
-        return self._exposition.scrape(accept)
+        with self._lock:
+            self._sum_up()
+            return self._exposition.scrape(accept)
 
     def close(self) -> None:
         """Closes the files at hand."""
-        for tail in self._tails.values():
-            tail.close()
-        self._tails.clear()
+        with self._lock:
+            for tail in self._tails.values():
+                tail.close()
+            self._tails.clear()
 
     def _discover(self, lines: list[Line]) -> None:
         """Takes up directories that are new, and recoveries of those of the run before."""

@@ -15,8 +15,8 @@ from typing import Final
 
 from gateway.store.layout import ENTRY_HEAD, HEADER, LAST_KIND, MAGIC, MAX_ENTRY_BYTES, OPENED, VERSION, crc_seed
 
-PIECE_BYTES: Final = 4 * MAX_ENTRY_BYTES
-"""Read at a time: bounds the memory a reader takes."""
+PIECE_BYTES: Final = ENTRY_HEAD.size + MAX_ENTRY_BYTES
+"""Read at a time: at least one entry. Bounds the memory a reader takes, and the time for which the kernel copies."""
 LENGTH_MASK: Final = 0xFFFFFF
 
 Entry = tuple[int, bytes]

@@ -141,7 +141,7 @@ def test_journals_are_kept_within_their_size(tmp_path: Path) -> None:
     fill(journal, segments=2)
     observer.tidy()
     assert samples(observer)["lockgate_journal_dropped_segments_total"] == 0  # not read yet
-    observer.poll()
+    observer.poll(limit=100_000)
     update(tmp_path)
     observer.tidy()
     found = samples(observer)
