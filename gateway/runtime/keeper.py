@@ -83,6 +83,7 @@ class Keeper:
     async def _work(self) -> None:
         while True:
             self._wake.clear()
+            last = self._draining  # told during a pass, it may have read already what was written to since
             more = await self._pass()
             await self._settle()
             if self._ledger is not None and not self._problem:
@@ -91,7 +92,7 @@ class Keeper:
             self._channel.send(Kept(self._gauges(whole=not more and not self._problem)))
             if more:
                 continue
-            if self._draining:
+            if last:
                 return
             with contextlib.suppress(TimeoutError):
                 again = bool(self._problem or self._meters.unsettled or self._meters.reconciling)
