@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from tests.contract import kinds
 from tests.contract.upstreams import Servers
 from tests.support import vllm
 from tests.support.gateway import KEY, Meters
-from tests.support.metered import PRICE, Metered, events, metering, usd
+from tests.support.metered import PRICE, At, Metered, events, metering, usd
 from tests.support.running import run
 
 TENANT = "tenant:acme|usd|lifetime|"
@@ -27,13 +26,6 @@ CONTEXT_TOKENS = 2048
 MODELS = {"m": {"backend": "b", "served_model": vllm.MODEL, "price": PRICE, "max_output": CONTEXT_TOKENS}}
 LONG: Any = {"ignore_eos": True, "temperature": 0}
 """The tiny model stops only where it is told to."""
-
-
-@dataclass(frozen=True)
-class At:
-    """Where the server is."""
-
-    address: str
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.support.gateway import Meters
-from tests.support.metered import metering, usd
+from tests.support.metered import At, metering, usd
 from tests.support.running import run
 from tests.support.server_process import ServerProcess, serving
+from tests.support.upstream import Upstream, hangs
 
 SCRIPT = """
 rules:
@@ -147,5 +149,28 @@ def test_what_a_count_leaves_out_is_not_counted(fake: ServerProcess, tmp_path: P
             before = counted(fake)
             assert (await gateway.ask(LONG, reasoning_effort="high")).status_code == 429
             assert counted(fake) == before
+
+    run(main())
+
+
+def test_a_count_that_does_not_come_in_time_leaves_the_bound(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Upstream([hangs()]) as slow, metering(At(slow.url), tmp_path, INPUT_CAP) as gateway:
+            refused = await gateway.ask(LONG)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (429, "insufficient_quota")
+            assert [seen.head.split(b" ")[1] for seen in slow.seen] == [b"/tokenize"]
+            await slow.aborted.wait()
+
+    run(main())
+
+
+def test_a_caller_who_leaves_ends_the_count_too(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Upstream([hangs()]) as slow, metering(At(slow.url), tmp_path, INPUT_CAP) as gateway:
+            asking = asyncio.create_task(gateway.ask(LONG))
+            await slow.arrived.wait()
+            asking.cancel()
+            await slow.aborted.wait()
+            assert (await gateway.last()).outcome == "cancelled"
 
     run(main())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +30,13 @@ class Addressed(Protocol):
 
     @property
     def address(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class At:
+    """Any server."""
+
+    address: str
 
 
 class Metered:
