@@ -42,6 +42,7 @@ MODULES: Final = (
     "gateway.policy.bounds",
     "gateway.policy.conversation",
     "gateway.policy.leases",
+    "gateway.policy.projects",
     "gateway.policy.spend",
     "gateway.policy.terms",
     "gateway.store.ids",

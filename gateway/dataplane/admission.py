@@ -14,34 +14,35 @@ from typing import Any, Final, TypeAlias
 
 from gateway.backends.base import Backend
 from gateway.config.snapshot import Caller, ClassicModel, ModelRoute, Snapshot
-from gateway.config.snapshot_meters import INPUT, MONEY, OUTPUT, Price
+from gateway.config.snapshot_meters import INPUT, MONEY, OUTPUT, REQUESTS, Price
 from gateway.dataplane import meter_answers
 from gateway.dataplane.admitted import Admitted
 from gateway.dataplane.leasing import Leasing, Short
 from gateway.dataplane.tokenizing import Tokenizers
-from gateway.errors import MeterError, MetersUnavailable, NotPriced, ProjectNotAllowed
-from gateway.policy import bounds, meters, spend
+from gateway.errors import MeterError, MetersUnavailable
+from gateway.policy import bounds, meters, resolve, spend
 from gateway.policy.conversation import HEADER as CONVERSATION_HEADER
 from gateway.policy.conversation import conversation_key
 from gateway.policy.leases import Hold, Needs
 from gateway.policy.meters import Asker
 from gateway.policy.resolve import Plan
 from gateway.policy.terms import ATTO, FIRST_STEP, Terms
-from gateway.wire.body import shown
 from gateway.wire.call import Call, Codec
 
 Key: TypeAlias = tuple[Caller, str, str, str, str]
 """Caller, model, project, end user, conversation."""
-PROJECT_HEADERS: Final = (b"x-lockgate-project", b"openai-project")
 MOST_TERMS: Final = 150_000
 """Kinds of requests remembered; when there are more, the half that was made first is forgotten, and made again when it
 is asked for."""
 NEITHER: Final = (False, False)
 NOTHING: Final[Needs] = (0, 0, 0, 0, 0)
+ONE: Final[Needs] = (1, 0, 0, 0, 0)
 LEAST: Final[Needs] = (0, 1, 1, 0, 1)
 UNCOUNTED: Final[Needs] = (1, 0, 0, 1, 0)
 """Of a request where no meter counts tokens or money."""
 GENERATES: Final = frozenset(bounds.LIMITS)
+NO_STREAMS: Final[frozenset[str]] = frozenset()
+FALLBACK: Final = "fallback"
 
 
 class Admission:
@@ -65,16 +66,16 @@ class Admission:
         self, record: Admitted, caller: Caller, call: Call, plan: Plan, codec: Codec
     ) -> tuple[Plan, Call] | None:
         """Admits what can be admitted without waiting, and says which routes may serve; None for anything else.
-        Raises `ProjectNotAllowed`, `NotPriced`.
+        Raises `NotPriced`.
         """
         row = record.row
         terms = self._plain.get((caller, call.alias))
         if terms is None or not terms.from_ns <= row.started_ns < terms.until_ns:
-            terms = self._find(record, caller, call, plan, codec)
+            terms = self._terms(record, caller, call, call.alias, plan, codec)
         if terms.counts_tokens:
             input_tokens = bounds.input_tokens(call, terms.image_tokens)
             output_tokens = bounds.output_tokens(call, terms.max_output)
-            nanos = terms.request_nanos - (input_tokens * terms.in_atto + output_tokens * terms.out_atto) // -ATTO
+            nanos = terms.fixed - (input_tokens * terms.in_atto + output_tokens * terms.out_atto) // -ATTO
             needs = (1, input_tokens, output_tokens, 1, nanos)  # as `terms.needs` says
             row.held_input = input_tokens
             row.held_output = output_tokens
@@ -92,10 +93,10 @@ class Admission:
         return terms.plan, call
 
     async def admit(self, record: Admitted, caller: Caller, call: Call, plan: Plan, codec: Codec) -> tuple[Plan, Call]:
-        """Admits anything, or raises what refuses it: `ProjectNotAllowed`, `NotPriced`, `RateLimited`,
+        """Admits anything, or raises what refuses it: `NotPriced`, `RateLimited`,
         `BudgetExhausted`, `MetersUnavailable`. Returns the routes that may serve and the call, which may be bounded.
         """
-        terms = self._find(record, caller, call, plan, codec)
+        terms = self._terms(record, caller, call, call.alias, plan, codec)
         if terms.marks:
             await self._know(terms)
             terms = self._downgraded(record, caller, call, terms, codec)
@@ -123,7 +124,7 @@ class Admission:
     async def _hold_for(self, record: Admitted, terms: Terms, call: Call, given: int, clamp: bool) -> Call:
         """The same for so many input tokens. Raises Short."""
         output_tokens = bounds.output_tokens(call, terms.max_output) if terms.counts_tokens else 0
-        whole = terms.needs(given, output_tokens) if terms.counts_tokens else UNCOUNTED
+        whole = terms.needs(given, output_tokens)
         generates = output_tokens > 0 and call.endpoint in GENERATES
         if not generates or (terms.is_small(whole) and not clamp):
             try:
@@ -143,12 +144,11 @@ class Admission:
     async def admit_classic(self, record: Admitted, caller: Caller, model: ClassicModel) -> None:
         """The same for a model that runs in this process, which costs the same whatever it is asked."""
         row = record.row
-        project = row.project = project_of(record, caller)
-        key = (caller, model.alias, project, "", "")
+        key = (caller, model.alias, row.project, "", "")
         terms = self._special.get(key)
         if terms is None or not terms.from_ns <= row.started_ns < terms.until_ns:
             if self._snap.money and model.price is None:
-                raise not_priced(model.alias)
+                raise resolve.not_priced(model.alias)
             terms = self._special[key] = self._made(
                 caller, self._asker(caller, key), row.started_ns, Plan(model.alias, (), "direct"), model.price
             )
@@ -162,14 +162,42 @@ class Admission:
         record.hold, record.terms, record.running = hold, terms, False
         row.held_nanos = needs[4]
 
+    async def fall_back(self, record: Admitted, caller: Caller, call: Call, route: ModelRoute, codec: Codec) -> Call:
+        """Lets a request that was let in go on to the model of this route, on that model's own terms: its price, and
+        what its meters have left. Returns the call, perhaps bounded. Raises as `admit` does; then nothing is held.
+        """
+        assert record.hold is not None
+        row, before = record.row, record.hold.bundle
+        self.leasing.settle(record.hold, NOTHING)  # it may need other amounts of the same meters
+        record.hold = Hold(before, NOTHING)
+        row.held_input = row.held_output = row.held_nanos = 0
+        terms = self._terms(record, caller, call, route.alias, self._plan(route.alias), codec)
+        counting = [each for each in terms.bundle.buckets if each.quantity == REQUESTS and each not in before.buckets]
+        plan = Plan(route.alias, (route,), FALLBACK)
+        asker, from_ns, until_ns = terms.asker, terms.from_ns, terms.until_ns
+        running = self._running(route)
+        own = Terms(asker, terms.bundle, from_ns, until_ns, plan, running, money=terms.money, requests=0)
+        await self._know(own)
+        call = await self._let_in(record, own, call)
+        if counting:
+            bundle = self.leasing.bundle(counting)
+            try:
+                self.leasing.settle(await self.leasing.hold_or_wait(bundle, ONE), NOTHING)
+            except Short as short:
+                self.leasing.settle(record.hold, NOTHING)
+                record.hold = Hold(before, NOTHING)
+                raise refused(record, own, short, ONE) from None
+        return call
+
+    def _plan(self, alias: str) -> Plan:
+        """The plan of a model that the snapshot has."""
+        route = self._snap.models[alias]
+        return Plan(alias, (route, *route.fallback), "with_fallbacks" if route.fallback else "direct")
+
     # -- terms
 
-    def _find(self, record: Admitted, caller: Caller, call: Call, plan: Plan, codec: Codec) -> Terms:
-        """The terms of this request, from what is remembered or made. Raises ProjectNotAllowed, NotPriced."""
-        record.row.project = project_of(record, caller)
-        return self._terms(record, caller, call, call.alias, plan, codec)
-
     def _terms(self, record: Admitted, caller: Caller, call: Call, model: str, plan: Plan, codec: Codec) -> Terms:
+        """The terms of this request, from what is remembered or made. Raises NotPriced."""
         row = record.row
         names = self._names.get((caller, model, row.project))
         if names is None:
@@ -207,20 +235,17 @@ class Admission:
         found = meters.meters_of(self._snap, caller, asker.project, asker.model)
         buckets = [self.leasing.bucket(meter, meters.key_of(meter, asker, wall_ns)) for meter in found]
         if money and plan.routes:
-            plan = priced(plan)
+            plan = resolve.priced(plan)
         until_ns = meters.until_ns(found, wall_ns)
-        running = self._running(plan.routes)
+        running = self._running(plan.routes[0]) if plan.routes else NO_STREAMS
         return Terms(asker, self.leasing.bundle(buckets), wall_ns, until_ns, plan, running, money=money, own=own)
 
-    def _running(self, routes: tuple[ModelRoute, ...]) -> frozenset[str]:
-        """The endpoints whose streams every route can meter while they run."""
-        running = GENERATES
-        for route in routes:
-            dialect = self._backends[route.backend].dialect
-            running = frozenset(
-                each for each in running if (each if each in dialect.speaks else "chat") in dialect.running_usage
-            )
-        return running
+    def _running(self, route: ModelRoute) -> frozenset[str]:
+        """The endpoints whose streams are metered while they run on this route."""
+        dialect = self._backends[route.backend].dialect
+        return frozenset(
+            each for each in GENERATES if (each if each in dialect.speaks else "chat") in dialect.running_usage
+        )
 
     # -- thresholds
 
@@ -246,8 +271,7 @@ class Admission:
             route = self._snap.models.get(each.model)
             if route is None or (terms.money and not spend.cheaper(route.price, terms.price)):
                 continue
-            plan = Plan(each.model, (route, *route.fallback), "with_fallbacks" if route.fallback else "direct")
-            found = self._terms(record, caller, call, each.model, plan, codec)
+            found = self._terms(record, caller, call, each.model, self._plan(each.model), codec)
             record.acted(meters.DOWNGRADED + each.model)
             return found
         return terms
@@ -291,7 +315,7 @@ class Admission:
         await self._grow(record, wanted)
         money_is_short = all(each.remaining > 0 for each in terms.bundle.lengthening if each.quantity == OUTPUT)
         if row.held_output < wanted and terms.in_atto and money_is_short:
-            counted = await self._tokenizers.count(row.id, call, terms.plan.routes)
+            counted = await self._tokenizers.count(row.id, call, terms.plan.routes[0])
             if counted is not None and counted < row.held_input:
                 row.held_input = counted  # what was held for more of it buys output
                 await self._grow(record, wanted)
@@ -317,7 +341,7 @@ class Admission:
         fewest = least(terms, call, given // bounds.DENSEST_BYTES)[bucket.quantity]
         if bucket.quantity not in (INPUT, MONEY) or not terms.counts_tokens or fewest > bucket.cap - bucket.used:
             return None
-        counted = await self._tokenizers.count(record.row.id, call, terms.plan.routes)
+        counted = await self._tokenizers.count(record.row.id, call, terms.plan.routes[0])
         return counted if counted is not None and counted < given else None
 
 
@@ -343,7 +367,7 @@ def take(record: Admitted, terms: Terms, hold: Hold, needs: Needs, call: Call) -
 def least(terms: Terms, call: Call, given: int) -> Needs:
     """What a call with so much input needs to be let in at all."""
     if not terms.counts_tokens:
-        return UNCOUNTED
+        return terms.needs(0, 0)
     output_tokens = bounds.output_tokens(call, terms.max_output)
     if call.endpoint in GENERATES:
         output_tokens = min(output_tokens, bounds.answers(call))
@@ -357,34 +381,3 @@ def refused(record: Admitted, terms: Terms, short: Short, needs: Needs) -> Meter
     row.readings.append((bucket.key, bucket.used, bucket.cap))
     record.acted(f"refused:{bucket.key}")
     return meter_answers.refusal(terms, bucket, needs, bucket.frees_s)
-
-
-def project_of(record: Admitted, caller: Caller) -> str:
-    """The project a request is booked to: the header's, else the only one the key has. Raises ProjectNotAllowed."""
-    if not caller.tenant.projects:
-        return ""
-    named = record.header(PROJECT_HEADERS[0]) or record.header(PROJECT_HEADERS[1])
-    if named is None:
-        if len(caller.projects) > 1:
-            raise ProjectNotAllowed(
-                f"this key books to several projects: say which one in the header {PROJECT_HEADERS[0].decode()}"
-            )
-        return caller.projects[0] if caller.projects else ""
-    name = named.decode("utf-8", "replace")
-    if name not in caller.projects:
-        raise ProjectNotAllowed(f"this key may not book to a project {shown(name)}")
-    return name
-
-
-def priced(plan: Plan) -> Plan:
-    """The plan without routes whose price nobody knows: a fallback serves nobody for nothing. Raises NotPriced."""
-    if plan.routes[0].price is None:
-        raise not_priced(plan.routes[0].alias)
-    if all(route.price is not None for route in plan.routes):
-        return plan
-    return Plan(plan.alias, tuple(route for route in plan.routes if route.price is not None), plan.reason)
-
-
-def not_priced(alias: str) -> NotPriced:
-    """What a model without a price is refused with, once money is counted."""
-    return NotPriced(f"the model {shown(alias)} has no price yet: its operator must give it one", param="model")

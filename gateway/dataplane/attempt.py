@@ -16,12 +16,14 @@ from gateway.backends.http1 import Connection
 from gateway.backends.reply import Reply
 from gateway.config.snapshot import Caller, ModelRoute, Snapshot
 from gateway.dataplane import counting
+from gateway.dataplane.admission import Admission
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.recording import Recording
 from gateway.errors import (
     GatewayError,
     InvalidRequest,
+    MeterError,
     NoEndpoint,
     NotServed,
     UpstreamBusy,
@@ -35,6 +37,7 @@ from gateway.policy import attempts, balance
 from gateway.policy.balance import Choice, EndpointView
 from gateway.policy.conversation import HEADER as CONVERSATION_HEADER
 from gateway.policy.conversation import conversation_key
+from gateway.policy.meters import FELL_BACK
 from gateway.policy.resolve import Plan
 from gateway.store.records import Attempt
 from gateway.wire import body as wire_body
@@ -90,6 +93,8 @@ class Attempts:
     """The attempts of one request: what they share, and one method for each thing they do."""
 
     __slots__ = (
+        "_admission",
+        "_asked",
         "_backends",
         "_codec",
         "_deadline_s",
@@ -113,8 +118,13 @@ class Attempts:
         caller: Caller,
         call: Call,
         codec: Codec,
+        admission: Admission | None = None,
+        asked: Call | None = None,
     ) -> None:
+        """`call` as it was let in by `admission`, `asked` as it came where that is another."""
         self._gw = gw
+        self._admission = admission
+        self._asked = asked or call
         self._backends = backends
         self._ex = ex
         self._record = record
@@ -129,7 +139,8 @@ class Attempts:
     async def first_byte(self, plan: Plan) -> Upstream:
         """The first answer that may be shown to the caller: the plan's routes in order, each with its attempts.
 
-        Raises the last `UpstreamError`, or `UpstreamRejected` with the backend's own words.
+        Raises the last `UpstreamError`, or `UpstreamRejected` with the backend's own words. `call` is then as the route
+        that answered was asked.
         """
         reason = "first"
         # What goes on from a kept answer can be asked only where that is.
@@ -149,6 +160,12 @@ class Attempts:
                 if routes_left:
                     continue
                 raise failed.error from None  # that a fallback cannot be asked this is no fault of the request's
+            if failed is not None:
+                if not await self._moves(route):
+                    if routes_left:
+                        continue
+                    raise failed.error
+                body = self._body(route, backend, form)
             self._record.routed(route)
             backend.retries.earn()
             tried = NOTHING
@@ -182,6 +199,19 @@ class Attempts:
                 if following.delay_s:
                     await asyncio.sleep(following.delay_s)
         raise AssertionError("the last route either answers or raises")
+
+    async def _moves(self, route: ModelRoute) -> bool:
+        """Whether another model may be asked: where its meters count the request, only on its own terms."""
+        record, admission = self._record, self._admission
+        if record.hold is not None and admission is not None:
+            try:
+                self.call = await admission.fall_back(record, self.caller, self._asked, route, self._codec)
+            except MeterError:
+                return False
+            self._runs = record.running
+        record.acted(FELL_BACK + route.alias)
+        record.moved()
+        return True
 
     async def _send(
         self, backend: Backend, form: Form, choice: Choice, reason: str, body: bytes, now: float, fresh: bool

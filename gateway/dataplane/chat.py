@@ -10,7 +10,7 @@ from gateway.dataplane.attempt import Attempts
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.recording import Recording
-from gateway.policy import identity, resolve
+from gateway.policy import identity, projects, resolve
 from gateway.wire.call import JSON, Codec
 
 
@@ -19,13 +19,15 @@ async def generate(gw: Gateway, ex: Exchange, record: Recording, codec: Codec) -
     snap, backends, admission = gw.snapshot, gw.backends, gw.admission  # one configuration for the whole request
     record.begin(codec.endpoint, snap, codec.errors.id_header)
     caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))  # 401
-    call = record.parsed(codec.parse(await ex.body(), ex.headers.get(b"content-type", JSON)))  # 400, 408, 413
+    record.booked(projects.of(caller, ex.headers))  # 403
+    asked = call = record.parsed(codec.parse(await ex.body(), ex.headers.get(b"content-type", JSON)))  # 400, 408, 413
     plan = resolve.plan(snap, caller, call)  # 404
-    if admission is not None:  # 402, 403, 429, 503
+    if admission is not None:  # 402, 429, 503
         admitted = admission.at_once(record, caller, call, plan, codec)
         plan, call = admitted or await admission.admit(record, caller, call, plan, codec)
-    attempts = Attempts(gw, ex, record, snap, backends, caller, call, codec)
+    attempts = Attempts(gw, ex, record, snap, backends, caller, call, codec, admission, asked)
     upstream = await attempts.first_byte(plan)  # 502, 503, 504, or as sent
+    call = attempts.call
     if upstream.reply.streaming and record.hold is not None and record.running:
         await running.relay(gw, ex, record, call, codec, upstream)
     elif upstream.reply.streaming:

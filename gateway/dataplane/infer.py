@@ -17,7 +17,7 @@ from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.recording import Recording
 from gateway.errors import NoEndpoint
-from gateway.policy import identity, resolve
+from gateway.policy import identity, projects, resolve
 from gateway.telemetry import release
 from gateway.wire.infer import answer as infer_answer
 from gateway.wire.infer import passing as infer_passing
@@ -38,6 +38,7 @@ async def infer(gw: Gateway, ex: Exchange, record: Recording) -> None:
     admission = gw.admission
     record.begin("infer", snap)
     caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))  # 401
+    record.booked(projects.of(caller, ex.headers))  # 403
     target = record.aimed(_target(ex))
     body = await _body(gw, ex, snap.limits)  # 400, 408, 413
     call = record.asked(wire_infer.parse(body, ex.headers.get(wire_infer.HEADER_LENGTH)))  # 400
@@ -45,15 +46,15 @@ async def infer(gw: Gateway, ex: Exchange, record: Recording) -> None:
     if version is None:
         passed = infer_passing.call(target, call)
         plan, codec = resolve.plan(snap, caller, passed), infer_passing.codec(target)
-        if admission is not None:  # 402, 403, 429, 503
+        if admission is not None:  # 402, 429, 503
             plan, passed = await admission.admit(record, caller, passed, plan, codec)
-        attempts = Attempts(gw, ex, record, snap, backends, caller, passed, codec)
+        attempts = Attempts(gw, ex, record, snap, backends, caller, passed, codec, admission)
         reply = (await attempts.first_byte(plan)).reply  # 502, 503, 504, or as sent
         answer, length = reply.body, infer_passing.json_length(reply.json_length)
     else:
         session = _loaded(classic, version)  # 503
         record.runs_here(version)
-        if admission is not None:  # 402, 403, 429, 503
+        if admission is not None:  # 402, 429, 503
             await admission.admit_classic(record, caller, snap.classic[target.alias])
         record.open()  # 503
         left_s = snap.limits.total_s - record.elapsed_ms() / 1e3

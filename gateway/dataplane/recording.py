@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from gateway.config.snapshot import Caller, ClassicVersion, ModelRoute, Snapshot
 from gateway.dataplane import meter_answers, settling
 from gateway.dataplane.exchange import Exchange
@@ -22,6 +24,9 @@ from gateway.wire.usage import Usage
 
 TRACING: Final = frozenset((b"x-request-id", b"x-client-request-id", b"traceparent"))
 """Headers of the caller's that go into the record."""
+
+
+_FULL: Final = "the journal's disk is full: nothing is served unrecorded"
 
 
 class Recording:
@@ -64,6 +69,10 @@ class Recording:
         self.row.key = caller.key
         return caller
 
+    def booked(self, project: str) -> None:
+        """The project it is booked to; "" for none."""
+        self.row.project = project
+
     def parsed(self, call: Call) -> Call:
         row = self.row
         row.alias = call.alias
@@ -103,14 +112,14 @@ class Recording:
             return
         journal = self._gw.journal
         if not journal.accepts_new:
-            raise StoreUnavailable("the journal's disk is full: nothing is served unrecorded")
+            raise StoreUnavailable(_FULL)
         journal.open(self._entry())
         self._opened = True
 
     def _entry(self) -> Opened:
         row = self.row
         first = (row.id, row.started_ns, row.tenant, row.key, row.endpoint, row.alias, row.backend, row.snapshot)
-        if self.hold is None:
+        if self.hold is None and not row.project and not row.action:
             return Opened(*first, row.stream)
         held = (row.held_input, row.held_output, row.held_nanos)
         return Opened(*first, row.stream, *held, row.end_user, row.conversation, row.action, row.project)
@@ -121,6 +130,11 @@ class Recording:
         row.held_output += output_tokens
         row.held_nanos += nanos
         return not self._opened or self._gw.journal.held(self._entry())
+
+    def moved(self) -> None:
+        """Another model is asked on its own terms. Raises `StoreUnavailable` when the journal cannot take that."""
+        if self._opened and not self._gw.journal.held(msgspec.structs.replace(self._entry(), moved=True)):
+            raise StoreUnavailable(_FULL)
 
     def acted(self, word: str) -> None:
         """What a meter did."""

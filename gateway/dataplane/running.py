@@ -156,11 +156,10 @@ class _Stream:
         told = dict(more)
         record, usage = self._record, self.running.usage
         if record.terms.money and usage is not None:
-            price = record.terms.price_of(record.row.backend, record.row.served_model)
             passed = self.running.passed
             thought = min(usage.reasoning_tokens, passed)
             used = Usage(usage.input_tokens, usage.cached_input_tokens, passed - thought, thought)
-            told["cost_usd"] = meter_answers.usd(spend.charge(price, used)).decode()
+            told["cost_usd"] = meter_answers.usd(spend.charge(record.terms.price, used)).decode()
             left = meter_answers.remaining_nanos(record.terms.bundle.buckets)
             if left is not None:
                 told["budget_remaining_usd"] = meter_answers.usd(left).decode()

@@ -22,7 +22,7 @@ def settle(record: Admitted, leasing: Leasing) -> None:
     row, terms, hold = record.row, record.terms, record.hold
     assert hold is not None
     fresh, cached, said, thought = row.input_tokens, row.cached_input_tokens, row.output_tokens, row.reasoning_tokens
-    if fresh is None or cached is None or said is None or thought is None or row.usage_from or not terms.one_price:
+    if fresh is None or cached is None or said is None or thought is None or row.usage_from:
         _settle_rare(record, leasing)
         return
     row.usage_from = "backend"
@@ -43,7 +43,7 @@ def settle(record: Admitted, leasing: Leasing) -> None:
 
 
 def _settle_rare(record: Admitted, leasing: Leasing) -> None:
-    """The same where usage is not what the backend said at its end, or several prices may count."""
+    """The same where usage is not what the backend said at its end."""
     row, terms, hold = record.row, record.terms, record.hold
     assert hold is not None
     if row.input_tokens is None:
@@ -53,7 +53,7 @@ def _settle_rare(record: Admitted, leasing: Leasing) -> None:
         row.input_tokens or 0, row.cached_input_tokens or 0, row.output_tokens or 0, row.reasoning_tokens or 0
     )
     if terms.money:
-        price = terms.price_of(row.backend, row.served_model)
+        price = terms.price
         nanos = 0 if row.usage_from == "none" else spend.charge(price, usage) + price.call
         row.waste_nanos = spend.charge(price, Usage(0, 0, row.waste_tokens, 0)) - price.request
         if row.outcome == "cancelled":

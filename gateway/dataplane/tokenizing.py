@@ -5,7 +5,7 @@ it could have at most. Never on the way of a call that fits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from random import Random
 from typing import Final
 
@@ -34,15 +34,10 @@ class Tokenizers:
         self._clock = clock
         self._random = random
 
-    async def count(self, request_id: str, call: Call, routes: Sequence[ModelRoute]) -> int | None:
-        """The most input tokens that a model of these routes makes of the call; None where nobody can say, or not in
-        time. The backend is not blamed for it.
+    async def count(self, request_id: str, call: Call, route: ModelRoute) -> int | None:
+        """The input tokens that this route's model makes of the call; None where nobody can say, or not in time. The
+        backend is not blamed for it.
         """
-        counts = [await self._count(request_id, call, route) for route in routes]
-        known = [each for each in counts if each is not None]
-        return max(known) if len(known) == len(counts) else None
-
-    async def _count(self, request_id: str, call: Call, route: ModelRoute) -> int | None:
         backend = self._backends[route.backend]
         if not backend.dialect.tokenizes:
             return None

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from gateway.config.snapshot import Caller, Snapshot
-from gateway.config.snapshot_meters import Meter
+from gateway.config.snapshot_meters import REQUESTS, Meter
 from gateway.config.units_money import QUANTITIES
 from gateway.policy import windows
 
@@ -30,6 +30,7 @@ MOST_NAME_BYTES: Final = 256
 """So much of a name counts: as much as a record surely keeps of it."""
 
 DOWNGRADED: Final = "downgraded:"
+FELL_BACK: Final = "fallback:"
 BEYOND: Final = "beyond"
 """Words of a record's `action`."""
 
@@ -136,22 +137,43 @@ class Directory:
         self._callers = {(caller.tenant.name, caller.key): caller for caller in snapshot.keys.values()}
 
     def keys_of(self, row: Row) -> list[tuple[str, Meter]]:
-        """The buckets a request was counted in; none for a key that the snapshot does not have."""
+        """The buckets a request was counted in; none for a key that the snapshot does not have. Of models whose
+        fallback answered, those that count requests.
+        """
         caller = self._callers.get((row.tenant, row.key))
         if caller is None:
             return []
-        model = model_of(row)
+        *before, model = models_of(row)
+        found = dict(self._keys(row, caller, model))
+        for each in before:
+            for key, meter in self._keys(row, caller, each):
+                if meter.quantity == REQUESTS:
+                    found.setdefault(key, meter)
+        return list(found.items())
+
+    def _keys(self, row: Row, caller: Caller, model: str) -> list[tuple[str, Meter]]:
         asker = Asker(row.tenant, row.key, row.project, model, row.end_user, row.conversation)
         meters = meters_of(self._snapshot, caller, row.project, model)
         return [(key_of(meter, asker, row.started_ns), meter) for meter in meters]
 
 
-def model_of(row: Row) -> str:
-    """The alias whose price and meters count: that asked for, or the one it was downgraded to."""
+def models_of(row: Row) -> list[str]:
+    """The aliases that a request was counted for: that asked for, or the one it was downgraded to, and behind it each
+    fallback it came to. Price and meters are those of the last, and of all of them it is a request.
+    """
+    models = [row.alias]
     for word in row.action.split(" "):
         if word.startswith(DOWNGRADED):
-            return word[len(DOWNGRADED) :]
-    return row.alias
+            models = [word[len(DOWNGRADED) :]]
+        elif word.startswith(FELL_BACK):
+            models.append(word[len(FELL_BACK) :])
+    return models
+
+
+def led_to(action: str) -> str:
+    """The words of an action that say for which models a request was counted."""
+    words = [word for word in action.split(" ") if word.startswith((DOWNGRADED, FELL_BACK))]
+    return " ".join(words) if words else ""
 
 
 def spent_of(row: Spent) -> tuple[int, int, int, int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway.config.snapshot import Caller, ClassicVersion, ModelRoute, Snapshot
-from gateway.errors import ModelNotFound, NotServed
+from gateway.errors import ModelNotFound, NotPriced, NotServed
 from gateway.wire.body import shown
 from gateway.wire.call import Call
 
@@ -71,3 +71,17 @@ def version_of(snapshot: Snapshot, caller: Caller, alias: str, version: str) -> 
 
 def _not_found(alias: str) -> ModelNotFound:
     return ModelNotFound(f"the model {shown(alias)} does not exist, or this key may not use it", param="model")
+
+
+def priced(plan: Plan) -> Plan:
+    """The plan without routes whose price nobody knows: a fallback serves nobody for nothing. Raises NotPriced."""
+    if plan.routes[0].price is None:
+        raise not_priced(plan.routes[0].alias)
+    if all(route.price is not None for route in plan.routes):
+        return plan
+    return Plan(plan.alias, tuple(route for route in plan.routes if route.price is not None), plan.reason)
+
+
+def not_priced(alias: str) -> NotPriced:
+    """What a model without a price is refused with, once money is counted."""
+    return NotPriced(f"the model {shown(alias)} has no price yet: its operator must give it one", param="model")

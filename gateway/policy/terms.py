@@ -24,14 +24,15 @@ ATTO: Final = 10**9
 
 
 class Terms:
-    """See the module. `plan` has the routes that may serve, `price` is that of the first; what the path of every call
-    reads of it stands here itself. `in_atto`, `out_atto` and `request_nanos` are the dearest of any route.
+    """See the module. `plan` has the routes that may serve; price and bounds are those of the first, since a fallback
+    is asked on its own terms. What the path of every call reads of the price stands here itself: `in_atto` and
+    `out_atto` are the dearest of input and of output.
     """
 
     __slots__ = (
-        *("_prices", "asker", "bundle", "cached_input", "counts_tokens", "fixed", "from_ns", "headers", "headers_left"),
-        *("headers_tick", "image_tokens", "in_atto", "input", "marks", "max_output", "money", "one_price", "out_atto"),
-        *("output", "plan", "price", "reasoning", "request_nanos", "running", "until_ns"),
+        *("asker", "bundle", "cached_input", "counts_tokens", "fixed", "from_ns", "headers", "headers_left"),
+        *("headers_tick", "image_tokens", "in_atto", "input", "marks", "max_output", "money", "out_atto", "output"),
+        *("plan", "price", "reasoning", "requests", "running", "until_ns"),
     )
 
     def __init__(
@@ -45,9 +46,11 @@ class Terms:
         *,
         money: bool,
         own: Price | None = None,
+        requests: int = 1,
     ) -> None:
-        """`running` names the endpoints whose streams every route of the plan meters as they run; with `money`, each of
-        them has a price. `own` is that of a model that runs in the gateway, to which no route leads.
+        """`running` names the endpoints whose streams are metered as they run; with `money`, every route has a price.
+        `own` is that of a model that runs in the gateway, to which no route leads. `requests` is 0 for a request that
+        was counted on other terms before.
         """
         self.asker = asker
         self.bundle = bundle
@@ -56,19 +59,17 @@ class Terms:
         self.plan = plan
         self.running = running
         self.money = money
-        routes = plan.routes
-        self._prices = {(each.backend, each.served_model): each.price for each in routes if each.price is not None}
-        prices = [*self._prices.values(), *(() if own is None else (own,))] if money else []
-        self.price = prices[0] if prices else FREE
-        self.max_output = max((route.max_output for route in routes), default=0)
-        self.image_tokens = max((route.image_tokens for route in routes), default=0)
-        self.one_price = len(self._prices) < 2
+        self.requests = requests
+        route = plan.routes[0] if plan.routes else None
+        self.max_output = 0 if route is None else route.max_output
+        self.image_tokens = 0 if route is None else route.image_tokens
+        price = (own if route is None else route.price) if money else None
+        self.price = price = FREE if price is None else price
         self.input, self.cached_input = self.price.input, self.price.cached_input
         self.output, self.reasoning = self.price.output, self.price.reasoning
         self.fixed = self.price.request + self.price.call
-        self.in_atto = max((max(price.input, price.cached_input) for price in prices), default=0)
-        self.out_atto = max((max(price.output, price.reasoning) for price in prices), default=0)
-        self.request_nanos = max((price.request + price.call for price in prices), default=0)
+        self.in_atto = max(price.input, price.cached_input)
+        self.out_atto = max(price.output, price.reasoning)
         counted = {bucket.quantity for bucket in bundle.buckets}
         self.counts_tokens = money or not counted.isdisjoint((INPUT, OUTPUT))
         self.marks = tuple(
@@ -82,8 +83,8 @@ class Terms:
 
     def needs(self, input_tokens: int, output_tokens: int) -> Needs:
         """What a request with at most so many tokens must hold."""
-        nanos = self.request_nanos - (input_tokens * self.in_atto + output_tokens * self.out_atto) // -ATTO
-        return (1, input_tokens, output_tokens, 1, nanos)
+        nanos = self.fixed - (input_tokens * self.in_atto + output_tokens * self.out_atto) // -ATTO
+        return (self.requests, input_tokens, output_tokens, 1, nanos)
 
     def affordable(self, spare_nanos: int = 0) -> int:
         """How many output tokens what remains buys, as far as is known here, and money that is held already."""
@@ -98,10 +99,6 @@ class Terms:
     def is_small(self, needs: Needs) -> bool:
         """Whether what is needed is a small share of what remains of output tokens and of money."""
         return all(needs[bucket.quantity] * SHARE <= bucket.remaining for bucket in self.bundle.lengthening)
-
-    def price_of(self, backend: str, served_model: str) -> Price:
-        """The price of the route that answered."""
-        return self._prices.get((backend, served_model)) or self.price
 
     @property
     def crossed(self) -> bool:

@@ -15,7 +15,7 @@ from gateway.config.model import Config
 from gateway.config.snapshot_meters import MONEY
 from gateway.errors import ConfigError
 from gateway.policy import survey
-from gateway.policy.meters import DOWNGRADED, Directory
+from gateway.policy.meters import Directory, led_to
 from gateway.runtime import meter_stores, state_dir
 from gateway.store import ledger_sums, settling
 from gateway.store.drift import Drift
@@ -72,7 +72,7 @@ class Snapshots:
             return ()
         who = (
             *(record.tenant, record.key, record.project, record.alias),
-            record.action if DOWNGRADED in record.action else "",
+            led_to(record.action) if record.action else "",
             record.end_user if known.by_end_user else "",
             record.conversation if known.by_conversation else "",
             record.started_ns // QUARTER_NS,  # wherever days begin, they begin with one

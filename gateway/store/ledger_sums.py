@@ -15,7 +15,7 @@ import msgspec
 from gateway.config.snapshot_meters import CONCURRENT, Meter
 from gateway.policy import windows
 from gateway.policy.authority import Spends
-from gateway.policy.meters import DOWNGRADED
+from gateway.policy.meters import DOWNGRADED, FELL_BACK
 from gateway.store import duck, ledger_rows, manifest
 from gateway.store.settling import Directories
 
@@ -25,8 +25,10 @@ OLD_S: Final = 32 * 86_400
 """No window that ends is longer."""
 RECENT_S: Final = 3_600
 
+_LED_TO: Final = f"(?:^| )((?:{DOWNGRADED}|{FELL_BACK})[^ ]+)"
+"""As `policy.meters.led_to`."""
 _MEMORY: Final = "512MB"
-_WHO: Final = ("tenant", "key", "project", "model", "end_user", "conversation", "downgraded", "quarter")
+_WHO: Final = ("tenant", "key", "project", "model", "end_user", "conversation", "led_to", "quarter")
 
 
 class _Asker(msgspec.Struct, frozen=True, gc=False):
@@ -82,12 +84,9 @@ def _groups(state_dir: Path, now_s: int) -> Iterator[tuple[str, str, _Asker, int
         found = database.execute(query)
         while rows := found.fetchmany(10_000):
             for digest, journal, at_s, requests, given, made, nanos, *who in rows:
-                tenant, key, project, alias, end_user, conversation, downgraded, quarter = who
-                asker = _Asker(
-                    *(tenant, key, project, alias, end_user, conversation),
-                    DOWNGRADED + downgraded if downgraded else "",
-                    quarter * QUARTER_S * SECOND_NS,
-                )
+                tenant, key, project, alias, end_user, conversation, led_to, quarter = who
+                began_ns = quarter * QUARTER_S * SECOND_NS
+                asker = _Asker(tenant, key, project, alias, end_user, conversation, led_to, began_ns)
                 yield digest, journal, asker, at_s, (requests, given, made, 0, nanos)
 
 
@@ -108,7 +107,7 @@ def _query(source: str, now_s: int) -> str:
             sum(coalesce(settled_output, {_plus("output_tokens", "reasoning_tokens")}))::HUGEINT AS made,
             sum(coalesce(charge_nanos, 0))::HUGEINT AS nanos,
             {columns}
-        FROM (SELECT *, regexp_extract(action, '(?:^| ){DOWNGRADED}([^ ]+)', 1) AS downgraded,
+        FROM (SELECT *, array_to_string(regexp_extract_all(coalesce(action, ''), '{_LED_TO}', 1), ' ') AS led_to,
                 CASE WHEN {begun} < {old} THEN 0 ELSE {begun} // {QUARTER_S} END AS quarter
             FROM ({source}) WHERE usage_from <> '')
         GROUP BY ALL ORDER BY snapshot"""

@@ -151,6 +151,8 @@ class Opened(msgspec.Struct, array_like=True, gc=False):
     conversation: str = ""
     action: str = ""
     project: str = ""
+    moved: bool = False
+    """Written again because another model is asked now, whose meters of requests count it too."""
 
 
 def crashed(opened: Opened) -> Record:

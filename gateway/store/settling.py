@@ -19,7 +19,7 @@ from gateway.clock import Clock
 from gateway.config.snapshot_meters import REQUESTS, Meter
 from gateway.policy import authority, windows
 from gateway.policy.authority import Lease, Spends
-from gateway.policy.meters import Row, spent_of
+from gateway.policy.meters import FELL_BACK, Row, spent_of
 from gateway.policy.survey import is_over
 from gateway.store.journal_follow import Follower, Position
 from gateway.store.journal_read import segment_numbers
@@ -129,8 +129,6 @@ class _Count:
 
     def add(self, position: Position, kind: int, payload: bytes) -> bool:
         """Counts an entry; False where nobody can say whose it is."""
-        if kind == HELD:
-            return True
         try:
             row, amounts = self._read(kind, payload)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -140,7 +138,11 @@ class _Count:
         buckets = self._directories(row.snapshot)
         if buckets is None:
             return False
-        for key, meter in buckets.keys_of(row):
+        found = buckets.keys_of(row)
+        if kind == HELD:  # it was opened for the models before the last
+            before = dict(buckets.keys_of(msgspec.structs.replace(row, action=row.action.rpartition(FELL_BACK)[0])))
+            found = [(key, meter) for key, meter in found if key not in before]
+        for key, meter in found:
             lease = self._leases.get(key)
             amount = amounts[meter.quantity]
             if lease is not None and amount and position > (lease.segment, lease.offset):
@@ -153,9 +155,9 @@ class _Count:
 
     def _read(self, kind: int, payload: bytes) -> tuple[Record | Opened, Sequence[int]]:
         """Whose it is, and the amounts by quantity."""
-        if kind == OPENED:
+        if kind in (OPENED, HELD):
             opened = _decode_opened(payload)
-            return opened, _ONE_REQUEST
+            return opened, _ONE_REQUEST if kind == OPENED or opened.moved else _NOTHING
         record = _decode_record(payload)
         amounts = list(spent_of(record))
         if kind in (CLOSED, RECOVERED):
@@ -164,6 +166,7 @@ class _Count:
 
 
 _ONE_REQUEST: Final = (1, 0, 0, 0, 0)
+_NOTHING: Final = (0, 0, 0, 0, 0)
 _decode_opened: Final = msgspec.msgpack.Decoder(Opened).decode
 _decode_record: Final = msgspec.msgpack.Decoder(Record).decode
 

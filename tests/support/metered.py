@@ -68,6 +68,8 @@ class Metered:
 
     def held(self) -> dict[str, int]:
         """What is held of each bucket by requests that run."""
+        if self.running.gw.leasing is None:
+            return {}
         return {key: bucket.held for key, bucket in self.leases.buckets.items() if bucket.held}
 
     def spent(self, key: str) -> int:
@@ -84,12 +86,16 @@ async def metering(
     models: dict[str, dict[str, Any]] | None = None,
     memory: MeterMemory | None = None,
     dialect: str = "fake",
+    beside: dict[str, list[str]] | None = None,
     **options: Any,
 ) -> AsyncIterator[Metered]:
-    """Serves in front of the server until the block ends. When it does nothing may be held any more."""
-    found = config({"b": [server.address]}, models or MODELS, meters=meters or {}, **options)
+    """Serves in front of the server (the backend `b`), and others `beside` it, until the block ends. When it does
+    nothing may be held any more.
+    """
+    found = config({"b": [server.address], **(beside or {})}, models or MODELS, meters=meters or {}, **options)
     async with serving(found, tmp_path, memory=memory) as running:
-        running.gw.backends["b"].dialect = DIALECTS[dialect]
+        for backend in running.gw.backends.values():
+            backend.dialect = DIALECTS[dialect]
         async with httpx.AsyncClient(
             base_url=running.url, headers={"authorization": f"Bearer {KEY}"}, timeout=20
         ) as client:

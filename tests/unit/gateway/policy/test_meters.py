@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.config.model_meters import MeterEntry
 from gateway.config.snapshot_meters import meter
 from gateway.policy import meters
-from gateway.policy.meters import Asker, Directory, key_of, model_of, spent_of, until_ns
+from gateway.policy.meters import Asker, Directory, key_of, led_to, models_of, spent_of, until_ns
 from gateway.store.records import Record, capped
 from tests.support.gateway import config, snapshot_of
 
@@ -96,13 +96,22 @@ def test_a_record_leads_to_the_buckets_it_was_counted_in() -> None:
     ]
     record.action = "downgraded:small cut"
     assert directory.keys_of(record)[-1][0].startswith("model:small|")
+    record.action = "fallback:small"
+    assert [key.partition("|")[0] for key, _ in directory.keys_of(record)][-2:] == ["model:small", "model:m"]
     record.key = "another"
     assert directory.keys_of(record) == []
 
 
 def test_the_model_that_counts_is_the_one_it_was_downgraded_to() -> None:
-    assert model_of(Record(alias="large")) == "large"
-    assert model_of(Record(alias="large", action="clamped:7 downgraded:acme/small:v1 cut")) == "acme/small:v1"
+    assert models_of(Record(alias="large")) == ["large"]
+    assert models_of(Record(alias="large", action="clamped:7 downgraded:acme/small:v1 cut")) == ["acme/small:v1"]
+
+
+def test_a_fallback_is_counted_for_the_models_before_it_too() -> None:
+    action = "downgraded:small fallback:other clamped:3 fallback:last cut"
+    assert models_of(Record(alias="large", action=action)) == ["small", "other", "last"]
+    assert led_to(action) == "downgraded:small fallback:other fallback:last"
+    assert led_to("clamped:3 cut") == led_to("") == ""
 
 
 def test_what_was_settled_stands_in_the_record() -> None:

@@ -50,21 +50,23 @@ def test_each_bucket_gets_what_its_records_were_settled_with(tmp_path: Path) -> 
     journal.add(used("req_1"))
     journal.add(used("req_2", held_output=30, action="beyond"))
     journal.add(used("req_3", outcome="refused", usage_from=""))
-    journal.add(used("req_4", tenant="umbrella", action="downgraded:tiny clamped:9", total_ms=30_000.0))
+    journal.add(
+        used("req_4", tenant="umbrella", action="downgraded:tiny clamped:9 fallback:a/b cut", total_ms=30_000.0)
+    )
     end_s = STARTED_NS // 10**9
     sums = spent(tmp_path)
     day = windows.instance(DAY, STARTED_NS)
     assert sums.keys() == {
         *(f"acme/|{quantity}|x|{day if quantity == INPUT else ''}" for quantity in (REQUESTS, INPUT, OUTPUT, MONEY)),
         *(
-            f"umbrella/downgraded:tiny|{quantity}|x|{day if quantity == INPUT else ''}"
+            f"umbrella/downgraded:tiny fallback:a/b|{quantity}|x|{day if quantity == INPUT else ''}"
             for quantity in (REQUESTS, INPUT, OUTPUT, MONEY)
         ),
     }
     assert sums["acme/|0|x|"] == {"s": [(end_s, 2)]}
     assert sums[f"acme/|1|x|{day}"] == {"s": [(0, 24)]}
     assert sums["acme/|2|x|"] == {"s": [(0, 34 + 30)]}
-    assert sums["umbrella/downgraded:tiny|4|x|"] == {"s": [((end_s + 30) // 120, 7)]}
+    assert sums["umbrella/downgraded:tiny fallback:a/b|4|x|"] == {"s": [((end_s + 30) // 120, 7)]}
     journal.stop()
 
 

@@ -9,7 +9,7 @@ import pytest
 from gateway.clock import ManualClock
 from gateway.config.snapshot_meters import CONCURRENT, INPUT, MONEY, OUTPUT, REQUESTS, Meter
 from gateway.policy.authority import BucketState, Lease, decode, encode
-from gateway.policy.meters import Row
+from gateway.policy.meters import Row, models_of
 from gateway.store import settling
 from gateway.store.journal import Journal
 from gateway.store.journal_follow import BEGIN
@@ -105,6 +105,28 @@ def test_what_was_spent_after_the_place_that_was_told_counts_and_the_rest_is_fre
     assert after["output"].settled == 34 + 34 + 2 * 20
     assert sum(after["output"].slots.values()) == 34 + 2 * 20
     assert after["usd"].retired == {"s": 614}
+
+
+class ByModel:
+    """Every request counts in a bucket of requests of each model that it came to."""
+
+    def keys_of(self, row: Row) -> list[tuple[str, Meter]]:
+        return [(model, METERS["requests"]) for model in models_of(row)]
+
+
+def test_a_request_that_came_to_another_model_counts_once_for_each(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path / "live")
+    journal.open(held("req_1"))
+    journal.held(held("req_1", action="cut"))
+    journal.held(held("req_1", action="fallback:n", moved=True))
+    journal.held(held("req_1", action="fallback:n"))
+    journal.close(used("req_1", action="fallback:n cut"))
+    directory = dead_copy(journal, tmp_path)
+    recovered(directory)
+    journal.stop()
+    leases = {"small": Lease(50, 0, 0), "n": Lease(50, 0, 0)}
+    found = settling.spent_after(directory, leases, lambda digest: ByModel(), STARTED_NS)
+    assert {key: [amount for _, amount in spends or ()] for key, spends in found.items()} == {"small": [1], "n": [1]}
 
 
 def test_a_rolling_window_counts_it_as_spent_when_it_is_found_since_clocks_may_have_jumped(tmp_path: Path) -> None:
