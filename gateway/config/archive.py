@@ -3,10 +3,14 @@ explained. (I/O)
 
 `STATE/snapshots/<digest>.msgpack` (folder 0700, files 0600). Blobs are never removed here: records refer to them for
 as long as records are kept. `${NAME}` references are archived as written; what they stand for never is.
+
+A blob is a whole configuration, or a patch: what changed since another snapshot, its base. A patch is an array where
+the other is a map; its digest depends on its base's, so it too names one configuration.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -17,13 +21,21 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway.config import units
+from gateway.config import patches, units
 from gateway.config.model import Column, Config, Endpoint, Onnx, Servers, Version
+from gateway.config.patches import Changes
 from gateway.errors import ConfigError
 
 S = TypeVar("S", bound=msgspec.Struct)
+B = TypeVar("B", "_Blob", "Patch")
 
 FORMAT = 2
+PATCH_FORMAT = 1
+LONGEST_CHAIN = 1_000
+"""More patches than are ever made one upon another (`runtime.in_force`)."""
+
+_ARRAYS = (*range(0x90, 0xA0), 0xDC, 0xDD)
+"""The first byte of a patch."""
 
 
 class _Blob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,8 +45,31 @@ class _Blob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The columns of each of `_schemas`: maps are sorted here, and columns of a matrix have an order."""
 
 
+class Patch(msgspec.Struct, frozen=True, array_like=True):
+    """A snapshot as what changed since its base."""
+
+    base: str
+    """The digest of the snapshot that `changes` are made to."""
+    changes: Changes
+    also: str = ""
+    """The digest of another snapshot that they may be made to with the same result: the one that was in force."""
+    format: int = PATCH_FORMAT
+
+
+class Archived(msgspec.Struct, frozen=True):
+    """One snapshot of the archive."""
+
+    digest: str
+    at_ns: int
+    """When it was written, in wall time."""
+    base: str | None
+    """None where it is whole."""
+    bytes: int
+
+
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 _decoder = msgspec.msgpack.Decoder(_Blob)
+_patch_decoder = msgspec.msgpack.Decoder(Patch)
 
 
 def encode(config: Config) -> bytes:
@@ -42,14 +77,14 @@ def encode(config: Config) -> bytes:
     return _encoder.encode(_Blob(FORMAT, config, tuple(tuple(schema) for schema in _schemas(config))))
 
 
+def encode_patch(patch: Patch) -> bytes:
+    """The canonical blob of a patch."""
+    return _encoder.encode(patch)
+
+
 def decode(blob: bytes) -> Config:
     """What `encode` was given; ConfigError for anything else."""
-    try:
-        found = _decoder.decode(blob)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the latter from keys that are not text
-        raise ConfigError(f"not a snapshot that this version can read: {error}") from error
-    if found.format != FORMAT:
-        raise ConfigError(f"a snapshot of format {found.format}; this version reads format {FORMAT}")
+    found = _decoded(_decoder, blob, FORMAT)
     try:
         for schema, order in zip(_schemas(found.config), found.columns, strict=True):
             columns = {name: schema.pop(name) for name in order}
@@ -57,6 +92,16 @@ def decode(blob: bytes) -> Config:
     except (KeyError, ValueError) as error:
         raise ConfigError("not a snapshot that this version can read: its columns are not those it names") from error
     return found.config
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[B], blob: bytes, known: int) -> B:
+    try:
+        found = decoder.decode(blob)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the latter from keys that are not text
+        raise ConfigError(f"not a snapshot that this version can read: {error}") from error
+    if found.format != known:
+        raise ConfigError(f"a snapshot of format {found.format}; this version reads format {known}")
+    return found
 
 
 def _schemas(config: Config) -> Iterator[dict[str, Column]]:
@@ -102,7 +147,50 @@ def write(state_dir: Path, blob: bytes) -> str:
 
 
 def read(state_dir: Path, digest_hex: str) -> Config:
-    """The configuration archived under a digest; ConfigError when it is not there or is not what its name says."""
+    """The configuration archived under a digest, made from its base where it is a patch; ConfigError when something of
+    it is not there or is not what its name says."""
+    waiting: list[Changes] = []
+    while isinstance(found := read_one(state_dir, digest_hex), Patch):
+        waiting.append(found.changes)
+        digest_hex = found.base
+        if len(waiting) > LONGEST_CHAIN:
+            raise ConfigError(f"the snapshot is more than {LONGEST_CHAIN} patches away from a whole one")
+    for changes in reversed(waiting):
+        try:
+            found = patches.changed(found, changes)
+        except KeyError as error:
+            raise ConfigError(f"a snapshot's patch does not fit its base: there is no {error}") from error
+    return found
+
+
+def read_one(state_dir: Path, digest_hex: str) -> Config | Patch:
+    """What is archived under a digest itself; ConfigError as from `read`."""
+    blob = _blob(state_dir, digest_hex)
+    return _decoded(_patch_decoder, blob, PATCH_FORMAT) if blob[:1] and blob[0] in _ARRAYS else decode(blob)
+
+
+def history(state_dir: Path) -> Iterator[Archived]:
+    """Every snapshot of the archive, the newest first; ConfigError for one that cannot be read."""
+    found = []
+    for path in (state_dir / "snapshots").glob("*.msgpack"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append((path.stat(), path.stem))
+    for status, name in sorted(found, key=lambda each: (-each[0].st_mtime_ns, each[1])):
+        yield Archived(name, status.st_mtime_ns, _base(state_dir, name), status.st_size)
+
+
+def _base(state_dir: Path, digest_hex: str) -> str | None:
+    """The base of a patch, of which the first bytes are enough."""
+    try:
+        with (state_dir / "snapshots" / f"{digest_hex}.msgpack").open("rb") as file:
+            start = file.read(80)
+    except OSError as error:
+        raise ConfigError(f"cannot read the snapshot {digest_hex}: {error.strerror}") from error
+    # An array, a text of 64 bytes (0xd9 0x40), and the text.
+    return start[3:67].decode("ascii", "replace") if start[:1] and start[0] in _ARRAYS else None
+
+
+def _blob(state_dir: Path, digest_hex: str) -> bytes:
     if not re.fullmatch(r"[0-9a-f]{64}", digest_hex):
         raise ConfigError("a snapshot's digest is 64 hexadecimal digits")
     path = state_dir / "snapshots" / f"{digest_hex}.msgpack"
@@ -112,7 +200,7 @@ def read(state_dir: Path, digest_hex: str) -> Config:
         raise ConfigError(f"{path}: cannot read this snapshot: {error.strerror}") from error
     if digest(blob) != digest_hex:
         raise ConfigError(f"{path}: this file was changed: its digest is not its name")
-    return decode(blob)
+    return blob
 
 
 def resolve_secrets(config: Config, environ: Mapping[str, str]) -> Config:

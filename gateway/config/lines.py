@@ -64,18 +64,24 @@ class _PlainTenantLine(Struct, forbid_unknown_fields=True, gc=False):
     meters: msgspec.Raw = msgspec.Raw()
 
 
-class _PlainKeyLine(Struct, forbid_unknown_fields=True, gc=False):
-    """What msgspec can decode of a KeyLine by itself."""
+class _PlainKey(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """What msgspec can decode of a Key by itself."""
 
-    tenant: Name
-    key: Name
     hash: Annotated[str, Meta(pattern=r"^sha256:[0-9a-fA-F]{64}$(?!\n)")]
     expires: str | None = None
     projects: tuple[Name, ...] = ()
     models: tuple[AliasPattern, ...] = ()
 
 
-_decode_key = msgspec.json.Decoder(_PlainKeyLine).decode
+class _PlainKeyLine(_PlainKey, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """The same of a KeyLine."""
+
+    tenant: Name
+    key: Name
+
+
+_decode_key = msgspec.json.Decoder(_PlainKey).decode
+_decode_key_line = msgspec.json.Decoder(_PlainKeyLine).decode
 _decode_tenant = msgspec.json.Decoder(_PlainTenantLine).decode
 _decode_model = msgspec.json.Decoder(ModelLine).decode
 _instant = lru_cache(maxsize=4096)(units.instant)
@@ -85,16 +91,8 @@ def read_keys(data: bytes, file: str, shaper: Shaper) -> Iterator[tuple[int, str
     """(line, tenant, name, key) of every good line; the others are reported to the shaper."""
     for number, line in enumerate(data.split(b"\n"), 1):
         try:
-            plain = _decode_key(line)
-            # A field that is there twice would silently win over the first: then there are more quotes than four a
-            # field, or two for each text in a list.
-            quotes = 12 if plain.expires is None else 16
-            for texts in (plain.projects, plain.models):
-                quotes += 2 + 2 * len(texts) if texts else 0
-            if line.count(b'"') == quotes:
-                expires_s = None if plain.expires is None else _instant(plain.expires)
-                digest = bytes.fromhex(plain.hash[7:])
-                key = Key(digest=digest, expires_s=expires_s, projects=plain.projects, models=plain.models)
+            plain = _decode_key_line(line)
+            if (key := _plain(plain, line.count(b'"') - 8)) is not None:  # tenant and key
                 yield number, plain.tenant, plain.key, key
                 continue
         except ValueError:  # msgspec's errors are ValueErrors; the slow way says what is wrong
@@ -102,6 +100,27 @@ def read_keys(data: bytes, file: str, shaper: Shaper) -> Iterator[tuple[int, str
         slow = _explain(KeyLine, line, file, number, shaper)
         if slow is not None:
             yield number, slow.tenant, slow.key, _without(slow, Key)
+
+
+def plain_key(document: bytes) -> Key | None:
+    """The key of a JSON document that holds nothing unusual; None for one that must be read the slow way."""
+    try:
+        return _plain(_decode_key(document), document.count(b'"'))
+    except ValueError:
+        return None
+
+
+def _plain(plain: _PlainKey, quotes: int) -> Key | None:
+    """The key; None where a field is there twice, which would silently win over the first: then there are more quotes
+    than four a field, or two for each text in a list. ValueError for an end that is none."""
+    expected = 4 if plain.expires is None else 8
+    for texts in (plain.projects, plain.models):
+        expected += 2 + 2 * len(texts) if texts else 0
+    if quotes != expected:
+        return None
+    expires_s = None if plain.expires is None else _instant(plain.expires)
+    digest = bytes.fromhex(plain.hash[7:])
+    return Key(digest=digest, expires_s=expires_s, projects=plain.projects, models=plain.models)
 
 
 def read_models(data: bytes, file: str, shaper: Shaper) -> Iterator[tuple[int, str, AnyModel]]:

@@ -313,6 +313,11 @@ class Key(Section, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     previous: PreviousKey | None = None
     """The secret before this one, while both are to be valid; see previous."""
 
+    @property
+    def digests(self) -> tuple[bytes, ...]:
+        """By which hashes it is known."""
+        return (self.digest,) if self.previous is None else (self.digest, self.previous.digest)
+
     def __repr__(self) -> str:
         return f"Key(expires_s={self.expires_s})"
 

@@ -30,6 +30,7 @@ from gateway.config.places import Finding
 from gateway.config.shape import Path, nearest
 
 ALL_INTERFACES = ("0.0.0.0", "::")
+SAME_HASH = "two keys have the same hash: one secret opens one key"
 
 
 def problems(config: Config) -> Iterator[Finding]:
@@ -216,7 +217,21 @@ def _duplicate_keys(config: Config) -> Iterator[Finding]:
     for path, digest in hashes(config.tenants):
         there = first.setdefault(digest, path)
         if there != path:
-            yield Finding(path, "two keys have the same hash: one secret opens one key", there[:-1])
+            yield Finding(path, SAME_HASH, key_of(there))
+
+
+def hash_at(config: Config, path: Path) -> bytes | None:
+    """The hash that stands at a path that `hashes` told, if there is one now."""
+    tenant = config.tenants.get(str(path[1]))
+    key = None if tenant is None else tenant.keys.get(str(path[3]))
+    if key is None or path[4] == "hash":
+        return None if key is None else key.digest
+    return None if key.previous is None else key.previous.digest
+
+
+def key_of(path: Path) -> Path:
+    """The key, or its previous secret, that a hash stands in."""
+    return path[:-1]
 
 
 def hashes(tenants: Mapping[str, Tenant]) -> Iterator[tuple[Path, bytes]]:

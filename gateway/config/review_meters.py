@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gateway.config import units
 from gateway.config.model import V2, AnyModel, Config, Model, Onnx, Tenant
 from gateway.config.model_meters import Downgrade, MeterEntry, TokenPrices
 from gateway.config.places import Finding
 from gateway.config.shape import Path, nearest
-from gateway.config.snapshot_meters import meter, own_per, refused_at, sections, thresholds, unpriced
+from gateway.config.snapshot_meters import meter, own_per, refused_at, sections, sections_of, thresholds, unpriced
 from gateway.config.units_money import CALENDAR, cap_text, split_cap, token_price_text
 
 _TOKENS = ("input_tokens", "output_tokens")
@@ -18,19 +18,34 @@ _CLAMPED = ("output_tokens", "usd")
 
 def problems(config: Config) -> Iterator[Finding]:
     """Everything of prices, meters and projects for which a configuration must not run."""
+    yield from _meters(config, sections(config))
+    yield from _cycles(config)
+    for alias, each in config.models.items():
+        yield from _price(("models", alias, "price"), each)
+    for name, tenant in config.tenants.items():
+        yield from _projects(("tenants", name, "keys"), tenant)
+
+
+def of_tenant(config: Config, name: str, tenant: Tenant) -> Iterator[Finding]:
+    """The same of one tenant, which may be less than all of it."""
+    yield from _meters(config, sections_of(name, tenant))
+    yield from _projects(("tenants", name, "keys"), tenant)
+
+
+def _meters(config: Config, found: Iterable[tuple[Path, str, tuple[MeterEntry, ...]]]) -> Iterator[Finding]:
     seen: set[int] = set()
-    for path, level, entries in sections(config):
-        if level == "tenant" and id(entries) in seen:
+    for path, level, entries in found:
+        if not entries or (level == "tenant" and id(entries) in seen):
             continue  # a hundred thousand tenants may share theirs: what is wrong is told of the first
         seen.add(id(entries))
         model = config.models[str(path[1])] if level == "model" else None
         first: dict[str, Path] = {}
         for index, entry in enumerate(entries):
             here = (*path, index)
-            found = [*_window(here, entry), *_thresholds(here, entry), *_on_model(here, entry, model)]
-            yield from found
+            wrong = [*_window(here, entry), *_thresholds(here, entry), *_on_model(here, entry, model)]
+            yield from wrong
             yield from _downgrades(config, here, entry)
-            if found:
+            if wrong:
                 continue  # its window is not known
             compiled = meter(level, entry)
             there = first.setdefault(compiled.number, here)
@@ -40,11 +55,6 @@ def problems(config: Config) -> Iterator[Finding]:
                 )
             elif compiled.stated_cap and not compiled.cap:
                 yield Finding((*here, "at"), f"refuses everything: that share of {cap_text(entry.cap)} is less than 1")
-    yield from _cycles(config)
-    for alias, each in config.models.items():
-        yield from _price(("models", alias, "price"), each)
-    for name, tenant in config.tenants.items():
-        yield from _projects(("tenants", name, "keys"), tenant)
 
 
 def doubts(config: Config) -> Iterator[Finding]:

@@ -13,48 +13,22 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from gateway.config.globs import compile_globs
-from gateway.config.model import V2, Backend, Column, Config, Limits, Model, Onnx, PreviousKey, Retries, Version
+from gateway.config import patches
+from gateway.config.model import V2, Backend, Column, Config, Limits, Model, Onnx, Retries, Version
+from gateway.config.patches import Changes
 from gateway.config.review import fallbacks
-from gateway.config.snapshot_meters import Meter, Meters, Price, counts_money, price_of, sections
-
-
-class Aliases(Struct, frozen=True, eq=False):
-    """Aliases by name and by pattern."""
-
-    exact: frozenset[str]
-    patterns: re.Pattern[str] | None
-
-    def allows(self, alias: str) -> bool:
-        """Whether this alias (which need not exist) is one of them."""
-        return alias in self.exact or (self.patterns is not None and self.patterns.fullmatch(alias) is not None)
-
-
-class TenantRules(Struct, frozen=True, eq=False):
-    """A tenant and the aliases it may use."""
-
-    name: str
-    models: Aliases
-    meters: tuple[Meter, ...] = ()
-    projects: Mapping[str, tuple[Meter, ...]] = {}
-    """The meters of each project."""
-
-
-class Caller(Struct, frozen=True, eq=False, gc=False):
-    """Who asks: a tenant and the name of one of its keys. `expires_ns` is wall time (nanoseconds since 1970 UTC),
-    None for never; at that instant the key is no longer valid. `projects` are those the key may work for."""
-
-    tenant: TenantRules
-    key: str
-    expires_ns: int | None
-    meters: tuple[Meter, ...] = ()
-    projects: tuple[str, ...] = ()
-    models: Aliases | None = None
-    """What the key may use of what the tenant may; None for all of it."""
-
-    def allows(self, alias: str) -> bool:
-        """Whether this caller may ask for this alias (which need not exist)."""
-        return self.tenant.models.allows(alias) and (self.models is None or self.models.allows(alias))
+from gateway.config.snapshot_callers import Caller, Shared, callers_of, patched_callers
+from gateway.config.snapshot_meters import (
+    Meter,
+    Meters,
+    Price,
+    Tally,
+    has_prices,
+    price_of,
+    sections,
+    sections_of,
+    tally,
+)
 
 
 class ModelRoute(Struct, frozen=True, eq=False):
@@ -129,6 +103,10 @@ class Snapshot(Struct, frozen=True, eq=False):
     """Whether charges are counted: a price is named or money is capped. A model without a price is refused then."""
     metered: bool = False
     """Whether there is any meter or price at all."""
+    tally: Tally = Tally()
+    """How many sections have meters: for the next patch."""
+    shared: Shared = msgspec.field(default_factory=Shared)
+    """What equal sections were compiled to: for the next patch."""
 
     def models_of(self, caller: Caller) -> list[str]:
         """The aliases that exist and that the caller may use, sorted."""
@@ -149,66 +127,53 @@ def compile(config: Config, digest: str) -> Snapshot:  # noqa: A001 - read as sn
     collecting = gc.isenabled()
     gc.disable()  # a hundred thousand new objects and no garbage: collecting would only take time
     try:
-        meters = Meters()
-        money = counts_money(config)
+        shared = Shared()
+        counted = tally(entries for _, _, entries in sections(config))
+        money = has_prices(config) or counted.money > 0
         return Snapshot(
             digest=digest,
             config=config,
-            keys=_keys(config, meters),
-            models=_routes(config, meters),
-            classic=classic_of(config, meters),
+            keys=callers_of(config.tenants, shared),
+            models=_routes(config, shared.meters),
+            classic=classic_of(config, shared.meters),
             backends=config.backends,
             limits=config.server.limits,
             retries=config.server.retries,
             aliases=tuple(sorted(config.models)),
-            meters=meters.of("gateway", config.meters),
+            meters=shared.meters.of("gateway", config.meters),
             money=money,
-            metered=money or any(entries for _, _, entries in sections(config)),
+            metered=money or counted.metered > 0,
+            tally=counted,
+            shared=shared,
         )
     finally:
         if collecting:
             gc.enable()
 
 
-def _keys(config: Config, meters: Meters) -> dict[bytes, Caller]:
-    aliases = _AliasSets()
-    callers: dict[bytes, Caller] = {}
-    for name, tenant in config.tenants.items():
-        projects = {project: meters.of("project", each.meters) for project, each in tenant.projects.items()}
-        rules = TenantRules(name, aliases.of(tenant.models), meters.of("tenant", tenant.meters), projects)
-        for key_name, key in tenant.keys.items():
-            own = meters.of("key", key.meters)
-            models = aliases.of(key.models) if key.models else None
-            caller = Caller(rules, key_name, _ns(key.expires_s), own, key.projects, models)
-            callers[key.digest] = caller
-            if key.previous is not None:
-                callers[key.previous.digest] = _before(caller, key.previous)
-    return callers
+def patched(old: Snapshot, changes: Changes, digest: str) -> Snapshot:
+    """What `compile` would make of `patches.changed(old.config, changes)`, for the cost of what changed (and of copying
+    a dictionary of all keys). Raises KeyError as that does."""
+    config = patches.changed(old.config, changes)
+    counted = old.tally + _touched(config, changes) - _touched(old.config, changes)
+    money = has_prices(config) or counted.money > 0
+    return msgspec.structs.replace(
+        old,
+        digest=digest,
+        config=config,
+        keys=patched_callers(old.keys, old.config.tenants, config.tenants, changes, old.shared),
+        backends=config.backends,
+        money=money,
+        metered=money or counted.metered > 0,
+        tally=counted,
+    )
 
 
-def _before(caller: Caller, previous: PreviousKey) -> Caller:
-    """The same caller by the secret it had before, which ends sooner."""
-    ends = [end for end in (caller.expires_ns, _ns(previous.expires_s)) if end is not None]
-    return msgspec.structs.replace(caller, expires_ns=min(ends))
-
-
-def _ns(at_s: int | None) -> int | None:
-    return None if at_s is None else at_s * 1_000_000_000
-
-
-class _AliasSets:
-    """Compiles lists of aliases, equal ones once."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, ...], Aliases] = {}
-
-    def of(self, written: tuple[str, ...]) -> Aliases:
-        found = self._known.get(written)
-        if found is None:
-            exact = frozenset(pattern for pattern in written if "*" not in pattern)
-            patterns = compile_globs(pattern for pattern in written if "*" in pattern)
-            found = self._known[written] = Aliases(exact, patterns)
-        return found
+def _touched(config: Config, changes: Changes) -> Tally:
+    """The tally of the sections that are changed, as they are in this configuration."""
+    tenants = ((config.tenants.get(name), patch) for name, patch in changes.tenants.items())
+    found = (patches.touched(tenant, patch) for tenant, patch in tenants if tenant is not None)
+    return tally(entries for tenant in found for _, _, entries in sections_of("", tenant))
 
 
 def _routes(config: Config, meters: Meters) -> dict[str, ModelRoute]:

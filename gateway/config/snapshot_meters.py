@@ -6,13 +6,13 @@ meter a request falls in in `policy.meters`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
-from gateway.config.model import AnyModel, Config
+from gateway.config.model import AnyModel, Config, Tenant
 from gateway.config.model_meters import Action, CallPrice, Downgrade, MeterEntry, TokenPrices
 from gateway.config.shape import Path
 from gateway.config.units_money import CALENDAR, QUANTITIES, UNBOUNDED, rolling_s, split_cap
@@ -194,19 +194,46 @@ def sections(config: Config) -> Iterator[tuple[Path, str, tuple[MeterEntry, ...]
     for alias, model in config.models.items():
         yield ("models", alias, "meters"), "model", model.meters
     for name, tenant in config.tenants.items():
-        here = ("tenants", name)
-        yield (*here, "meters"), "tenant", tenant.meters
-        for project_name, project in tenant.projects.items():
-            yield (*here, "projects", project_name, "meters"), "project", project.meters
-        for key_name, key in tenant.keys.items():
-            yield (*here, "keys", key_name, "meters"), "key", key.meters
+        yield from sections_of(name, tenant)
+
+
+def sections_of(name: str, tenant: Tenant) -> Iterator[tuple[Path, str, tuple[MeterEntry, ...]]]:
+    """The same of one tenant."""
+    here = ("tenants", name)
+    yield (*here, "meters"), "tenant", tenant.meters
+    for project_name, project in tenant.projects.items():
+        yield (*here, "projects", project_name, "meters"), "project", project.meters
+    for key_name, key in tenant.keys.items():
+        yield (*here, "keys", key_name, "meters"), "key", key.meters
+
+
+class Tally(Struct, frozen=True):
+    """How many sections have meters, and how many have some that cap money."""
+
+    metered: int = 0
+    money: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(self.metered + other.metered, self.money + other.money)
+
+    def __sub__(self, other: Tally) -> Tally:
+        return Tally(self.metered - other.metered, self.money - other.money)
+
+
+def tally(meters: Iterable[tuple[MeterEntry, ...]]) -> Tally:
+    """That of some sections' meters."""
+    found = [entries for entries in meters if entries]
+    return Tally(len(found), sum(any(entry.cap.endswith(" usd") for entry in entries) for entries in found))
+
+
+def has_prices(config: Config) -> bool:
+    """Whether any model names a price."""
+    return any(model.price is not None for model in config.models.values())
 
 
 def counts_money(config: Config) -> bool:
     """Whether the configuration names a price or caps money: then a model without a price is refused."""
-    if any(model.price is not None for model in config.models.values()):
-        return True
-    return any(entry.cap.endswith(" usd") for _, _, entries in sections(config) for entry in entries)
+    return has_prices(config) or bool(tally(entries for _, _, entries in sections(config)).money)
 
 
 def unpriced(config: Config) -> list[str]:

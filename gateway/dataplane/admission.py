@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 from gateway.backends.base import Backend
-from gateway.config.snapshot import Caller, ClassicModel, ModelRoute, Snapshot
+from gateway.config.snapshot import ClassicModel, ModelRoute, Snapshot
+from gateway.config.snapshot_callers import Caller
 from gateway.config.snapshot_meters import INPUT, MONEY, OUTPUT, REQUESTS, Price
 from gateway.dataplane import meter_answers
 from gateway.dataplane.admitted import Admitted

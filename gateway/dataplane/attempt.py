@@ -14,7 +14,8 @@ from typing import Final
 from gateway.backends.base import Backend, Endpoint
 from gateway.backends.http1 import Connection
 from gateway.backends.reply import Reply
-from gateway.config.snapshot import Caller, ModelRoute, Snapshot
+from gateway.config.snapshot import ModelRoute, Snapshot
+from gateway.config.snapshot_callers import Caller
 from gateway.dataplane import counting
 from gateway.dataplane.admission import Admission
 from gateway.dataplane.exchange import Exchange

@@ -8,7 +8,8 @@ from typing import Final
 
 import msgspec
 
-from gateway.config.snapshot import Caller, ClassicVersion, ModelRoute, Snapshot
+from gateway.config.snapshot import ClassicVersion, ModelRoute, Snapshot
+from gateway.config.snapshot_callers import Caller
 from gateway.dataplane import meter_answers, settling
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway

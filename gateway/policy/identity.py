@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.config.snapshot import Caller
+from gateway.config.snapshot_callers import Caller
 from gateway.errors import Unauthenticated
 
 MESSAGE: Final = "no valid API key: send one as `authorization: Bearer KEY` or as `x-api-key: KEY`"

@@ -17,7 +17,8 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from gateway.config.snapshot import Caller, Snapshot
+from gateway.config.snapshot import Snapshot
+from gateway.config.snapshot_callers import Caller
 from gateway.config.snapshot_meters import REQUESTS, Meter
 from gateway.config.units_money import QUANTITIES
 from gateway.policy import windows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.config.snapshot import Caller
+from gateway.config.snapshot_callers import Caller
 from gateway.errors import ProjectNotAllowed
 from gateway.wire.body import shown
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from gateway.config.snapshot import Caller, ClassicVersion, ModelRoute, Snapshot
+from gateway.config.snapshot import ClassicVersion, ModelRoute, Snapshot
+from gateway.config.snapshot_callers import Caller
 from gateway.errors import ModelNotFound, NotPriced, NotServed
 from gateway.wire.body import shown
 from gateway.wire.call import Call

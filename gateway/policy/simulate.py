@@ -17,7 +17,8 @@ from typing import Final
 from msgspec import Struct
 
 from gateway.config.model import Fake, Vllm
-from gateway.config.snapshot import Caller, ModelRoute, Snapshot
+from gateway.config.snapshot import ModelRoute, Snapshot
+from gateway.config.snapshot_callers import Caller
 from gateway.config.snapshot_meters import FREE, MONEY, OUTPUT, REQUESTS, Meter, Price, Threshold
 from gateway.policy import spend
 from gateway.policy.account import Account

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import stat
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -8,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config import archive
+from gateway.config import archive, patches
+from gateway.config.archive import Patch
 from gateway.config.model import (
     Column,
     Config,
@@ -23,6 +26,7 @@ from gateway.config.model import (
     Vllm,
 )
 from gateway.config.model_meters import CallPrice, Downgrade, MeterEntry, Project, Stores, TokenPrices
+from gateway.config.patches import Changes, TenantPatch
 from gateway.errors import ConfigError
 
 METERS = (
@@ -178,3 +182,57 @@ def test_a_secret_that_is_gone_names_its_backend_and_variable() -> None:
         archive.resolve_secrets(CONFIG, {"HOST": "h"})
     with pytest.raises(ConfigError, match=r"stores\.meters: the environment variable PW is not set"):
         archive.resolve_secrets(CONFIG, {"HOST": "h", "KEY": "k"})
+
+
+OTHER = msgspec.structs.replace(CONFIG, tenants={})
+BACK = patches.between(OTHER, CONFIG)
+
+
+def written(tmp_path: Path, base: str, changes: Changes | None) -> str:
+    assert changes is not None
+    return archive.write(tmp_path, archive.encode_patch(Patch(base, changes)))
+
+
+def test_a_patch_is_read_as_the_configuration_it_makes_of_its_base(tmp_path: Path) -> None:
+    base = archive.write(tmp_path, archive.encode(CONFIG))
+    first = written(tmp_path, base, patches.between(CONFIG, OTHER))
+    second = written(tmp_path, first, BACK)
+    assert archive.read(tmp_path, first) == OTHER
+    assert archive.read(tmp_path, second) == CONFIG
+    assert archive.read_one(tmp_path, second) == Patch(first, BACK or Changes())
+    assert len({base, first, second}) == 3
+
+
+def test_a_patch_without_its_base_or_that_does_not_fit_it_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read this snapshot"):
+        archive.read(tmp_path, written(tmp_path, "a" * 64, BACK))
+    base = archive.write(tmp_path, archive.encode(OTHER))
+    unfit = Changes({"gone": TenantPatch(keys={"k": None})})
+    with pytest.raises(ConfigError, match="there is no 'gone'"):
+        archive.read(tmp_path, written(tmp_path, base, unfit))
+
+
+@given(st.sampled_from(archive._ARRAYS), st.binary(max_size=40))
+def test_any_other_bytes_of_a_patch_are_refused(first: int, rest: bytes) -> None:
+    with tempfile.TemporaryDirectory() as state_dir:
+        digest = archive.write(Path(state_dir), bytes([first]) + rest)
+        with pytest.raises(ConfigError, match="not a snapshot that this version can read"):
+            archive.read(Path(state_dir), digest)
+
+
+def test_a_patch_of_another_format_is_refused(tmp_path: Path) -> None:
+    digest = archive.write(tmp_path, archive.encode_patch(Patch("a" * 64, Changes(), format=9)))
+    with pytest.raises(ConfigError, match="a snapshot of format 9; this version reads format 1"):
+        archive.read(tmp_path, digest)
+
+
+def test_the_history_tells_the_newest_first_and_what_each_is_based_on(tmp_path: Path) -> None:
+    base = archive.write(tmp_path, archive.encode(OTHER))
+    patch = written(tmp_path, base, BACK)
+    for at_s, digest in enumerate((base, patch), 5):
+        os.utime(tmp_path / "snapshots" / f"{digest}.msgpack", (at_s, at_s))
+    assert [each[:3] for each in map(msgspec.structs.astuple, archive.history(tmp_path))] == [
+        (patch, 6 * 10**9, base),
+        (base, 5 * 10**9, None),
+    ]
+    assert list(archive.history(tmp_path / "none")) == []

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from gateway.config.snapshot import Aliases, Caller, TenantRules
+from gateway.config.snapshot_callers import Aliases, Caller, TenantRules
 from gateway.errors import Unauthenticated
 from gateway.policy.identity import Headers, identify
 

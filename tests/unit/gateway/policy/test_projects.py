@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from gateway.config.snapshot import Caller
+from gateway.config.snapshot_callers import Caller
 from gateway.errors import ProjectNotAllowed
 from gateway.policy import projects
 from tests.support.gateway import config, snapshot_of

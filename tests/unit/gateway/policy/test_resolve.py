@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from gateway.config.model import Config
-from gateway.config.snapshot import Aliases, Caller, ClassicModel, ClassicVersion, ModelRoute, Snapshot, TenantRules
+from gateway.config.snapshot import ClassicModel, ClassicVersion, ModelRoute, Snapshot
 from gateway.config.snapshot import compile as compile_snapshot
+from gateway.config.snapshot_callers import Aliases, Caller, TenantRules
 from gateway.errors import ModelNotFound, NotServed
 from gateway.policy.resolve import plan, route_of, version_of
 from gateway.wire import chat
