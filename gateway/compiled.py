@@ -49,6 +49,7 @@ MODULES: Final = (
     "gateway.store.journal",
     "gateway.wire.body",
     "gateway.wire.known_head",
+    "gateway.wire.last_frame",
     "gateway.wire.relay",
     "gateway.wire.running",
     "gateway.wire.sse",

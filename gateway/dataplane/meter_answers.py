@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
+
 from gateway.config.snapshot_meters import CONCURRENT, INPUT, MONEY, OUTPUT, REQUESTS
 from gateway.config.units_money import QUANTITIES, cap_text
 from gateway.dataplane.admitted import Admitted
 from gateway.errors import BudgetExhausted, MeterError, RateLimited
-from gateway.policy import windows
+from gateway.policy import spend, windows
 from gateway.policy.leases import Bucket, Needs
 from gateway.policy.meters import DOWNGRADED
 from gateway.policy.terms import Terms, frees_itself, too_large
+from gateway.wire.usage import Usage
 
 FRESH: Final = 8
 """How often between two ticks (a quarter of a second) the headers of one kind of request are made anew; after that they
@@ -32,6 +35,7 @@ _RATES: Final = (
     ),
 )
 """What OpenAI calls the limit of these quantities, what is left of it, and when all of it is free again."""
+_encode: Final = msgspec.json.Encoder().encode
 _AT_ONCE_S: Final = 1
 """When to try again where calls that run must end first."""
 
@@ -69,6 +73,22 @@ def lines(record: Admitted, tick: bytes, wall_ns: int) -> bytes:
         model = row.action[len(DOWNGRADED) :].partition(" ")[0]
         out += b"%b: %b\r\n" % (DOWNGRADED_TO, model.encode())
     return out
+
+
+def note(record: Admitted, usage: Usage | None, cut_by: str = "") -> bytes:
+    """What the last frame of a stream tells in the words of the headers, as JSON: what it cost, as far as that is
+    known, and what is left; and which bucket ended it, if one did. b"" for nothing.
+    """
+    told = []
+    if cut_by:
+        told.append(b'"cut":"budget","meter":%b' % _encode(cut_by))
+    if record.terms.money and usage is not None:
+        nanos = min(spend.charge(record.terms.price, usage), record.row.held_nanos)
+        told.append(b'"cost_usd":"%b"' % usd(nanos))
+        left = remaining_nanos(record.terms.bundle.buckets)
+        if left is not None:
+            told.append(b'"budget_remaining_usd":"%b"' % usd(left))
+    return b"{%b}" % b",".join(told) if told else b""
 
 
 def usd(nanos: int) -> bytes:

@@ -8,7 +8,6 @@ upstream that nobody will pay for. The steps a request holds are in the journal 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -22,9 +21,10 @@ from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.leasing import WAIT_S
 from gateway.dataplane.recording import Recording
 from gateway.errors import MetersUnavailable, StreamBroken, UpstreamError
-from gateway.policy import bounds, spend
+from gateway.policy import bounds
 from gateway.policy.leases import Hold
 from gateway.policy.terms import FIRST_STEP
+from gateway.wire import last_frame
 from gateway.wire import running as wire_running
 from gateway.wire.call import Call, Codec
 from gateway.wire.usage import Usage
@@ -39,7 +39,8 @@ _SMALLER: Final = 4
 """A step that is not to be had is tried again at this part of its size, down to one token …"""
 _SMALLER_WAIT_S: Final = 0.005
 """… with little patience, since others have been asked by then."""
-NOTHING: Final[Mapping[str, str]] = {}
+CHUNKS: Final = frozenset(("chat", "completions"))
+"""Formats that a backend's chunks pass in as they are."""
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -85,6 +86,8 @@ async def relay(gw: Gateway, ex: Exchange, record: Recording, call: Call, codec:
         return
     rest = passing.finish()
     counting.settled(record, stream.running, stream.running.produced)
+    if not call.asks_usage and not passing.failed and (note := stream.note()):
+        rest = last_frame.noted(rest, note)
     code, outcome = (StreamBroken.code, "failed") if passing.failed else ("ok", "answered")
     record.close(200, code, outcome, ex.answer_bytes + len(rest))
     ex.end(rest)
@@ -96,8 +99,10 @@ def _end_cut(ex: Exchange, record: Recording, call: Call, stream: _Stream) -> No
     record.acted("cut")
     asked = (row.input_tokens or 0) + (row.cached_input_tokens or 0)
     counts = {"prompt_tokens": asked, "completion_tokens": stream.passed, "total_tokens": asked + stream.passed}
-    note = stream.note({"cut": "budget", "meter": stream.cut_by})
-    frames = stream.passing.cut(note, _encode(counts))
+    note = meter_answers.note(record, stream.used, stream.cut_by)
+    frames = stream.passing.cut(last_frame.member(note), _encode(counts))
+    if call.endpoint not in CHUNKS:  # what was said in chunks is not there any more
+        frames = last_frame.noted(frames, note)
     record.close(200, "ok", "answered", ex.answer_bytes + len(frames))
     ex.end(frames)
 
@@ -122,7 +127,7 @@ class _Stream:
         self.running = passing.running if isinstance(passing, wire_running.Translated) else passing
         self.running.limit = record.row.held_output
         if record.terms.money:
-            self.running.note = self.note
+            self.running.note = lambda: last_frame.member(self.note())
         self._target = bounds.output_tokens(call, 0) if bounds.limited(call) else wire_running.NO_LIMIT
         self._leasing = gw.leasing
         self._loop = asyncio.get_running_loop()
@@ -151,19 +156,19 @@ class _Stream:
                 self._look()
         return b""
 
-    def note(self, more: Mapping[str, str] = NOTHING) -> bytes:
-        """The member of the last frame that tells what the answer cost, in the words of the headers."""
-        told = dict(more)
-        record, usage = self._record, self.running.usage
-        if record.terms.money and usage is not None:
-            passed = self.running.passed
-            thought = min(usage.reasoning_tokens, passed)
-            used = Usage(usage.input_tokens, usage.cached_input_tokens, passed - thought, thought)
-            told["cost_usd"] = meter_answers.usd(spend.charge(record.terms.price, used)).decode()
-            left = meter_answers.remaining_nanos(record.terms.bundle.buckets)
-            if left is not None:
-                told["budget_remaining_usd"] = meter_answers.usd(left).decode()
-        return b'"lockgate":' + _encode(told)
+    @property
+    def used(self) -> Usage | None:
+        """What the caller pays for by now; None where nothing counts."""
+        usage = self.running.usage
+        if usage is None:
+            return None
+        passed = self.running.passed
+        thought = min(usage.reasoning_tokens, passed)
+        return Usage(usage.input_tokens, usage.cached_input_tokens, passed - thought, thought)
+
+    def note(self) -> bytes:
+        """What the last frame tells."""
+        return meter_answers.note(self._record, self.used)
 
     async def rest(self) -> None:
         """The upstream ended: waits until what it sent has passed, or is known not to."""

@@ -7,11 +7,14 @@ not keep up.
 from __future__ import annotations
 
 from gateway.backends.http1 import EVENT_STREAM
+from gateway.dataplane import meter_answers
 from gateway.dataplane.attempt import Upstream
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.recording import Recording
 from gateway.errors import StreamBroken, UpstreamError
+from gateway.wire import last_frame
 from gateway.wire.call import Call, Codec, Passing
+from gateway.wire.relay import Relay
 
 
 async def relay(ex: Exchange, record: Recording, call: Call, codec: Codec, upstream: Upstream) -> None:
@@ -19,6 +22,10 @@ async def relay(ex: Exchange, record: Recording, call: Call, codec: Codec, upstr
     caller that leaves cancels this, and with it the upstream.
     """
     passing = upstream.form.relay(call)
+    in_usage = record.hold is not None and record.terms.money and call.asks_usage and isinstance(passing, Relay)
+    if in_usage:
+        assert isinstance(passing, Relay)
+        passing.note = lambda: last_frame.member(meter_answers.note(record, passing.usage))
     ex.start(200, record.answer_headers(upstream.reply.content_type or EVENT_STREAM))
     connection = upstream.connection
     ex.source = connection
@@ -37,6 +44,13 @@ async def relay(ex: Exchange, record: Recording, call: Call, codec: Codec, upstr
         upstream.release()
     rest = passing.finish()
     record.used(passing.usage)
+    if (
+        record.hold is not None
+        and not in_usage
+        and not passing.failed
+        and (note := meter_answers.note(record, passing.usage))
+    ):
+        rest = last_frame.noted(rest, note)
     if passing.failed:  # told in band by the backend itself
         record.close(200, StreamBroken.code, "failed", ex.answer_bytes + len(rest))
     else:

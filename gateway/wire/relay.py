@@ -7,6 +7,7 @@ not the caller, asked for it. Deciding is all this does; the data plane moves th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, Final
 
 from gateway.wire import sse, usage
@@ -29,7 +30,7 @@ class Relay:
     - `mid_frame`: the caller has seen a part of a frame only.
     """
 
-    __slots__ = ("_held", "failed", "hide_usage", "mid_frame", "usage")
+    __slots__ = ("_held", "failed", "hide_usage", "mid_frame", "note", "usage")
 
     reads_all: ClassVar[bool] = False
     """Whether frames are read that name neither."""
@@ -40,6 +41,8 @@ class Relay:
         self.failed = False
         self.mid_frame = False
         self._held = b""
+        self.note: Callable[[], bytes] | None = None
+        """Makes a member for the usage frame of a caller that asked for it."""
 
     def feed(self, data: bytes) -> bytes:
         """What the caller may have of `data` and of what was held before; b"" when nothing."""
@@ -82,12 +85,20 @@ class Relay:
             stated = usage.from_frame(payload) if b'"usage"' in payload else None
             if stated is not None:
                 self.usage = stated
-                if self.hide_usage and usage.is_all(payload):
-                    continue
+                if usage.is_all(payload):
+                    if self.hide_usage:
+                        continue
+                    frame = self._noted(frame)
             elif payload.startswith(b'{"error"'):
                 self.failed = True
             kept.append(frame)
         return b"".join(kept)
+
+    def _noted(self, frame: bytes) -> bytes:
+        """The last frame with what is to be told beside the usage."""
+        if self.note is None or not frame.endswith(b"}\n\n"):
+            return frame
+        return b"%b,%b}\n\n" % (frame[:-3], self.note())
 
 
 def of(call: Call) -> Relay:

@@ -9,7 +9,6 @@ of that format (`Translated`), the cut included.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -60,7 +59,7 @@ class RunningRelay(Relay):
 
     __slots__ = (
         *("_choices", "_counts", "_disbelieves", "_kept", "_kept_said", "_last", "_said", "_show", "_texts"),
-        *("finished", "limit", "most", "note", "passed"),
+        *("finished", "limit", "most", "passed"),
     )
 
     def __init__(self, *, hide_usage: bool, show_running: bool, choices: int, texts: bool) -> None:
@@ -79,8 +78,6 @@ class RunningRelay(Relay):
         self._kept_said = 0
         self._disbelieves = False
         self.most = NO_LIMIT
-        self.note: Callable[[], bytes] | None = None
-        """Makes a member for the usage frame of a caller that asked for it."""
 
     @property
     def produced(self) -> int:
@@ -189,12 +186,6 @@ class RunningRelay(Relay):
             else:
                 kept.append(frame if self._show else _MEMBER.sub(b"", frame))
         return b"".join(kept)
-
-    def _noted(self, frame: bytes) -> bytes:
-        """The last frame with what is to be told beside the usage."""
-        if self.note is None or not frame.endswith(b"}\n\n"):
-            return frame
-        return b"%b,%b}\n\n" % (frame[:-3], self.note())
 
     def _count(self, data: bytes) -> None:
         """Reads the usage of frames that do not pass."""
