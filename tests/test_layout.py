@@ -56,6 +56,19 @@ _EXEMPTIONS: list[tuple[str, str, list[str]]] = [
         ],
     ),
     (
+        "tests/contract/test_control_stores.py",
+        "one contract for both, on real servers",
+        [
+            *("gateway/store/control/postgres.py", "gateway/store/control/postgres_link.py"),
+            *("gateway/store/control/queries.py", "gateway/store/control/sqlite.py"),
+        ],
+    ),
+    (
+        "tests/contract/test_control_tampering.py",
+        "what it is to find is done to real databases",
+        ["gateway/store/control/verifying.py"],
+    ),
+    (
         "tests/integration/test_meter_stores.py",
         "sockets between processes",
         ["gateway/store/recall_sockets.py"],

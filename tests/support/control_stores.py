@@ -1,0 +1,93 @@
+"""Every kind of control store, for tests: a real server where a kind has one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway.config.entries import EntryId
+from gateway.store.control.base import ControlStore, Put, Who
+from gateway.store.control.opening import DATABASE, open_store
+from tests.support.store_servers import PostgresServer, missing, running
+
+KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+ALICE = Who("alice", "alice@example.org", "api", "req_1")
+TABLES = [f"lockgate_control_{name}" for name in ("meta", "entries", "changes", "answers")]
+ACME = EntryId("tenant", "", "acme")
+
+
+@dataclass(frozen=True)
+class Site:
+    """One store, and the state directory of those who use it."""
+
+    kind: str
+    url: str
+    folder: Path
+    server: PostgresServer | None = None
+
+    @asynccontextmanager
+    async def stores(self, count: int) -> AsyncIterator[tuple[ControlStore, ...]]:
+        """That many ways to it, opened, and closed at the end."""
+        made = tuple(open_store(self.url, self.folder) for _ in range(count))
+        try:
+            for store in made:
+                await store.open()
+            yield made
+        finally:
+            for store in made:
+                await store.close()
+
+    @asynccontextmanager
+    async def store(self) -> AsyncIterator[ControlStore]:
+        """One of them."""
+        async with self.stores(1) as (store,):
+            yield store
+
+    def wipe(self) -> None:
+        """As if it had never been."""
+        for path in self.folder.iterdir():
+            path.unlink()
+        if self.server is not None:
+            self.server.query(f"DROP TABLE IF EXISTS {', '.join(TABLES)}")
+
+    def sql(self, *statements: str) -> None:
+        """What someone with a database shell does."""
+        if self.server is not None:
+            self.server.query(";".join(["BEGIN", *statements, "COMMIT"]))
+            return
+        with closing(sqlite3.connect(self.folder / DATABASE)) as connection, connection:
+            for statement in statements:
+                connection.execute(statement)
+
+
+@contextmanager
+def site(kind: str, folder: Path) -> Iterator[Site]:
+    """A store of that kind; skips the test where it cannot be."""
+    if kind == "sqlite":
+        yield Site(kind, "sqlite", folder)
+        return
+    if reason := missing(kind):
+        pytest.skip(reason)
+    server = PostgresServer()
+    with running(server):
+        yield Site(kind, server.url, folder, server)
+
+
+def key(name: str, tenant: str = "acme") -> EntryId:
+    """A key of a tenant."""
+    return EntryId("key", tenant, name)
+
+
+async def put(store: ControlStore, *steps: Put, now_ns: int = 1, who: Who = ALICE, reason: str = "") -> None:
+    """Applies them, as alice."""
+    await store.apply(steps, who, reason, now_ns)
+
+
+async def fill(store: ControlStore, names: Sequence[str]) -> None:
+    """Keys of those names, a change each, in one transaction."""
+    await put(store, *(Put(key(name), b'{"hash":"sha256:%s"}' % name.encode(), 0) for name in names))
