@@ -1,13 +1,16 @@
 """Meters in Redis, for gateways on more than one machine: a key for each bucket, changed by compare-and-set.
 
-Each script touches one key, so keys may lie anywhere in a cluster. Redis must write every change through before it
-answers (`appendonly yes`, `appendfsync always`) and evict nothing: `check` refuses any other. A Redis that comes back
-with another run id may have lost something, however it was set up (a replica took over, a file was cut): until each
-owner has told its leases again and the keeper has compared with the ledger (`reconcile`), it grants nothing.
+All keys lie in one slot of a cluster, hence on one of its masters, whose run is the one that counts. Which one that is
+any node tells (MOVED), and is asked again when it does not answer: after a failover it is another.
 
-    lockgate:meters:KEY              a bucket's state
-    lockgate:meters-run              STATE_ID → the run id it was reconciled with
-    lockgate:meters-restated:RUN     owner → the position in its journal as of which it told its leases again
+Redis must write every change through before it answers (`appendonly yes`, `appendfsync always`) and evict nothing:
+`check` refuses any other. A Redis that comes back with another run id may have lost something, however it was set up
+(a replica took over, a file was cut): until each owner has told its leases again and the keeper has compared with the
+ledger (`reconcile`), it grants nothing.
+
+    lockgate:{meters}:KEY            a bucket's state
+    lockgate:{meters}-run            STATE_ID → the run id it was reconciled with
+    lockgate:{meters}-restated:RUN   owner → the position in its journal as of which it told its leases again
     lockgate:meters-recall           the channel of recalls
 """
 
@@ -33,11 +36,13 @@ AGAIN_S: Final = 0.5
 """How long after its connection for recalls was lost another one is tried."""
 IDLE_S: Final = 1.0
 """A connection that was not used for so long is tried first."""
-PREFIX: Final = "lockgate:meters:"
-RUNS: Final = "lockgate:meters-run"
-RESTATED: Final = "lockgate:meters-restated:"
+PREFIX: Final = "lockgate:{meters}:"
+RUNS: Final = "lockgate:{meters}-run"
+RESTATED: Final = "lockgate:{meters}-restated:"
 CHANNEL: Final = "lockgate:meters-recall"
 RESTATED_FOR_S: Final = 86_400
+MOST_MOVES: Final = 4
+"""How often one node of a cluster may lead to another, before they are taken for confused."""
 
 COMPARE_AND_SET: Final = """
 local now = redis.call('GET', KEYS[1]) or ''
@@ -58,7 +63,7 @@ class RedisMeters:
             from redis import asyncio as client
             from redis.backoff import NoBackoff
             from redis.exceptions import ConnectionError as ConnectionLost
-            from redis.exceptions import RedisError
+            from redis.exceptions import MovedError, RedisError
             from redis.retry import Retry
         except ImportError as error:
             raise ConfigError("stores.meters is a Redis: pip install 'lockgate[redis]'") from error
@@ -67,12 +72,15 @@ class RedisMeters:
         self._timeout_s = timeout_s
         self._errors = (RedisError, OSError, TimeoutError)
         self._lost = ConnectionLost
+        self._moved = MovedError
         settings: dict[str, Any] = {
             "socket_timeout": timeout_s,
             "socket_connect_timeout": timeout_s,
             "retry": Retry(NoBackoff(), 0),
         }
         self._redis: Any = client.Redis.from_url(url, **settings, max_connections=1, redis_connect_func=self._connected)
+        self._named = self._address()
+        """Where the URL leads to."""
         settings["socket_timeout"] = None  # recalls come when they come
         self._ear: Any = client.Redis.from_url(url, **settings)
         self._turn = asyncio.Lock()
@@ -201,8 +209,11 @@ class RedisMeters:
             try:
                 await self._answers()
                 yield
+            except self._moved as moved:
+                await self._go_to((moved.host or self._named[0], moved.port))
+                raise MeterStoreDown("Redis: the keys moved to another node of the cluster meanwhile") from moved
             except self._errors as error:
-                await self._hang_up()
+                await self._go_to(self._named)
                 raise MeterStoreDown(f"Redis: {str(error) or type(error).__name__}") from error
             except asyncio.CancelledError:
                 await self._hang_up()  # an answer may still come, which nobody reads
@@ -211,14 +222,34 @@ class RedisMeters:
                 self._only_run = ""
 
     async def _answers(self) -> None:
-        """After a while sees to a connection that works: the server may close idle ones, which is no failure."""
+        """After a while sees to a connection that works, to where the keys are: the server may close idle ones, which
+        is no failure, and a node of a cluster tells which one has them.
+        """
         now_s = asyncio.get_running_loop().time()
         if now_s - self._asked_s > IDLE_S:
-            try:
-                await self._redis.ping()
-            except self._lost:
-                await self._hang_up()
+            for _ in range(MOST_MOVES):
+                try:
+                    await self._redis.hget(RUNS, self._state_id)
+                    break
+                except self._moved as moved:
+                    await self._go_to((moved.host or self._named[0], moved.port))
+                except self._lost:
+                    await self._hang_up()
+                    break
         self._asked_s = now_s
+
+    def _address(self) -> tuple[str, int]:
+        settings = self._redis.connection_pool.connection_kwargs
+        return settings.get("host", ""), settings.get("port", 0)
+
+    async def _go_to(self, address: tuple[str, int]) -> None:
+        """The next connection is one to there; at its first use it is seen whether the keys are."""
+        await self._hang_up()
+        self._asked_s = 0.0
+        if self._address() != address:
+            pool = self._redis.connection_pool
+            pool.reset()  # a connection that was there before knows only its own address
+            pool.connection_kwargs["host"], pool.connection_kwargs["port"] = address
 
     async def _hang_up(self) -> None:
         with contextlib.suppress(*self._errors):

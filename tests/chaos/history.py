@@ -15,7 +15,7 @@ from tests.support.store_servers import PostgresServer, RedisServer
 
 SQLITE_TABLE, POSTGRES_TABLE = "meters", "lockgate_meters"
 """Where they are, with the columns key and state."""
-KEY_PREFIX = "lockgate:meters:"
+KEY_PREFIX = "lockgate:{meters}:"
 
 
 class Version(NamedTuple):
