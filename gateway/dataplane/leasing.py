@@ -314,9 +314,13 @@ class Leasing:
         chosen = {**demands, **self.leases.thirsty, **self._urgent}
         self._urgent.clear()
         if self._to_tell:
-            for bucket in islice(self.leases.fresh, min(MOST_KEYS, self._to_tell)):
-                chosen.setdefault(bucket, None)
-            self._to_tell = max(0, min(self._to_tell - MOST_KEYS, len(self.leases.fresh) - MOST_KEYS))
+            looked_at = list(islice(self.leases.fresh, min(MOST_KEYS, self._to_tell)))
+            self._to_tell = min(self._to_tell, len(self.leases.fresh)) - len(looked_at)
+            for bucket in looked_at:
+                if reports.untold(bucket):
+                    chosen.setdefault(bucket, None)
+                elif bucket not in chosen:
+                    reports.pass_over(self.leases, bucket, now_s)
             self._again = self._again or self._to_tell > 0
             self._told_s, self._told_holds = now_s, self.leases.holds
         position = self._position()

@@ -6,6 +6,7 @@ built anew: all of its numbers are whole sums.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final
 
 from msgspec.structs import replace
@@ -106,6 +107,15 @@ def unheard(leases: Leases, bucket: Bucket) -> None:
     leases.touch(bucket)
 
 
+def pass_over(leases: Leases, bucket: Bucket, now_s: float) -> None:
+    """A bucket that was looked at and has nothing new, as those of concurrent requests when these have ended, is not
+    told."""
+    bucket.touched = False
+    bucket.low = ALARM
+    del leases.fresh[bucket]
+    rest(leases, bucket, now_s)
+
+
 def rest(leases: Leases, bucket: Bucket, now_s: float) -> None:
     """Nothing is new of the bucket: it is looked at again when something may be."""
     if bucket.held or bucket.waiting:
@@ -131,7 +141,7 @@ def look_after(leases: Leases, now_s: float) -> None:
             leases.forget(bucket)
     for bucket in _older(leases.kept, now_s - KEEPS_S):
         leases.give_back(bucket)
-    for bucket, _ in zip(list(leases.kept), range(len(leases.kept) - MOST_KEPT), strict=False):
+    for bucket in list(islice(leases.kept, max(0, len(leases.kept) - MOST_KEPT))):
         leases.give_back(bucket)
 
 

@@ -97,14 +97,18 @@ class Metrics:
         self._models: set[str] = set()
         self._codes = codes()
 
+    def tenant(self, name: str) -> str:
+        """A tenant as a label."""
+        return _bounded(name, self._tenants)
+
     def cell(self, tenant: str, endpoint: str, alias: str, backend: str, code: str, outcome: str, stream: bool) -> Cell:
-        """The cell of a request with these columns.
+        """The cell of a request with these columns; `tenant` is a label already.
 
         An alias that led to no backend may be anything a caller sent: it counts under "other".
         """
         model = _bounded(alias, self._models) if backend else (names.OTHER if alias else names.NONE)
         labels = Labels(
-            _bounded(tenant, self._tenants),
+            tenant,
             endpoint or names.NONE,
             model,
             backend or names.NONE,

@@ -75,6 +75,7 @@ ROWS: tuple[Row, ...] = (
         "at most",
         1.1,
     ),
+    Row("meters_first_us", "CPU of the first request of each of these tenants", "µs", "shown"),
     Row("meter_bytes", "memory of a live meter in a worker (RSS)", "B", "at most", 1024),
     Row("usage_10m_rows_s", "`lockgate usage --by tenant,model` over 10 million rows", "s", "at most", 2),
     Row("messages_translate_us_per_chunk", "a chunk of a chat stream made an Anthropic event", "µs", "at most", 10),

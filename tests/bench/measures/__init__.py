@@ -36,7 +36,7 @@ PARTS: tuple[Part, ...] = (
     Part(("onnx_row_cpu_us", "onnx_1000_rows_x_ort"), classic.measure_http),
     Part(("grpc_row_cpu_us",), classic.measure_grpc),
     Part(("meters_cpu_us", "meters_calls_per_request"), meters.measure_cpu),
-    Part(("meters_100k_cpu_ratio", "meter_bytes"), meters.measure_many),
+    Part(("meters_100k_cpu_ratio", "meters_first_us", "meter_bytes"), meters.measure_many),
     Part(("usage_10m_rows_s",), ledger.measure),
     Part(("messages_translate_us_per_chunk",), formats.measure_messages),
     Part(("prefix_hit_rate_gain",), prefix.measure),

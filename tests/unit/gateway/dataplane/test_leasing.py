@@ -17,6 +17,7 @@ from gateway.errors import MetersUnavailable
 from gateway.policy.authority import decode
 from gateway.policy.leases import Bucket, Hold, Needs
 from gateway.policy.waiting import FUTILE_S
+from gateway.store.meters import Change, T
 from gateway.store.meters_memory import MemoryMeters, MeterMemory
 from tests.support.meters import SerialLedger, Workers, meter, needs, rolling
 
@@ -212,6 +213,37 @@ def test_steady_load_asks_the_authority_less_than_once_in_fifty_requests() -> No
         before = leasing.exchanges
         await serve(5_000)
         assert leasing.exchanges - before <= 100
+
+    run(scene)
+
+
+def test_what_was_held_and_is_free_again_is_not_told() -> None:
+    async def scene() -> None:
+        told: list[str] = []
+
+        class Heard(MemoryMeters):
+            async def update(self, keys: Sequence[str], change: Change[T], *, restating: bool = False) -> dict[str, T]:
+                told.extend(keys)
+                return await super().update(keys, change, restating=restating)
+
+        clock = ManualClock()
+        leasing = Leasing(Heard(MeterMemory()), "s:1", clock)
+        buckets = [leasing.bucket(meter(MONEY, 10**9), "m"), leasing.bucket(meter(CONCURRENT, 100), "c")]
+        bundle = leasing.bundle(buckets)
+        leasing.settle(await leasing.hold_or_wait(bundle, needs(concurrent=1, nanos=9)), needs(concurrent=1))
+        running = await leasing.hold_or_wait(bundle, needs(concurrent=1, nanos=9))
+        done = await leasing.hold_or_wait(bundle, needs(concurrent=1, nanos=9))
+        leasing.settle(done, needs(concurrent=1, nanos=5))
+        told.clear()
+        leasing.tell()
+        await asyncio.sleep(0.0)
+        await leasing.granted()
+        assert told == ["m"]
+        assert list(leasing.leases.fresh) == []
+        assert buckets[1] in leasing.leases.busy
+        leasing.settle(running, needs(concurrent=1, nanos=7))
+        await leasing.stop()
+        assert sorted(told) == ["c", "m", "m"], "what was not used of both is given back"
 
     run(scene)
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from gateway.store.derive import Counting, line
 from gateway.store.records import Record
+from gateway.telemetry import names
 from gateway.telemetry.logs import MASK, Timestamps
 from gateway.telemetry.metrics import Cell, Metrics
 from gateway.wire import usage
@@ -57,6 +58,13 @@ def test_what_an_answer_states_is_counted_once_from_the_answer_to_the_metrics() 
     cell = only_cell(counted(a_record(**msgspec.structs.asdict(stated))))
     assert (cell.input_tokens, cell.cached_input_tokens) == (20, 80)
     assert (cell.output_tokens, cell.reasoning_tokens) == (20, 30)
+
+
+def test_tenants_that_count_as_one_share_what_is_looked_up() -> None:
+    counting = Counting(Metrics())
+    for number in range(names.MOST_VALUES + 50):
+        counting.add(a_record(tenant=f"t{number}"))
+    assert len(counting._cells) == names.MOST_VALUES + 1
 
 
 def test_usage_nobody_reported_counts_as_nothing() -> None:

@@ -11,7 +11,7 @@ def labels_of(metrics: Metrics) -> list[tuple[str, str]]:
 
 
 def ask(metrics: Metrics, tenant: str = "acme", alias: str = "small", backend: str = "gpu", code: str = "ok") -> None:
-    metrics.cell(tenant, "chat", alias, backend, code, "answered", False).requests += 1
+    metrics.cell(metrics.tenant(tenant), "chat", alias, backend, code, "answered", False).requests += 1
 
 
 @pytest.mark.parametrize(("value", "bucket"), [(0.5, 0), (1.0, 0), (1.5, 1), (2.0, 1), (9.0, 2)])
