@@ -34,11 +34,13 @@ class Survey(NamedTuple):
     nearly_used_up: dict[Kind, int]
     over: list[str]
     """Keys of buckets that can go."""
+    owners: set[str]
+    """Who has a lease of one of the others."""
 
 
 def survey(states: Mapping[str, bytes], now_ns: int) -> Survey:
     """Of stored states, by key. What cannot be read is counted, and kept."""
-    found = Survey({}, {}, [])
+    found = Survey({}, {}, [], set())
     for key, raw in states.items():
         try:
             state = authority.decode(raw)
@@ -48,6 +50,7 @@ def survey(states: Mapping[str, bytes], now_ns: int) -> Survey:
             if is_over(key, state, now_ns):
                 found.over.append(key)
                 continue
+        found.owners.update(state.leases)
         name, _, rest = key.partition("|")
         kind = Kind(name.partition(":")[0].partition(".")[0], rest.partition("|")[0])
         found.buckets[kind] = found.buckets.get(kind, 0) + 1

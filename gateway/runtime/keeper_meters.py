@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -204,8 +204,9 @@ class KeeperMeters:
         """The journals are read again from where the ledger is."""
         self.drift = Drift(self._snapshots.money_keys)
 
-    async def look_over(self) -> None:
-        """Now and then: counts the buckets, and drops those whose window is long over."""
+    async def look_over(self, ledger: Ledger | None) -> None:
+        """Now and then: counts the buckets, drops those whose window is long over, and gives back what a dead worker
+        got only after its leases were given back, by what it had sent before."""
         now_s = self._clock.monotonic_s()
         if now_s < self._survey_s:
             return
@@ -220,8 +221,20 @@ class KeeperMeters:
             f"{kind.level} {kind.quantity}": (count, found.nearly_used_up.get(kind, 0))
             for kind, count in found.buckets.items()
         }
+        if ledger is not None and (late := self._late(found.owners, ledger)):
+            await self.settle(late)
         took_s = self._clock.monotonic_s() - now_s
         self._survey_s = now_s + max(SURVEY_EVERY_S, SURVEY_SHARE * took_s)
+
+    def _late(self, owners: Iterable[str], ledger: Ledger) -> list[str]:
+        """Journals that were settled, and perhaps dropped since, whose writers have leases all the same."""
+        ours = [name for state_id, _, name in (owner.partition(":") for owner in owners) if state_id == self._state_id]
+        known = ledger.manifest.journals
+        return [
+            name
+            for name in ours
+            if (known[name].settled if name in known else not (self._folder / "journal" / name).exists())
+        ]
 
     def failed(self, error: Exception) -> None:
         """Told once, until it is another."""

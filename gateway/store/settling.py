@@ -4,6 +4,10 @@ A worker tells its leases up to a place in its journal. What it spent after that
 they were opened, tokens and money where they were closed, and of requests that never ended what they held at last.
 Where the journal cannot say (it is damaged, a part of it or the configuration it refers to is gone), all that the
 worker could have spent counts as spent: never too little.
+
+What a worker had sent to the store before it died may be done a moment after: a server that was slow, or stood still,
+does it then. So a lease ends only as it was when its journal was read on from there, and is looked for until none is
+left; what comes later still is found by who looks over all buckets (`policy.survey`).
 """
 
 from __future__ import annotations
@@ -57,20 +61,27 @@ async def leases_of(store: MeterStore, owner: str) -> dict[str, Lease]:
 async def settle(store: MeterStore, owner: str, journal: Path, directories: Directories, clock: Clock) -> int:
     """Ends all leases of the owner that wrote `journal`, which is dead and recovered; returns how many there were.
     May be done again. Raises MeterStoreDown, OSError."""
-    leases = await leases_of(store, owner)
-    if leases:
+    ended: set[str] = set()
+    while leases := await leases_of(store, owner):
+        ended.update(leases)
         spends = await asyncio.to_thread(spent_after, journal, leases, directories, clock.wall_ns())
-        await end(store, owner, spends, clock)
-    return len(leases)
+        await end(store, owner, spends, clock, leases)
+    return len(ended)
 
 
-async def end(store: MeterStore, owner: str, spends: Mapping[str, Spends | None], clock: Clock) -> None:
-    """Ends an owner's leases of these buckets: what is named is spent; None: all that it still could spend. Raises
-    MeterStoreDown."""
+async def end(
+    store: MeterStore,
+    owner: str,
+    spends: Mapping[str, Spends | None],
+    clock: Clock,
+    told: Mapping[str, Lease] | None = None,
+) -> None:
+    """Ends an owner's leases of these buckets: what is named is spent; None: all that it still could spend. A lease
+    that is not as in `told` any more is left: of it something else was spent. Raises MeterStoreDown."""
 
     def change(key: str, raw: bytes | None) -> tuple[bytes | None, None]:
         state = _state(raw)
-        if state is None or owner not in state.leases:
+        if state is None or owner not in state.leases or (told is not None and state.leases[owner] != told[key]):
             return raw, None
         now_s = clock.wall_ns() // SECOND_NS
         spent = spends[key]
@@ -111,7 +122,7 @@ def spent_after(
                 if not count.add(position, kind, payload):
                     return dict.fromkeys(leases)
         # Of what it never told, something is not there any more.
-        lost = first is not None and first > max(1, begin.segment)
+        lost = not journal.exists() if first is None else first > max(1, begin.segment)
         return dict.fromkeys(leases) if lost or follower.damaged else count.spends
     finally:
         follower.close()

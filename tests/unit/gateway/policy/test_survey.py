@@ -40,6 +40,12 @@ def test_a_bucket_is_over_when_nobody_will_miss_it(window: str, state: BucketSta
     assert is_over(f"tenant:acme|usd|{window}", state, NOW_NS) is over
 
 
+def test_owners_are_told_of_buckets_that_stay() -> None:
+    states = {"tenant:acme|usd|lifetime|": BucketState(5, {}, UNSPENT), "|": BucketState(0, {}, {"s:1-1": Lease(1)})}
+    states["tenant:acme|usd|day@UTC|2026-08-01"] = BucketState(5, {}, {"s:2-1": Lease(1, 1)})
+    assert survey({key: encode(state) for key, state in states.items()}, NOW_NS).owners == {"s:0-1", "s:1-1"}
+
+
 def test_buckets_are_counted_by_closed_sets_of_names() -> None:
     found = survey(
         {

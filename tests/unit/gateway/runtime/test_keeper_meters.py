@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
+from gateway.clock import ManualClock
 from gateway.config import archive
 from gateway.config.load import load
-from gateway.runtime.keeper_meters import KEPT_SNAPSHOTS, Snapshots
+from gateway.policy.authority import BucketState, Lease, decode, encode
+from gateway.runtime.keeper_meters import KEPT_SNAPSHOTS, SURVEY_EVERY_S, KeeperMeters, Snapshots
+from gateway.store.ledger import Ledger
+from gateway.telemetry.logs import Log
 from tests.support.gateway_process import minimal, write
-from tests.support.journals import a_record
+from tests.support.journals import STARTED_NS, a_journal, a_record, recovered
 
 
 def archived(tmp_path: Path, **sections: Any) -> str:
@@ -49,3 +54,35 @@ def test_only_a_few_are_kept_in_memory(tmp_path: Path) -> None:
     for digest in digests:
         assert snapshots.directory(digest) is not None
     assert len(snapshots._known) == KEPT_SNAPSHOTS
+
+
+def test_what_a_dead_worker_got_after_it_was_settled_is_found_and_given_back(tmp_path: Path) -> None:
+    (tmp_path / "state-id").write_text("s")
+    (tmp_path / "run").mkdir()
+    journal = a_journal(tmp_path)
+    journal.stop()
+    recovered(journal.directory)
+    clock = ManualClock(wall_ns=STARTED_NS)
+    ledger = Ledger(tmp_path, clock)
+    while ledger.add():
+        pass
+    key = "tenant:acme|usd|lifetime|"
+    living = a_journal(tmp_path, slot=1)
+    names = {"dead": journal.directory.name, "dropped": "7-000000000001", "living": living.directory.name}
+    leases = {what: f"s:{name}" for what, name in names.items()} | {"elsewhere": f"other:{names['dead']}"}
+
+    async def left() -> list[str]:
+        meters = KeeperMeters(tmp_path, "sqlite", clock, Log(clock, "error", process="keeper"))
+        state = BucketState(0, {}, {owner: Lease(100) for owner in leases.values()}, cap=1_000)
+        await meters._store.update([key], lambda key, raw: (encode(state), None))
+        clock.advance(SURVEY_EVERY_S)
+        await meters.look_over(ledger)
+        found = decode((await meters._store.read([key]))[key]).leases
+        await meters.close()
+        return [what for what, owner in leases.items() if owner in found]
+
+    assert asyncio.run(left()) == ["dead", "living", "elsewhere"], "who settles the dead one is about to"
+    ledger.settled(names["dead"])
+    assert asyncio.run(left()) == ["living", "elsewhere"]
+    living.stop()
+    ledger.close()

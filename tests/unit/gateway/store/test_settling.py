@@ -8,7 +8,7 @@ import pytest
 
 from gateway.clock import ManualClock
 from gateway.config.snapshot_meters import CONCURRENT, INPUT, MONEY, OUTPUT, REQUESTS, Meter
-from gateway.policy.authority import BucketState, Lease, decode, encode
+from gateway.policy.authority import BucketState, Lease, Report, decode, encode, exchange_stored
 from gateway.policy.meters import Row, models_of
 from gateway.store import settling
 from gateway.store.journal import Journal
@@ -210,6 +210,48 @@ def test_buckets_that_cannot_be_read_are_left_as_they_are(tmp_path: Path) -> Non
     assert store._memory.states["broken"] == b"\xc1" + OWNER.encode()
     assert "nowhere" not in store._memory.states
     assert BEGIN == (0, 0)
+
+
+class Slow(MemoryMeters):
+    """A store that does what the owner had sent before it died only after it was asked for the leases."""
+
+    def __init__(self, memory: MeterMemory, late: list[Report]) -> None:
+        super().__init__(memory)
+        self._late = late
+
+    async def scan(self, prefix: str = "") -> dict[str, bytes]:
+        found = await super().scan(prefix)
+        if self._late:
+            report = self._late.pop()
+            raw, _ = exchange_stored(found.get(report.key), OWNER, report, STARTED_S)
+            assert raw is not None
+            self._memory.states[report.key] = raw
+        return found
+
+
+def test_what_a_store_did_for_the_owner_only_after_its_death_counts_once(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path / "live")
+    journal.open(held("req_1"))
+    place = journal.position
+    journal.close(used("req_1"))
+    told = journal.position
+    directory = dead_copy(journal, tmp_path)
+    recovered(directory)
+    journal.stop()
+    before = leased(usd=Lease(1_000, 0, 0, *place))
+    segment, offset = told
+    late = [
+        Report("requests", METERS["requests"].cap, known=False, want=9, segment=segment, offset=offset),
+        Report("usd", METERS["usd"].cap, granted=1_000, spent=7, spends=((0, 7),), segment=segment, offset=offset),
+    ]
+    after = settled(Slow(before._memory, late), directory)
+    assert (after["usd"].settled, after["usd"].leases) == (7, {}), "told by the owner itself, and read in its journal"
+    assert (after["requests"].settled, after["requests"].leases) == (0, {})
+
+
+def test_of_a_journal_that_is_not_there_any_more_all_that_could_be_spent_is(tmp_path: Path) -> None:
+    after = settled(leased(usd=Lease(1_000, 100, 200)), tmp_path / "0-1")
+    assert after["usd"].settled == 1_000 - 200
 
 
 def test_other_owners_keep_theirs(tmp_path: Path) -> None:
