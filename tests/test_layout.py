@@ -76,7 +76,7 @@ _EXEMPTIONS: list[tuple[str, str, list[str]]] = [
     (
         "tests/integration/test_ledger_kill.py",
         "a process that may be killed at any instruction: only processes that are killed show it",
-        ["gateway/runtime/keeper.py", "gateway/runtime/keeping.py"],
+        ["gateway/runtime/keeping.py"],
     ),
     (
         "tests/integration/test_meters.py",

@@ -33,6 +33,9 @@ PASS_EVERY_S = 30.0
 RETRY_S = 0.5
 """After a pass that did not do all; and how often a store of meters is looked at."""
 
+LAST_TRIES = 3
+"""How often the store of the meters is asked at the end to take what dead workers had leased. What it does not take
+then is done at the next start."""
 
 class Keeper:
     """What runs in the process."""
@@ -81,6 +84,7 @@ class Keeper:
         self._wake.set()
 
     async def _work(self) -> None:
+        tries = 0
         while True:
             self._wake.clear()
             last = self._draining  # told during a pass, it may have read already what was written to since
@@ -88,11 +92,12 @@ class Keeper:
             await self._settle()
             if self._ledger is not None and not self._problem:
                 await self._meters.reconcile(self._ledger)
-            await self._meters.look_over()
+            await self._meters.look_over(self._ledger)
             self._channel.send(Kept(self._gauges(whole=not more and not self._problem)))
             if more:
                 continue
-            if last:
+            tries += last
+            if last and (not self._meters.unsettled or tries >= LAST_TRIES):
                 return
             with contextlib.suppress(TimeoutError):
                 again = bool(self._problem or self._meters.unsettled or self._meters.reconciling)

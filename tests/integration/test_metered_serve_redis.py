@@ -13,6 +13,9 @@ import pytest
 
 from gateway.policy import authority
 from gateway.runtime.meter_stores import open_store
+from gateway.runtime.state_dir import owner
+from gateway.store.journal_read import directories
+from gateway.store.settling import leases_of
 from tests.integration.test_metered_serve import CONFIGURATION, ask_some, total
 from tests.support.gateway_process import serving, until
 from tests.support.store_servers import RedisServer, StoreServer, missing, running
@@ -38,6 +41,19 @@ def settled(server: StoreServer, state_dir: Path) -> int:
     return asyncio.run(scenario())
 
 
+def leases_of_first(server: StoreServer, folder: Path) -> int:
+    """What the worker in the first slot has leased."""
+    (journal,) = (each for each in directories(folder) if each.name.startswith("0-"))
+
+    async def scenario() -> int:
+        store = open_store(server.url, folder, "s:test")
+        found = await leases_of(store, owner(folder, journal.name))
+        await store.close()
+        return len(found)
+
+    return asyncio.run(scenario())
+
+
 def test_the_first_request_is_let_in_and_all_is_settled_at_the_end(tmp_path: Path, server: StoreServer) -> None:
     with serving(tmp_path, {**CONFIGURATION, "stores": {"meters": server.url}}) as gateway:
         spent = ask_some(gateway, 10)
@@ -51,6 +67,8 @@ def test_a_redis_that_was_restarted_learns_again_what_was_spent(
 ) -> None:
     with serving(tmp_path, {**CONFIGURATION, "stores": {"meters": server.url}}) as gateway:
         spent = ask_some(gateway, 10)
+        while not leases_of_first(server, tmp_path / "state"):  # whichever worker takes a connection, takes it
+            spent += ask_some(gateway, 1)
         os.kill(gateway.worker_pids()[0], signal.SIGKILL)
         gateway.until_event("leases_settled")
         if emptied:
