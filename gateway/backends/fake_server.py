@@ -24,7 +24,7 @@ from gateway.backends.fake_format import (
     usage_of,
     with_running_usage,
 )
-from gateway.backends.fake_produced import Produced, Production
+from gateway.backends.fake_produced import Pace, Produced, Production
 from gateway.backends.fake_script import Director, Rule, Script
 from gateway.backends.fake_tokens import PrefixCache, text_of, token_id, tokenise
 from gateway.backends.serving import Gone, Receive, Scope, Send
@@ -320,14 +320,13 @@ class Fake:
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         delay_s = (rule.token_delay_ms or 0.0) / 1000
         transport = scope.get("lockgate.transport")
-        start_s = self.clock.monotonic_s()
+        pace = Pace(rule.tokens_per_s, self.clock.monotonic_s()) if rule.tokens_per_s else None
         for number, (frame, tokens) in enumerate(frames):
             if number == rule.cut_after_frames:
                 await send({"type": "http.response.body", "body": b"", "more_body": True})  # the headers at least
                 return
-            if tokens and rule.tokens_per_s:
-                due_s = start_s + (production.output_tokens + tokens) / rule.tokens_per_s
-                await asyncio.sleep(max(0.0, due_s - self.clock.monotonic_s()))
+            if tokens and pace is not None:
+                await asyncio.sleep(pace.wait_s(tokens, self.clock.monotonic_s()))
             else:
                 await asyncio.sleep(delay_s if tokens else 0)
             await send(
@@ -339,7 +338,8 @@ class Fake:
             )
             if transport is not None and transport.is_closing():
                 raise Gone  # the client hung up a moment ago: what was not sent any more is not produced either
-            production.output_tokens += tokens  # no await since it was handed to the connection
+            # No await since it was handed to the connection.
+            production.made(tokens, self.clock.monotonic_s() if rule.tokens_per_s else None)
         await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
 
 

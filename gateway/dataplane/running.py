@@ -33,10 +33,18 @@ AHEAD: Final = FIRST_STEP
 """More is asked for when no more output tokens than these are left of the hold: what is made while others are asked to
 give back is then still covered.
 """
+UNPAID: Final = FIRST_STEP // 4
+"""An answer that waits for more is cut when the upstream has made so many output tokens beyond the hold (the rest of a
+step is for what is made until it notices) …"""
+UNPAID_BYTES: Final = FIRST_STEP
+"""… or so many where bytes are counted, of which a token has some four …"""
+UNPAID_S: Final = 0.1
+"""… and so much time went by since: what came late and all at once is made already."""
 ABSURD: Final = 4
 """Where a caller sets no limit, a count of so many times the model's most is not believed."""
 _SMALLER: Final = 4
-"""A step that is not to be had is tried again at this part of its size, down to one token …"""
+"""A step that is not to be had is tried again with what is known to be left, or at this part of its size, down to one
+token …"""
 _SMALLER_WAIT_S: Final = 0.005
 """… with little patience, since others have been asked by then."""
 CHUNKS: Final = frozenset(("chat", "completions"))
@@ -54,6 +62,7 @@ async def relay(gw: Gateway, ex: Exchange, record: Recording, call: Call, codec:
     ex.source = connection
     if ex.throttled:
         connection.pause_reading()
+    stream.begin()
     broken: UpstreamError | None = None
     left: asyncio.CancelledError | None = None
     pumping = connection.pump(stream.feed, ex.send)
@@ -113,7 +122,7 @@ class _Stream:
     """
 
     __slots__ = (
-        *("_asking", "_connection", "_ex", "_exhausted", "_leasing", "_loop", "_paused", "_record", "_step"),
+        *("_asking", "_connection", "_ended", "_ex", "_exhausted", "_leasing", "_loop", "_record", "_since_s", "_step"),
         *("_target", "_timer", "_waiter", "cut_by", "over", "passed", "passing", "running"),
     )
 
@@ -137,7 +146,8 @@ class _Stream:
         self._asking: asyncio.Task[tuple[int, int]] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: Waiter[None] | None = None
-        self._exhausted = self._paused = False
+        self._exhausted = self._ended = False
+        self._since_s = 0.0
         self._step = FIRST_STEP
         bounded = self._target if self._target < wire_running.NO_LIMIT else ABSURD * record.terms.max_output
         self.running.most = max(bounded, self.running.limit) + FIRST_STEP
@@ -156,6 +166,11 @@ class _Stream:
                 self._look()
         return b""
 
+    def begin(self) -> None:
+        """Where little was to be had for a beginning, more is asked for before anything has come."""
+        if self.running.limit < AHEAD:
+            self._look()
+
     @property
     def used(self) -> Usage | None:
         """What the caller pays for by now; None where nothing counts."""
@@ -172,6 +187,7 @@ class _Stream:
 
     async def rest(self) -> None:
         """The upstream ended: waits until what it sent has passed, or is known not to."""
+        self._ended = True
         while self.running.blocked and not self.over:
             self._look()
             if self._asking is not None:
@@ -212,11 +228,21 @@ class _Stream:
         if not self._exhausted and self._asking is None:
             self._ask()
         if self._asking is not None:
-            if running.produced >= running.limit and not self._paused:  # what is made meanwhile may be for nobody
-                self._paused = True
-                self._connection.pause_reading()
+            if self._waits_too_long():
+                self._cut()
         elif self._exhausted and (running.blocked or running.produced >= running.limit):
             self._cut()
+
+    def _waits_too_long(self) -> bool:
+        """Whether too much is made while more is asked for: it may be for nobody."""
+        running = self.running
+        beyond = running.produced - running.limit
+        if beyond < 0 or self._ended:
+            return False
+        now_s = self._loop.time()
+        self._since_s = self._since_s or now_s
+        unpaid = UNPAID if running.usage is not None else UNPAID_BYTES
+        return beyond >= unpaid and now_s - self._since_s >= UNPAID_S
 
     def _ask(self) -> None:
         hold = self._record.hold
@@ -235,6 +261,7 @@ class _Stream:
     async def _more(self, hold: Hold, tokens: int) -> tuple[int, int]:
         """How many more tokens are to be had, up to these, and the money held for them; zeros when none."""
         wait_s = WAIT_S
+        tokens = self._known(tokens) or tokens
         while tokens:
             nanos = self._nanos(tokens)
             try:
@@ -243,8 +270,13 @@ class _Stream:
             except MetersUnavailable:
                 break
             wait_s = _SMALLER_WAIT_S
-            tokens = max(1, tokens // _SMALLER) if tokens > 1 else 0
+            tokens = self._known(tokens) or (max(1, tokens // _SMALLER) if tokens > 1 else 0)
         return 0, 0
+
+    def _known(self, tokens: int) -> int:
+        """What is known to be left where that is something, but less than these: to be had at once. Else 0."""
+        left = self._record.terms.affordable()
+        return left if 0 < left < tokens else 0
 
     def _nanos(self, tokens: int) -> int:
         """The money that so many more tokens need beyond what is held: by now the input is counted, and what was held
@@ -264,10 +296,6 @@ class _Stream:
             self._grown(tokens, nanos)
         else:
             self._exhausted = True
-        if self._paused:
-            self._paused = False
-            if not self._ex.throttled:
-                self._connection.resume_reading()
         self.feed(b"")
         waiter, self._waiter = self._waiter, None
         if waiter is not None:
@@ -277,13 +305,17 @@ class _Stream:
         """The hold is larger; its journal entry comes first."""
         if self._record.holds_more(tokens, nanos):
             self.running.limit += tokens
+            self._since_s = 0.0
         else:
             self._exhausted = True
 
     def _cut(self) -> None:
         """Nothing more is to be had: the upstream is hung up on, and what it had made is counted."""
         self.over = True
+        if self._asking is not None:
+            self._asking.cancel()
         record = self._record
+        record.row.attempts[-1].ended_ms = record.elapsed_ms()
         nanos = self._nanos(1)
         short = [each for each in record.terms.bundle.lengthening if each.remaining < (nanos if each.quantity else 1)]
         tightest = short or sorted(record.terms.bundle.lengthening, key=lambda each: each.remaining)

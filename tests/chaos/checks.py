@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from gateway.store.records import Record
-from tests.chaos.evidence import Evidence, admitted, bucket_of, cap_of, settled_output, spent, wasted_output
+from tests.chaos.evidence import Evidence, admitted, bucket_of, cap_of, cut_s, settled_output, spent, wasted_output
 from tests.chaos.plan import STEP_TOKENS, Cap
 
 SHOWN = 5
+NO_LIMIT = 2**62
 
 
 @dataclass
@@ -133,6 +134,7 @@ def produced(seen: Evidence) -> Verdict:
     """Settled and wasted together are what the upstream produced, token by token; where nobody could know (the worker
     died, the usage was missing or absurd, an answer that is not streamed was left) never less, within the hold."""
     records = {record.id: record for record in seen.records}
+    limits = {call.id: call.max_tokens for call in seen.calls if call.max_tokens is not None}
     verdict = Verdict()
     total = Counter[str]()
     for request_id, entries in seen.produced.items():
@@ -150,7 +152,9 @@ def produced(seen: Evidence) -> Verdict:
         what = (
             f"{request_id} ({record.outcome}, usage from {record.usage_from or 'nowhere'}, {record.action or 'plain'})"
         )
-        exact = record.usage_from in ("backend", "running") and "beyond" not in record.action
+        # What is beyond the hold of a caller that left is waste, and known as well.
+        left = record.outcome == "cancelled" and record.usage_from == "running"
+        exact = record.usage_from in ("backend", "running") and (left or "beyond" not in record.action)
         if any(entry.ended == "running" for entry in entries):
             verdict.fail(f"{what} still runs at the upstream")
         if record.outcome == "crashed":
@@ -169,15 +173,21 @@ def produced(seen: Evidence) -> Verdict:
         if "cut" in record.action.split():
             total["cut"] += 1
         if "cut" in record.action.split() and exact:  # of a bound the waste is one too
-            total["most wasted at a cut"] = max(total["most wasted at a cut"], record.waste_tokens)
-            if record.waste_tokens > STEP_TOKENS:
-                verdict.fail(f"{what}: {record.waste_tokens} tokens wasted at a cut, more than a step of {STEP_TOKENS}")
+            late = sum(entry.after(cut_s(record) - seen.wall_ahead_s) for entry in entries)
+            by_then = record.waste_tokens - late
+            total["most wasted at a cut"] = max(total["most wasted at a cut"], by_then)
+            total["most made after a cut"] = max(total["most made after a cut"], late)
+            if by_then > STEP_TOKENS:
+                verdict.fail(f"{what}: {by_then} tokens wasted at a cut, more than a step of {STEP_TOKENS}")
+            if record.held_output >= limits.get(request_id, NO_LIMIT):
+                verdict.fail(f"{what}: cut though all it could make was held")
     for request_id, record in records.items():
         if request_id not in seen.produced and settled_output(record) and record.usage_from in ("backend", "running"):
             verdict.fail(f"{request_id} was settled and never reached the upstream")
     verdict.figures |= {f"tokens {name}": total[name] for name in ("produced", "settled", "wasted")}
     verdict.figures |= {f"requests {name}": total[name] for name in ("exact", "bounded", "of killed workers", "cut")}
     verdict.figures["most tokens wasted at a cut"] = total["most wasted at a cut"]
+    verdict.figures["most until the upstream noticed"] = total["most made after a cut"]
     verdict.figures["tokens held by killed workers beyond produced"] = total["gap of killed workers"]
     return verdict
 

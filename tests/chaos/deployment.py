@@ -66,6 +66,7 @@ class Deployment:
         self.gateway: GatewayProcess | None = None
         self.lock = threading.RLock()  # one at a time kills or starts processes of the gateway
         self.began_s = time.time()
+        self.wall_ahead_s = self.began_s - time.monotonic()
         self.starts = 0
 
     # -- up and down

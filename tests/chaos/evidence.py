@@ -51,6 +51,7 @@ class Evidence:
     events: Sequence[Event] = ()
     damaged: int = 0  # places in the journals that could not be read
     spent_out: Mapping[str, int] = field(default_factory=dict)  # bucket → nanos that the cheapest request would hold
+    wall_ahead_s: float = 0.0  # wall time less the monotonic clock, in which callers and the upstream tell time
 
 
 def admitted(record: Record) -> bool:
@@ -68,8 +69,17 @@ def settled_output(record: Record) -> int:
 
 
 def wasted_output(record: Record) -> int:
-    """Output tokens that are nobody's but the operator's: what came after a cut."""
-    return 0 if record.outcome == "cancelled" else record.waste_tokens
+    """Output tokens that are nobody's but the operator's: what came after a cut, and of what a caller that left had
+    made for it, what its hold did not cover: no more than that is ever settled."""
+    if record.outcome != "cancelled":
+        return record.waste_tokens
+    made = (record.output_tokens or 0) + (record.reasoning_tokens or 0) + record.waste_tokens
+    return made - settled_output(record)
+
+
+def cut_s(record: Record) -> float:
+    """When the gateway hung up on the upstream, in seconds of wall time."""
+    return record.started_ns / 1e9 + record.attempts[-1].ended_ms / 1e3
 
 
 def settled_input(record: Record) -> int:

@@ -144,4 +144,5 @@ def gather(here: Deployment, calls: list[Call]) -> Evidence:
         final=final,
         events=events(here.state_dir, found),
         damaged=damaged,
+        wall_ahead_s=here.wall_ahead_s,
     )

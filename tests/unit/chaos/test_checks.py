@@ -111,6 +111,29 @@ def test_an_honest_account_passes_every_check() -> None:
     assert verdicts["produced"].figures["most tokens wasted at a cut"] == 5
 
 
+def test_what_the_upstream_made_before_it_noticed_the_end_is_not_waste_at_the_cut() -> None:
+    seen = honest()
+    cut = of(seen, "c")
+    cut.waste_tokens = STEP_TOKENS + 5
+    cut.attempts[0].ended_ms = 400.0
+    made = seen.produced["c"][0]
+    made.output_tokens = 20 + STEP_TOKENS + 5
+    made.latest = [(11.39, STEP_TOKENS), (11.41, 5)]
+    seen.wall_ahead_s = NOON_NS / 1e9
+    verdict = CHECKS["produced"](seen)
+    assert verdict.wrong == []
+    assert verdict.figures["most tokens wasted at a cut"] == STEP_TOKENS
+    assert verdict.figures["most until the upstream noticed"] == 5
+
+
+def test_what_the_hold_of_a_caller_that_left_did_not_cover_is_waste() -> None:
+    seen = honest()
+    left = of(seen, "b")
+    left.usage_from, left.action, left.held_output = "running", "beyond", 12
+    left.output_tokens, left.waste_tokens = 12, 8
+    assert CHECKS["produced"](seen).wrong == []
+
+
 def of(seen: Evidence, request_id: str) -> Record:
     return next(each for each in seen.records if each.id == request_id)
 
@@ -162,6 +185,16 @@ def forget_the_waste_of_a_cut(seen: Evidence) -> None:
 def waste_more_than_a_step(seen: Evidence) -> None:
     of(seen, "c").waste_tokens = STEP_TOKENS + 1
     seen.produced["c"][0].output_tokens = 20 + STEP_TOKENS + 1
+
+
+def cut_what_was_held_whole(seen: Evidence) -> None:
+    seen.calls[2].max_tokens = 64
+
+
+def lose_what_was_made_beyond_the_hold_of_a_caller_that_left(seen: Evidence) -> None:
+    left = of(seen, "b")
+    left.usage_from, left.action, left.held_output = "running", "beyond", 12
+    left.output_tokens, left.waste_tokens = 12, 7
 
 
 def bound_below_what_was_produced(seen: Evidence) -> None:
@@ -224,6 +257,8 @@ BROKEN: list[tuple[str, Callable[[Evidence], None]]] = [
     ("produced", settle_one_token_more),
     ("produced", forget_the_waste_of_a_cut),
     ("produced", waste_more_than_a_step),
+    ("produced", cut_what_was_held_whole),
+    ("produced", lose_what_was_made_beyond_the_hold_of_a_caller_that_left),
     ("produced", bound_below_what_was_produced),
     ("produced", crash_with_a_hold_below_what_was_produced),
     ("produced", leave_the_upstream_running),

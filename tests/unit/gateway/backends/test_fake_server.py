@@ -147,6 +147,7 @@ def test_what_was_produced_is_told_by_request_id_and_can_be_cleared(stream: bool
     identified(fake, "a", stream=stream)
     [entry] = produced(fake)["a"]
     assert entry.pop("began_s") + 0.02 < entry.pop("ended_s")
+    assert sum(tokens for _, tokens in entry.pop("latest")) == (30 if stream else 0)
     assert entry == {"input_tokens": 3, "output_tokens": 30, "wanted_tokens": 30, "ended": "answered"}
     assert fake.stats()["output_tokens"] == 30
     assert ask(fake, "DELETE", "/fake/produced")[0] == 200
