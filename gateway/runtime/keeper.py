@@ -37,6 +37,7 @@ LAST_TRIES = 3
 """How often the store of the meters is asked at the end to take what dead workers had leased. What it does not take
 then is done at the next start."""
 
+
 class Keeper:
     """What runs in the process."""
 
