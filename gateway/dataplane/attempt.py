@@ -258,7 +258,7 @@ class Attempts:
                 left, reply = cancelled, Reply()
             if left is not None:  # not waited for in the except block: compiled coroutines do not survive that
                 if self._runs:
-                    await counting.count_unheard(record, connection, waiter)
+                    await counting.count_unheard(record, self.call, connection, waiter)
                 raise left
             row.status = reply.status
             row.first_byte_ms = record.at_ms(connection.first_byte_s)

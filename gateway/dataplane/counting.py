@@ -12,9 +12,14 @@ from gateway.backends.reply import Reply
 from gateway.backends.waiter import Waiter
 from gateway.dataplane.admitted import Admitted
 from gateway.errors import UpstreamError
+from gateway.policy import bounds
+from gateway.policy.terms import FIRST_STEP
 from gateway.wire import running as wire_running
+from gateway.wire.call import Call
 from gateway.wire.running import RunningRelay
 
+ABSURD: Final = 4
+"""Where a caller sets no limit, a count of so many times the model's most is not believed."""
 CUT_DRAIN_S: Final = 0.25
 """How long a caller waits for the last frame of an answer that was cut, at most."""
 LEFT_DRAIN_S: Final = 2.0
@@ -44,11 +49,19 @@ def settled(record: Admitted, running: RunningRelay, passed: int) -> None:
     row.usage_from = "running"
 
 
-async def count_unheard(record: Admitted, connection: Connection, waiter: Waiter[Reply]) -> None:
+def most_believed(record: Admitted, call: Call) -> int:
+    """A running count of more output tokens than these is no count: the backend was told to stop before, or is said to
+    make far fewer."""
+    most = bounds.output_tokens(call, 0) if bounds.limited(call) else ABSURD * record.terms.max_output
+    return max(most, record.row.held_output) + FIRST_STEP
+
+
+async def count_unheard(record: Admitted, call: Call, connection: Connection, waiter: Waiter[Reply]) -> None:
     """The caller left before the first byte came: hangs up, and counts what comes. When the upstream does not end it
     in time, nothing is known, and the record is settled with what was held.
     """
     running = wire_running.counter()
+    running.most = most_believed(record, call)
     connection.hang_up()
     timer = asyncio.get_running_loop().call_later(LEFT_DRAIN_S, connection.abort)
     late = False

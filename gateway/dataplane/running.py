@@ -40,8 +40,6 @@ UNPAID_BYTES: Final = FIRST_STEP
 """… or so many where bytes are counted, of which a token has some four …"""
 UNPAID_S: Final = 0.1
 """… and so much time went by since: what came late and all at once is made already."""
-ABSURD: Final = 4
-"""Where a caller sets no limit, a count of so many times the model's most is not believed."""
 _SMALLER: Final = 4
 """A step that is not to be had is tried again with what is known to be left, or at this part of its size, down to one
 token …"""
@@ -149,8 +147,7 @@ class _Stream:
         self._exhausted = self._ended = False
         self._since_s = 0.0
         self._step = FIRST_STEP
-        bounded = self._target if self._target < wire_running.NO_LIMIT else ABSURD * record.terms.max_output
-        self.running.most = max(bounded, self.running.limit) + FIRST_STEP
+        self.running.most = counting.most_believed(record, call)
         self.over = False
         self.passed = 0
         self.cut_by = ""

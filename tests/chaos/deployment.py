@@ -25,7 +25,8 @@ from tests.support.gateway_process import GatewayProcess, descendants, launch, l
 from tests.support.ports import free_port
 from tests.support.store_servers import PostgresServer, RedisServer, StoreServer
 
-START_S = 20.0
+START_S, STOP_S = 60.0, 120.0
+"""Within which a gateway starts and ends, on a machine that does much else."""
 DISK_BYTES = 400 * 2**20
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 METERS_FILE = "meters.sqlite"
@@ -103,7 +104,7 @@ class Deployment:
         """SIGTERM, and the exit code."""
         assert self.gateway is not None
         self.gateway.signal(signal.SIGTERM)
-        code = self.gateway.wait(40)
+        code = self.gateway.wait(STOP_S)
         if self.gateway.process.stdout is not None:
             self.gateway.process.stdout.close()
         return code

@@ -11,16 +11,19 @@ import anthropic
 import openai
 import pytest
 
+from gateway.backends.base import DIALECTS
 from gateway.store.meters import Change, T
 from gateway.store.meters_memory import MemoryMeters, MeterMemory
-from tests.support.gateway import KEY, Meters
-from tests.support.metered import events, metering, produced, text_of, usd
+from tests.support.gateway import KEY, STREAM, Meters, config, post
+from tests.support.gateway import serving as serving_app
+from tests.support.metered import MODELS, events, metering, produced, text_of, usd
 from tests.support.running import run, until
 from tests.support.server_process import ServerProcess, serving
+from tests.support.upstream import FRAMES, STREAM_HEAD, Talk, Upstream, chunk
 
 SCRIPT = """
 rules:
-  - {match: "long", answer: word, tokens: 400, tokens_per_s: 200}
+  - {match: "long", answer: word, tokens: 400, tokens_per_s: 50}
   - {match: "endless", answer: word, tokens: 100000, tokens_per_s: 400}
   - {match: "short", answer: "one two three"}
   - {match: "silent", answer: "one two three", usage: false}
@@ -269,6 +272,36 @@ def test_a_stream_is_cut_where_nobody_says_in_time_whether_there_is_more(fake: S
             leasing._store.again.set()
             await until(lambda: leasing._running is None, "the exchange ends")
             leasing._store = answers
+
+    run(main())
+
+
+def test_absurd_counts_for_a_caller_that_left_before_the_first_byte_are_not_believed(tmp_path: Path) -> None:
+    async def mad(talk: Talk) -> None:
+        await talk.caller_left()
+        told = b',"usage":{"prompt_tokens":3,"completion_tokens":1000000000,"total_tokens":1000000003}}'
+        await talk.send(STREAM_HEAD)
+        for frame in FRAMES[:3]:
+            await talk.send(chunk(frame.rstrip()[:-1] + told + b"\n\n"))
+        talk.close()
+
+    async def main() -> None:
+        async with (
+            Upstream([mad]) as upstream,
+            serving_app(config({"b": [upstream.url]}, MODELS, meters={"acme": [usd(10**9)]}), tmp_path) as gateway,
+        ):
+            gateway.gw.backends["b"].dialect = DIALECTS["fake"]
+            _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+            writer.write(post({**STREAM, "max_tokens": 50}))
+            await upstream.arrived.wait()
+            writer.close()
+            await until(lambda: gateway.gw.in_flight == 0, "the request ends")
+            (record,) = gateway.records()
+            assert (record.outcome, record.usage_from, record.output_tokens) == ("cancelled", "bound", 0)
+            assert record.waste_tokens == len("hello")
+            assert gateway.gw.leasing is not None
+            assert record.charge_nanos is not None
+            assert gateway.gw.leasing.leases.buckets[TENANT].total == record.charge_nanos <= record.held_nanos
 
     run(main())
 
