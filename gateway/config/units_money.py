@@ -33,9 +33,9 @@ QUANTITIES: Final = ("requests", "input_tokens", "output_tokens", "concurrent", 
 CALENDAR: Final = ("day", "week", "month")
 UNBOUNDED: Final = "lifetime"
 
-_AMOUNT = re.compile(r"\$ ?(\d{1,15}(?:\.\d{1,30})?)", re.ASCII)
-_PRICE = re.compile(r"\$ ?(\d{1,15}(?:\.\d{1,30})?) ?/ ?(1M|1K|token)", re.ASCII)
-_COUNT = re.compile(r"(\d{1,16}(?:\.\d{1,9})?)([KMB])?(?: +|$)(.*)", re.ASCII)
+_AMOUNT = re.compile(r"\$ ?(\d{1,40}(?:\.\d{1,30})?)", re.ASCII)
+_PRICE = re.compile(r"\$ ?(\d{1,40}(?:\.\d{1,30})?) ?/ ?(1M|1K|token)", re.ASCII)
+_COUNT = re.compile(r"(\d{1,40}(?:\.\d{1,9})?)([KMB])?(?: +|$)(.*)", re.ASCII)
 _ROLLING = re.compile(r"(\d{1,8})([smh])", re.ASCII)
 _PERMILLE = re.compile(r"(\d{1,3}(?:\.\d{1,3})?) ?%", re.ASCII)
 _OTHER_MONEY = re.compile(r"[€£¥₹₽₩]|(?<![A-Za-z])(?:EUR|GBP|JPY|CNY|INR|CHF|CAD|AUD|BTC|[A-Z]{3}(?=\s*\d))")
@@ -186,10 +186,10 @@ def window_text(text: str) -> str:
 
 
 def _whole(amount: Fraction, most: int, of: str, at_most: str) -> int:
-    if amount.denominator != 1:
-        raise ValueError(f"expected a whole number of {of}")
     if amount > most:
         raise ValueError(f"expected {at_most}")
+    if amount.denominator != 1:
+        raise ValueError(f"expected a whole number of {of}")
     return int(amount)
 
 

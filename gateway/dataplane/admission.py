@@ -108,6 +108,8 @@ class Admission:
         """Holds what the call needs on these terms; returns it, perhaps bounded. What it can have of input at most is
         counted before it is refused for that.
         """
+        if terms.closed is not None:
+            raise refused(record, terms, Short(terms.closed), least(terms, call, 0))
         clamp = any(each.action == "clamp" for each in terms.softer())
         given = bounds.input_tokens(call, terms.image_tokens) if terms.counts_tokens else 0
         try:
@@ -155,6 +157,8 @@ class Admission:
             )
         needs = terms.needs(0, 0)
         try:
+            if terms.closed is not None:
+                raise Short(terms.closed)
             hold = self._hold(terms.bundle, needs)
             if type(hold) is not Hold:
                 hold = await self.leasing.hold_or_wait(terms.bundle, needs)
@@ -252,7 +256,7 @@ class Admission:
 
     async def _know(self, terms: Terms) -> None:
         """Sees to it that the sums of buckets with thresholds are known, by holding next to nothing for a moment."""
-        if not terms.counts_tokens or all(bucket.known for bucket, _ in terms.marks):
+        if not terms.counts_tokens or all(bucket.known or bucket is terms.closed for bucket, _ in terms.marks):
             return
         try:
             hold = await self.leasing.hold_or_wait(terms.bundle, LEAST)

@@ -169,6 +169,9 @@ class Simulation:
         """Holds the worst case, or as much as is to be had; counts the refusal and returns False where that is too
         little."""
         terms, bound = running.terms, running.bound
+        for key, account in terms.accounts:
+            if not account.meter.cap:  # it lets no call through
+                return self._refuse(running.counts, key, account)
         given = 0
         if terms.route is not None:
             given = TEMPLATE_TOKENS + int(running.request.input_tokens * self._assume.bytes_per_token)

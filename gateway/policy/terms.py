@@ -30,7 +30,7 @@ class Terms:
     """
 
     __slots__ = (
-        *("asker", "bundle", "cached_input", "counts_tokens", "fixed", "from_ns", "headers", "headers_left"),
+        *("asker", "bundle", "cached_input", "closed", "counts_tokens", "fixed", "from_ns", "headers", "headers_left"),
         *("headers_tick", "image_tokens", "in_atto", "input", "marks", "max_output", "money", "out_atto", "output"),
         *("plan", "price", "reasoning", "requests", "running", "until_ns"),
     )
@@ -72,11 +72,15 @@ class Terms:
         self.out_atto = max(price.output, price.reasoning)
         counted = {bucket.quantity for bucket in bundle.buckets}
         self.counts_tokens = money or not counted.isdisjoint((INPUT, OUTPUT))
+        self.closed = next((bucket for bucket in bundle.buckets if not bucket.meter.cap), None)
+        """One whose cap is 0: it lets no call through, not even one that uses nothing of it."""
         self.marks = tuple(
             (bucket, min(each.amount for each in softer))
             for bucket in bundle.buckets
             if (softer := [each for each in bucket.meter.at if each.action != "warn"])
         )
+        if self.closed is not None:
+            self.marks += ((self.closed, 0),)
         self.headers = b""
         self.headers_tick = b""
         self.headers_left = 0

@@ -282,3 +282,21 @@ def test_without_its_store_a_gateway_spends_what_it_has_leased_and_then_refuses(
                 raise AssertionError("it never came back")
 
     run(main())
+
+
+@pytest.mark.parametrize("cap", ["0 usd", "0 output_tokens", "0 input_tokens", "0 requests", "0 concurrent"])
+def test_a_cap_of_zero_lets_no_call_through_whatever_it_would_use(
+    fake: ServerProcess, tmp_path: Path, cap: str
+) -> None:
+    meter = {"cap": cap} if "concurrent" in cap else {"cap": cap, "window": "day"}
+    free = {"m": {"backend": "b", "served_model": "served", "price": "free"}}
+
+    async def main() -> None:
+        async with metering(fake, tmp_path, {"acme": [meter]}, models=free) as gateway:
+            for path, fields in (("/v1/chat/completions", {"stream": True}), ("/v1/embeddings", {"input": "x"})):
+                refused = await gateway.ask("short", path=path, **fields)
+                assert refused.status_code == 429, path
+                assert refused.headers["x-should-retry"] == "false"
+            assert (await gateway.last()).readings
+
+    run(main())
