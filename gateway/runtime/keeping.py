@@ -4,12 +4,12 @@ on it: while it is away journals are kept, and what dead workers held from meter
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 
 import msgspec
 
 from gateway.clock import wall_offset_ns
+from gateway.runtime import connected
 from gateway.runtime.backoff import Backoff
 from gateway.runtime.control_channel import Channel, Drain, Kept, Look, Message, Reload
 from gateway.runtime.processes import Process, Processes, describe_end
@@ -96,33 +96,30 @@ class Keeping:
     def _start(self) -> None:
         if not self._wanted:
             return
-        ours, theirs = socket.socketpair()
-        start = KeeperStart(
-            control_fd=theirs.fileno(),
+        channel = Channel(Kept, self._heard, lambda: None)
+        try:
+            process = connected.start(
+                self._processes,
+                "gateway.runtime.keeper",
+                self._what,
+                channel,
+                on_end=lambda code: self._ended(process, code),
+            )
+        except OSError as error:
+            self._log.error("keeper_start_failed", error=str(error))
+            asyncio.get_running_loop().call_later(self._backoff.ended(0.0) or 1.0, self._start)
+            return
+        self._process, self._channel = process, channel
+
+    def _what(self, control_fd: int) -> KeeperStart:
+        return KeeperStart(
+            control_fd=control_fd,
             state_dir=str(self._state_dir.path),
             digest=self._digest,
             log_level=self._log_level,
             meters=self._meters,
             wall_offset_ns=self._wall_offset_ns,
         )
-        try:
-            process = self._processes.start(
-                ["-m", "gateway.runtime.keeper", msgspec.json.encode(start).decode()],
-                pass_fds=(start.control_fd,),
-                on_end=lambda code: self._ended(process, code),
-            )
-        except OSError as error:
-            ours.close()
-            self._log.error("keeper_start_failed", error=str(error))
-            asyncio.get_running_loop().call_later(self._backoff.ended(0.0) or 1.0, self._start)
-            return
-        finally:
-            theirs.close()
-        self._process = process
-        self._channel = channel = Channel(Kept, self._heard, lambda: None)
-        loop = asyncio.get_running_loop()
-        connecting = loop.create_task(loop.create_unix_connection(lambda: channel, sock=ours))
-        connecting.add_done_callback(lambda done: done.result())
 
     def _heard(self, message: Kept) -> None:
         self._status.kept(message.gauges)

@@ -15,6 +15,7 @@ from enum import StrEnum
 import msgspec
 
 from gateway.clock import wall_offset_ns
+from gateway.runtime import connected
 from gateway.runtime.backoff import Backoff
 from gateway.runtime.control_channel import (
     BEAT_S,
@@ -200,11 +201,31 @@ class Workers:
     def _start(self, worker: Worker) -> None:
         if self._draining:
             return
-        ours, theirs = socket.socketpair()
-        start = WorkerStart(
+        channel = Channel(FromWorker, lambda message: self._heard(worker, process, message), lambda: None)
+        try:
+            process = connected.start(
+                self._processes,
+                "gateway.runtime.worker",
+                lambda control_fd: self._what(worker, control_fd),
+                channel,
+                on_end=lambda code: self._ended(worker, process, code),
+                pass_fds=(worker.sock.fileno(), self._state_dir.lock_fd),
+            )
+        except OSError as error:
+            self._log.error("worker_start_failed", slot=worker.slot, error=str(error))
+            self._loop.call_later(worker.backoff.ended(0.0) or 1.0, self._start, worker)
+            return
+        worker.process, worker.channel = process, channel
+        worker.state = State.STARTING
+        worker.digest = ""
+        worker.beat = None
+        worker.heard_s = time.monotonic()
+
+    def _what(self, worker: Worker, control_fd: int) -> WorkerStart:
+        return WorkerStart(
             slot=worker.slot,
             listen_fd=worker.sock.fileno(),
-            control_fd=theirs.fileno(),
+            control_fd=control_fd,
             state_dir=str(self._state_dir.path),
             digest=self._digest,
             log_level=self._log_level,
@@ -212,29 +233,6 @@ class Workers:
             wall_offset_ns=self._wall_offset_ns,
             grpc=self._grpc,
         )
-        try:
-            process = self._processes.start(
-                ["-m", "gateway.runtime.worker", msgspec.json.encode(start).decode()],
-                pass_fds=(start.listen_fd, start.control_fd, self._state_dir.lock_fd),
-                on_end=lambda code: self._ended(worker, process, code),
-            )
-        except OSError as error:  # no memory, no process numbers: it may pass
-            ours.close()
-            self._log.error("worker_start_failed", slot=worker.slot, error=str(error))
-            self._loop.call_later(worker.backoff.ended(0.0) or 1.0, self._start, worker)
-            return
-        finally:
-            theirs.close()
-        worker.process = process
-        worker.state = State.STARTING
-        worker.digest = ""
-        worker.beat = None
-        worker.heard_s = time.monotonic()
-        worker.channel = Channel(FromWorker, lambda message: self._heard(worker, process, message), lambda: None)
-        channel = worker.channel
-        # For a connected socket this does not wait for anything; as a task because the call is a coroutine.
-        connecting = self._loop.create_task(self._loop.create_unix_connection(lambda: channel, sock=ours))
-        connecting.add_done_callback(lambda done: done.result())
 
     def _heard(self, worker: Worker, process: Process, message: FromWorker) -> None:
         if worker.process is not process:  # the last words of a predecessor
