@@ -19,7 +19,7 @@ class EntryId(NamedTuple):
     """Of an endpoint: `BACKEND URL`."""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One entry as it stands. Times are Unix nanoseconds."""
 
     kind: Kind

@@ -1,8 +1,8 @@
 """The chain of changes: each holds the hash of the one before it, so that nobody edits, drops or moves one unseen.
 
-A hash is the SHA-256 of the hash before it and of everything else the change says, in one encoding (MessagePack of the
-fields in their order). What a chain cannot show by itself is that its end was cut off: that takes a head which was
-noted elsewhere. Pure.
+A hash is the SHA-256 of everything else the change says, the hash before it included, in one encoding: MessagePack of
+an array of the fields in their order. What a chain cannot show by itself is that its end was cut off: that takes a head
+which was noted elsewhere. Pure.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 from typing import Final, NamedTuple
 
 import msgspec
+from msgspec.structs import astuple
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -29,7 +30,7 @@ START: Final = Head(0, "0" * 64)
 """The end of a chain without changes."""
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One change of one entry, as it is kept for good."""
 
     seq: int
@@ -55,6 +56,7 @@ class Change(msgspec.Struct, frozen=True):
     previous: str
     """The hash of the change before it."""
     hash: str = ""
+    """Stays the last field: it is made of those before it."""
 
     @property
     def head(self) -> Head:
@@ -73,12 +75,7 @@ class ChainBroken(Exception):
 
 def hash_of(change: Change) -> str:
     """The hash that belongs to the change: 64 hexadecimal digits."""
-    said = (
-        *(change.previous, change.seq, change.at_ns, change.principal, change.subject, change.via),
-        *(change.request_id, change.action, change.kind, change.tenant, change.name),
-        *(change.before, change.after, change.reason),
-    )
-    return hashlib.sha256(_encode(said)).hexdigest()
+    return hashlib.sha256(_encode(astuple(change)[:-1])).hexdigest()
 
 
 def sealed(change: Change, head: Head) -> Change:

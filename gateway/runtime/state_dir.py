@@ -5,6 +5,8 @@ STATE/snapshots/             archived configurations (gateway.config.archive)
 STATE/journal/               the workers' journals (gateway.store)
 STATE/ledger/                what was used, for good (gateway.store.ledger)
 STATE/meters.sqlite          the meters, where no other store is configured
+STATE/control.sqlite         what was made by API and who changed it, where no other store is configured
+STATE/changes.heads          heads of that log of changes, noted as it grew (changes-postgresql.heads: of PostgreSQL's)
 STATE/secret                 what the tenants' cache salts are made with
 STATE/state-id               what this directory is called among those that share a store of meters
 STATE/run/gateway.json       addresses of the running gateway, for commands and tests

@@ -78,6 +78,9 @@ ROWS: tuple[Row, ...] = (
     Row("meters_first_us", "CPU of the first request of each of these tenants", "µs", "shown"),
     Row("meter_bytes", "memory of a live meter in a worker (RSS)", "B", "at most", 1024),
     Row("usage_10m_rows_s", "`lockgate usage --by tenant,model` over 10 million rows", "s", "at most", 2),
+    Row("keys_made_per_s", "keys made in the control store on SQLite, one after the other", "/s", "at least", 200),
+    Row("key_made_p99_ms", "one of them, 99th percentile", "ms", "at most", 20),
+    Row("changes_100k_verify_s", "verifying a change log of 100,000 changes", "s", "at most", 2),
     Row("messages_translate_us_per_chunk", "a chunk of a chat stream made an Anthropic event", "µs", "at most", 10),
     Row("prefix_hit_rate_gain", "prefix-cache hit rate of 4 replicas, less that of round robin", "", "shown"),
 )

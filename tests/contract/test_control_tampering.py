@@ -10,7 +10,6 @@ import pytest
 
 from gateway.policy.changes import START, Change, Head, sealed
 from gateway.store.control.base import NEW, Broken, ControlStoreDown, Put, Remove, Verified
-from gateway.store.control.heads import FILE
 from tests.support.control_stores import ACME, ALICE, KINDS, Site, key, put, site
 
 CHANGES = "lockgate_control_changes"
@@ -129,7 +128,7 @@ def test_an_end_that_was_cut_off_is_found_by_a_noted_head_when_the_stores_own_wa
     rewrite(place, changes[:last])
     seq, what = found(place)
     assert (seq, f"there was a change {COUNT}" in what) == (last + 1, True)
-    (place.folder / FILE).unlink()
+    place.heads.unlink()
     assert found(place, changes[-1].head) == (seq, what)
 
 
@@ -137,9 +136,9 @@ def test_a_log_that_was_rewritten_with_hashes_that_fit_is_found_by_a_noted_head(
     changes = log(place)
     rewrite(place, [*changes[:1], msgspec.structs.replace(changes[1], reason="edited"), *changes[2:]])
     assert found(place)[0] == COUNT
-    (place.folder / FILE).unlink()
+    place.heads.unlink()
     assert isinstance(verify(place), Verified)  # this is what the noted heads are for
-    (place.folder / FILE).unlink()
+    place.heads.unlink()
     seq, what = found(place, changes[0].head, changes[3].head)
     assert (seq, what.startswith("change 4 is not the one whose head was noted")) == (4, True)
 

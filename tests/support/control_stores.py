@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config.entries import EntryId
+from gateway.store.control import heads
 from gateway.store.control.base import ControlStore, Put, Who
 from gateway.store.control.opening import DATABASE, open_store
 from tests.support.store_servers import PostgresServer, missing, running
@@ -23,12 +24,18 @@ ACME = EntryId("tenant", "", "acme")
 
 @dataclass(frozen=True)
 class Site:
-    """One store, and the state directory of those who use it."""
+    """One store, for as many as ask."""
 
     kind: str
     url: str
     folder: Path
+    """The state directory."""
     server: PostgresServer | None = None
+
+    @property
+    def heads(self) -> Path:
+        """Where heads are noted."""
+        return self.folder / (heads.FILE if self.server is None else heads.FILE_OF_POSTGRESQL)
 
     @asynccontextmanager
     async def stores(self, count: int) -> AsyncIterator[tuple[ControlStore, ...]]:

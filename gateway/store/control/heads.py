@@ -17,6 +17,8 @@ from gateway.policy.changes import START, Head, head_of
 from gateway.store.control.base import ControlStoreDown
 
 FILE: Final = "changes.heads"
+FILE_OF_POSTGRESQL: Final = "changes-postgresql.heads"
+"""Another store, another chain: who moves from one to the other begins a new one."""
 EVERY: Final = 100
 """So many changes later the next one is noted; at close and after a verification the last one."""
 

@@ -38,7 +38,7 @@ from gateway.store.control.verifying import verified
 
 POLL_S: Final = 0.2
 """How often `watch` looks."""
-GIVE_UP_S: Final = 2 * TURN_S
+GIVE_UP_S: Final = 3 * TURN_S
 """A disk that has not answered after this time hangs."""
 VERIFY_S: Final = 600.0
 
@@ -177,6 +177,9 @@ class _Thread:
         done = asyncio.get_running_loop().run_in_executor(self._thread, work, self._file)
         try:
             return await asyncio.wait_for(asyncio.shield(done), self._give_up_s)
+        except asyncio.CancelledError:
+            done.add_done_callback(_heed)
+            raise
         except TimeoutError as error:
             done.add_done_callback(_heed)
             raise ControlStoreDown(
@@ -193,7 +196,7 @@ class _Thread:
 
 
 def _heed(done: asyncio.Future[_R]) -> None:
-    """What came too late is not wanted, and its error was told already."""
+    """Nobody waits for it any more: its error, too, is of no interest."""
     if not done.cancelled():
         done.exception()
 

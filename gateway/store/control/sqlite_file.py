@@ -53,9 +53,11 @@ class ControlFile:
         self._identity = (0, 0)
 
     def make(self) -> sqlite3.Connection:
-        """Like `connection`, but makes the file when there is none: private from its first moment."""
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        return self.connection()
+        """Like `connection`, but makes the file when there is none: private from its first moment, and by one process
+        at a time, since SQLite does not wait where its kind of journal is being changed."""
+        with self._turn():
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            return self.connection()
 
     def connection(self) -> sqlite3.Connection:
         """The open file. Raises ControlStoreDown when there is none any more, sqlite3.Error, OSError."""

@@ -58,7 +58,7 @@ def _demand_end(end: Head, head: Head, left: Iterable[int]) -> None:
 
 def _demand_entries(expected: dict[tuple[str, str, str], Entry], entries: Iterable[Entry], end: Head) -> None:
     for entry in entries:
-        wanted = expected.pop(entry.id, None)
+        wanted = expected.pop((entry.kind, entry.tenant, entry.name), None)
         if wanted is None:
             raise ChainBroken(end.seq, f"the {told(entry.id)} is in the store, and no change made it")
         if wanted != entry:

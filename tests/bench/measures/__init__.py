@@ -9,7 +9,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tests.bench.lab import Lab
-from tests.bench.measures import classic, cpu, formats, latency, ledger, memory, meters, peers, prefix, scale, startup
+from tests.bench.measures import (
+    classic,
+    control,
+    cpu,
+    formats,
+    latency,
+    ledger,
+    memory,
+    meters,
+    peers,
+    prefix,
+    scale,
+    startup,
+)
 from tests.bench.rows import Measured
 
 Measurement = Callable[[Lab], Mapping[str, Measured]]
@@ -38,6 +51,7 @@ PARTS: tuple[Part, ...] = (
     Part(("meters_cpu_us", "meters_calls_per_request"), meters.measure_cpu),
     Part(("meters_100k_cpu_ratio", "meters_first_us", "meter_bytes"), meters.measure_many),
     Part(("usage_10m_rows_s",), ledger.measure),
+    Part(("keys_made_per_s", "key_made_p99_ms", "changes_100k_verify_s"), control.measure),
     Part(("messages_translate_us_per_chunk",), formats.measure_messages),
     Part(("prefix_hit_rate_gain",), prefix.measure),
     Part(("litellm_cpu_x_us",), peers.measure_litellm),

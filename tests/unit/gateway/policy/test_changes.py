@@ -117,7 +117,7 @@ def test_the_hash_is_the_one_that_was_kept() -> None:
         *(1, 1_790_000_000_000_000_000, "alice", "alice@example.org", "api", "req_1", "create", "key", "acme", "app"),
         *(None, b'{"hash":"sha256:00"}', "for the tour", START.hash),
     )
-    assert hash_of(change) == "b1fd4f67a648c0834442aa61322c3a3328bce19475d644a77137dbaa55174f39"
+    assert hash_of(change) == "2599d85caf57c5fc7de02687808fd7cd4fc8a28033b0fac20c1d72318ba07a9a"
 
 
 def test_a_head_is_read_as_it_is_printed() -> None:
