@@ -10,14 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from gateway.backends.waiter import Waiter
 from gateway.dataplane.stepping import Stepper
 from gateway.errors import BodyTooLarge, GatewayError
 from gateway.policy.identity import Headers
 
+SIZE_LINES: Final = tuple(b"%x\r\n" % size for size in range(4096))
+"""What stands before a chunk of so many bytes: as formatting it costs more than all else done to send one."""
 STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
+
+
+LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 class Source(Protocol):
@@ -163,17 +168,15 @@ class Exchange:
 
     def send(self, data: bytes) -> None:
         """A part of a streamed answer; never empty."""
-        length = len(data)
-        self.answer_bytes += length
+        self.answer_bytes += len(data)
         if not self.gone:
-            self.channel.write(b"%x\r\n%b\r\n" % (length, data) if self._chunked else data)
+            self.channel.write(_chunk(data) if self._chunked else data)
 
     def end(self, data: bytes = b"") -> None:
         """The end of a streamed answer, with its last part, in one write."""
-        length = len(data)
-        self.answer_bytes += length
+        self.answer_bytes += len(data)
         if self._chunked:
-            data = b"%x\r\n%b\r\n0\r\n\r\n" % (length, data) if data else b"0\r\n\r\n"
+            data = _chunk(data) + LAST_CHUNK if data else LAST_CHUNK
         if data:
             self._write(data)
         self.finished = True
@@ -205,3 +208,9 @@ class Exchange:
     def _write(self, data: bytes) -> None:
         if not self.gone:
             self.channel.write(data)
+
+
+def _chunk(data: bytes) -> bytes:
+    """A part of a chunked body (RFC 9112 §7.1)."""
+    size = len(data)
+    return b"%b%b\r\n" % (SIZE_LINES[size] if size < len(SIZE_LINES) else b"%x\r\n" % size, data)

@@ -64,7 +64,7 @@ class Relay:
             if not data:
                 return b""
         self.mid_frame = False
-        if b'"usage"' in data or b'"error"' in data or self.reads_all:
+        if sse.holds(data, b'"usage"') or sse.holds(data, b'"error"') or self.reads_all:
             return self._read(data)
         return data
 
@@ -82,7 +82,7 @@ class Relay:
         kept = []
         for frame in sse.frames(data):
             payload = sse.data(frame) or b""
-            stated = usage.from_frame(payload) if b'"usage"' in payload else None
+            stated = usage.from_frame(payload) if sse.holds(payload, b'"usage"') else None
             if stated is not None:
                 self.usage = stated
                 if usage.is_all(payload):

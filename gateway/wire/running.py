@@ -144,7 +144,7 @@ class RunningRelay(Relay):
             self._kept_said += self._said - before
             self._kept += data
             return b""
-        if self._choices == 1 and not _ODD.search(data) and b'"usage"' in data:
+        if self._choices == 1 and not _ODD.search(data) and sse.holds(data, b'"usage"'):
             frame = data[data.rfind(b"data: ") :]
             told = usage.from_frame(sse.data(frame) or b"")
             seen = None if told is None else self._believed(told)
@@ -202,7 +202,7 @@ class RunningRelay(Relay):
 
     def _stated(self, payload: bytes) -> bool:
         """Takes up a frame's usage; True for the one at the end, which has nothing else."""
-        told = usage.from_frame(payload) if b'"usage"' in payload else None
+        told = usage.from_frame(payload) if sse.holds(payload, b'"usage"') else None
         seen = None if told is None else self._believed(told)
         if seen is None and self.usage is not None:
             return False
