@@ -21,33 +21,46 @@ TRIES: Final = 4
 EVERY: Final = 32
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,15})\r\n", re.IGNORECASE)
-_MOST_DIGITS: Final = 16
 
 
 class KnownHead(Generic[T]):
     """The last head learnt of a connection. `value` is what it meant: whatever the parser's user keeps of it."""
 
-    __slots__ = ("_after", "_at", "_before", "_misses", "_rest", "value")
+    __slots__ = ("_after", "_before", "_head", "_misses", "_size", "value")
 
     value: T
 
     def __init__(self) -> None:
         self._before = b""
-        self._after = b"\0"  # begins no message: nothing is known
-        self._at = self._rest = 0
+        self._after = b""  # nothing is known
+        self._size = 0
+        """Of the message that `_head` is for."""
+        self._head = b""
+        """As it must be; b"" when no message of that size has the known head."""
         self._misses = 0
 
     def body(self, data: bytes) -> bytes | None:
         """The body, if `data` is one whole message with the known head; else None."""
-        if data.startswith(self._before):
-            at = self._at
-            end = data.find(b"\r", at, at + _MOST_DIGITS)
-            if data.startswith(self._after, end):
-                body = data[end + self._rest :]
-                if data[at:end] == b"%d" % len(body):
-                    self._misses = 0
-                    return body
+        size = len(data)
+        if size != self._size:
+            self._size = size
+            self._head = self._head_of(size)
+        head = self._head
+        if head and data.startswith(head):
+            self._misses = 0
+            return data[len(head) :]
         return None
+
+    def _head_of(self, size: int) -> bytes:
+        """The known head as a message of so many bytes has it: its size leaves room for one length only."""
+        room = size - len(self._before) - len(self._after)
+        if not self._after or room <= 0:
+            return b""
+        length = room - len(b"%d" % room)
+        if len(b"%d" % (length + 1)) + length + 1 == room:  # one digit less than the room itself has
+            length += 1
+        digits = b"%d" % length
+        return self._before + digits + self._after if length + len(digits) == room else b""
 
     def learn(self, data: bytes, value: T) -> None:
         """`data` was one whole message with a body, nothing before and nothing behind it."""
@@ -57,8 +70,9 @@ class KnownHead(Generic[T]):
         end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
         found = _LENGTH.search(data, 0, end + 2) if end > 0 else None
         if found is not None:
-            self._at, behind = found.span(1)
-            self._before = data[: self._at]
+            at, behind = found.span(1)
+            self._before = data[:at]
             self._after = data[behind : end + 4]
-            self._rest = len(self._after)
+            self._size = 0
+            self._head = b""
             self.value = value

@@ -55,9 +55,16 @@ def test_the_same_head_with_another_body_is_known() -> None:
     assert known.value == "meaning"
 
 
+def test_a_body_of_any_size_is_known_whatever_came_before_it() -> None:
+    known = knows(message(b"{}"))
+    for size in (1, 8, 9, 10, 11, 98, 99, 100, 101, 9, 999, 1_000, 1):
+        assert known.body(message(b"x" * size)) == b"x" * size
+
+
 def test_nothing_is_known_at_first() -> None:
     assert KnownHead().body(b"") is None
     assert KnownHead().body(message(b"{}")) is None
+    assert KnownHead().body(b"3abc") is None
 
 
 REFUSED = {
