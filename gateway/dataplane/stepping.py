@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from gateway.backends.waiter import Waiter
+
+ENDED: Final[Any] = object()
+"""What a step gives that was the last one."""
 
 
 class Stepper:
@@ -21,10 +24,10 @@ class Stepper:
     called once.
     """
 
-    __slots__ = ("_coroutine", "_loop", "_running", "_waiting", "ended", "on_end")
+    __slots__ = ("_loop", "_running", "_steps", "_waiting", "ended", "on_end")
 
     def __init__(self, coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
-        self._coroutine = coroutine
+        self._steps = coroutine.__await__()
         self._loop = loop
         self._waiting: Waiter[Any] | asyncio.Future[Any] | asyncio.Handle | None = None
         self._running = False
@@ -60,13 +63,17 @@ class Stepper:
         self._running = True
         self._waiting = None
         try:
-            waiting = self._coroutine.send(None) if error is None else self._coroutine.throw(error)
+            # `next` with a default makes no exception of the end, as `send` does.
+            waiting = next(self._steps, ENDED) if error is None else self._steps.throw(error)
         except (StopIteration, asyncio.CancelledError):
             self._end()
         except BaseException as unexpected:  # noqa: BLE001 - `lifecycle.run` lets nothing out; if it does, that must be seen
             self._end()
             self._loop.call_exception_handler({"message": "a handler raised", "exception": unexpected})
         else:
+            if waiting is ENDED:
+                self._end()
+                return
             self._running = False
             self._waiting = waiting
             if type(waiting) is Waiter:
