@@ -26,6 +26,7 @@ class RequestIds:
         millisecond = wall_ns // 1_000_000
         if millisecond != self._millisecond:
             self._millisecond = millisecond
-            self._prefix = f"req_{millisecond & 0xFFFFFFFFFFFF:012x}{self._random}"
+            self._prefix = "req_%012x%s" % (millisecond & 0xFFFFFFFFFFFF, self._random)  # noqa: UP031 (see below)
         self._count = count = (self._count + 1) & 0xFFFFFFFF
-        return f"{self._prefix}{count:08x}"
+        # An f-string with a format like this one, once compiled, costs as much as reading the whole request's head.
+        return "%s%08x" % (self._prefix, count)  # noqa: UP031

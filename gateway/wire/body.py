@@ -83,7 +83,9 @@ def join(fields: Fields, changes: Mapping[str, bytes]) -> bytes:
 
     The bytes of every other value are copied as they are; only the space between top-level fields is not kept.
     """
-    whole: dict[str, msgspec.Raw] = fields | {name: msgspec.Raw(value) for name, value in changes.items()}
+    whole = fields.copy()
+    for name, value in changes.items():
+        whole[name] = msgspec.Raw(value)
     return _encode(whole)
 
 
@@ -195,7 +197,9 @@ def _has_all(body: bytes, found: Fields) -> bool:
     without spaces) has no room for one. A body longer by the spaces of Python's `json.dumps` might: there, writing
     what was kept must give the body again.
     """
-    room = len(body) - sum(map(len, found)) - sum(map(len, found.values())) - 4 * len(found) - 1
+    room = len(body) - 1
+    for name, value in found.items():
+        room -= len(name) + len(value) + 4
     return room == 0 or (room == 2 * len(found) - 1 and _spaced(found) == body)
 
 
