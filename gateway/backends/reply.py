@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-import msgspec
-
 KEPT: Final = {
     b"content-type": "content_type",
     b"content-length": "framing",
@@ -18,19 +16,22 @@ KEPT: Final = {
 """The headers that are read of an answer, and where a `Reply` has them."""
 
 
-class Reply(msgspec.Struct, gc=False):
+class Reply:
     """The head of an answer and, when it was not streamed, its whole body."""
 
-    status: int = 0
-    content_type: bytes = b""
-    framing: bytes | None = None
-    """What says where the body ends; None: the end of the connection does."""
-    retry_after: bytes | None = None
-    json_length: bytes | None = None
-    """`Inference-Header-Content-Length`."""
-    body: bytes = b""
-    streaming: bool = False
-    """The body is still to come through `Connection.pump`."""
+    __slots__ = ("body", "content_type", "framing", "json_length", "retry_after", "status", "streaming")
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.content_type = b""
+        self.framing: bytes | None = None
+        """What says where the body ends; None: the end of the connection does."""
+        self.retry_after: bytes | None = None
+        self.json_length: bytes | None = None
+        """`Inference-Header-Content-Length`."""
+        self.body = b""
+        self.streaming = False
+        """The body is still to come through `Connection.pump`."""
 
 
 Head = tuple[bytes, bytes | None, bytes | None]

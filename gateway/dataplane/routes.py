@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from typing import NamedTuple
 
 from gateway.dataplane import chat, infer, meta
@@ -35,7 +34,10 @@ class Route(NamedTuple):
 
 
 def _generates(codec: Codec) -> Route:
-    return Route(b"POST", partial(chat.generate, codec=codec), codec.errors)
+    def handler(gw: Gateway, ex: Exchange, record: Recording) -> Awaitable[None]:
+        return chat.generate(gw, ex, record, codec)
+
+    return Route(b"POST", handler, codec.errors)
 
 
 HANDLERS: Mapping[bytes, Route] = {

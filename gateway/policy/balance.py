@@ -13,8 +13,6 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 LOAD_FACTOR: Final = 1.25
 """A sticky endpoint may hold this many times the mean load (the paper's 1 + ε; its bound on moved requests falls with
 ε²).
@@ -28,24 +26,30 @@ over idle replicas.
 _MASK: Final = 2**64 - 1
 
 
-class EndpointView(msgspec.Struct, gc=False):
+class EndpointView:
     """What a choice looks at; the owner keeps one per endpoint and updates it."""
 
-    index: int
-    name: str
-    outstanding: int
-    """Requests sent and not yet ended."""
-    available: bool
-    """In service: its circuit lets a request through."""
-    weight_hash: int
-    """`weight_hash(name)`."""
+    __slots__ = ("available", "index", "name", "outstanding", "weight_hash")
+
+    def __init__(self, index: int, name: str, outstanding: int, available: bool, weight_hash: int) -> None:
+        self.index: Final = index
+        self.name: Final = name
+        self.outstanding = outstanding
+        """Requests sent and not yet ended."""
+        self.available = available
+        """In service: its circuit lets a request through."""
+        self.weight_hash: Final = weight_hash
+        """`weight_hash(name)`."""
 
 
-class Choice(msgspec.Struct, frozen=True, gc=False):
+class Choice:
     """An endpoint's index, and why: "only", "least_outstanding", "sticky", "sticky_overflow" or "kept"."""
 
-    index: int
-    reason: str
+    __slots__ = ("index", "reason")
+
+    def __init__(self, index: int, reason: str) -> None:
+        self.index: Final = index
+        self.reason: Final = reason
 
 
 ONLY: Final = "only"

@@ -126,7 +126,7 @@ def clamped(call: Call, tokens: int) -> Call:
     fields = dict(call.fields)
     for name in given:
         fields[name] = msgspec.Raw(b"%d" % tokens)
-    return msgspec.structs.replace(call, fields=fields, body=_encode(fields))
+    return call.changed(fields=fields, body=_encode(fields))
 
 
 def _prompts(prompt: msgspec.Raw) -> int:

@@ -27,8 +27,11 @@ class Headers(dict[bytes, bytes]):
     """
 
     caller: Caller
-    looked_up_in: Mapping[bytes, Caller] | None = None
-    """The keys `caller` was found among (a snapshot's, which never change); any others say nothing of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looked_up_in: Mapping[bytes, Caller] | None = None
+        """The keys `caller` was found among (a snapshot's, which never change); any others say nothing of it."""
 
 
 def identify(keys: Mapping[bytes, Caller], headers: Headers, now_ns: int) -> Caller:

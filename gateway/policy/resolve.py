@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Final
 
 from gateway.config.snapshot import ClassicVersion, ModelRoute, Snapshot
 from gateway.config.snapshot_callers import Caller
@@ -11,14 +11,17 @@ from gateway.wire.body import shown
 from gateway.wire.call import Call
 
 
-class Plan(msgspec.Struct, frozen=True, gc=False):
+class Plan:
     """What will be tried for one request."""
 
-    alias: str
-    routes: tuple[ModelRoute, ...]
-    """The model's own route, then its fallbacks in the configuration's order."""
-    reason: str
-    """"direct" when there is only one, else "with_fallbacks"."""
+    __slots__ = ("alias", "reason", "routes")
+
+    def __init__(self, alias: str, routes: tuple[ModelRoute, ...], reason: str) -> None:
+        self.alias: Final = alias
+        self.routes: Final = routes
+        """The model's own route, then its fallbacks in the configuration's order."""
+        self.reason: Final = reason
+        """"direct" when there is only one, else "with_fallbacks"."""
 
 
 def plan(snapshot: Snapshot, caller: Caller, call: Call) -> Plan:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 import msgspec
@@ -20,31 +19,77 @@ MAX_ID_CHARS: Final = 512
 """Bound of the ids a caller gives (`user`, a conversation): they go into the record."""
 
 
-class Call(msgspec.Struct, frozen=True, gc=False):
-    """What the gateway knows of a request; everything else of it stays in `fields`, as bytes."""
+class Call:
+    """What the gateway knows of a request; everything else of it stays in `fields`, as bytes. Never changed: `changed`
+    makes another one.
+    """
 
-    endpoint: str
-    """The codec's name, such as "chat"."""
-    alias: str
-    """The model asked for, as the caller names it."""
-    stream: bool
-    asks_usage: bool
-    """A stream whose caller asked for the usage frame (`stream_options.include_usage`)."""
-    fields: Fields
-    body: bytes
-    """The request as it came."""
-    end_user: str | None
-    """OpenAI's `user`: a subject under the key, never a right."""
-    conversation: str | None
-    """The id of OpenAI's `conversation`, else `previous_response_id`."""
-    choices: int
-    """`n`: how many answers were asked for."""
-    content_type: bytes = JSON
-    """Of `body`, as the caller sent it and the backend gets it."""
-    header_lines: bytes = b""
-    """Whole header lines the backend gets because the body's format asks for them."""
-    continues: str | None = None
-    """The answer that this one goes on from, which a backend must have kept."""
+    __slots__ = (
+        *("alias", "asks_usage", "body", "choices", "content_type", "continues", "conversation"),
+        *("end_user", "endpoint", "fields", "header_lines", "stream"),
+    )
+
+    def __init__(
+        self,
+        endpoint: str,
+        alias: str,
+        stream: bool,
+        asks_usage: bool,
+        fields: Fields,
+        body: bytes,
+        end_user: str | None,
+        conversation: str | None,
+        choices: int,
+        content_type: bytes = JSON,
+        header_lines: bytes = b"",
+        continues: str | None = None,
+    ) -> None:
+        self.endpoint: Final = endpoint
+        """The codec's name, such as "chat"."""
+        self.alias: Final = alias
+        """The model asked for, as the caller names it."""
+        self.stream: Final = stream
+        self.asks_usage: Final = asks_usage
+        """A stream whose caller asked for the usage frame (`stream_options.include_usage`)."""
+        self.fields: Final = fields
+        self.body: Final = body
+        """The request as it came."""
+        self.end_user: Final = end_user
+        """OpenAI's `user`: a subject under the key, never a right."""
+        self.conversation: Final = conversation
+        """The id of OpenAI's `conversation`, else `previous_response_id`."""
+        self.choices: Final = choices
+        """`n`: how many answers were asked for."""
+        self.content_type: Final = content_type
+        """Of `body`, as the caller sent it and the backend gets it."""
+        self.header_lines: Final = header_lines
+        """Whole header lines the backend gets because the body's format asks for them."""
+        self.continues: Final = continues
+        """The answer that this one goes on from, which a backend must have kept."""
+
+    def changed(
+        self,
+        *,
+        fields: Fields | None = None,
+        body: bytes | None = None,
+        end_user: str | None = None,
+        continues: str | None = None,
+    ) -> Call:
+        """The same call with what is given in place of what it had."""
+        return Call(
+            self.endpoint,
+            self.alias,
+            self.stream,
+            self.asks_usage,
+            self.fields if fields is None else fields,
+            self.body if body is None else body,
+            self.end_user if end_user is None else end_user,
+            self.conversation,
+            self.choices,
+            self.content_type,
+            self.header_lines,
+            self.continues if continues is None else continues,
+        )
 
 
 class Passing(Protocol):
@@ -73,46 +118,74 @@ class Passing(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class Form:
     """One way to ask a backend, and to read its answer."""
 
-    path: bytes
-    outgoing: Callable[[Call, str, bytes, Mapping[str, bytes]], bytes]
-    """(call, served model, the same as JSON, extra fields) → the body to send. Raises InvalidRequest for what cannot
-    be said in this form.
-    """
-    usage: Callable[[bytes], Usage | None]
-    """The usage of a whole answer, as the backend sent it."""
-    relay: Callable[[Call], Passing]
-    """The reader of one streamed answer."""
-    answer: Callable[[bytes, Call], bytes] | None = None
-    """A whole answer in the caller's format; None: it is. Raises UpstreamProtocol for an answer that cannot be read."""
-    refusal: Callable[[int, bytes], bytes] | None = None
-    """(status, body) of a backend's refusal → the body in the caller's format; None: it is."""
-    path_for: Callable[[str], bytes] | None = None
-    """The served model → the path, where that holds the model's name; None: it is `path`."""
-    method: bytes = b"POST"
-    missing: str = "this model does not serve this endpoint: chat takes a chat model, embeddings another kind"
-    """What a caller is told when the backend has no such endpoint, or does not know the model."""
+    __slots__ = (
+        *("answer", "method", "missing", "outgoing", "path", "path_for"),
+        *("refusal", "relay", "usage"),
+    )
+
+    def __init__(
+        self,
+        path: bytes,
+        outgoing: Callable[[Call, str, bytes, Mapping[str, bytes]], bytes],
+        usage: Callable[[bytes], Usage | None],
+        relay: Callable[[Call], Passing],
+        answer: Callable[[bytes, Call], bytes] | None = None,
+        refusal: Callable[[int, bytes], bytes] | None = None,
+        path_for: Callable[[str], bytes] | None = None,
+        method: bytes = b"POST",
+        missing: str = "this model does not serve this endpoint: chat takes a chat model, embeddings another kind",
+    ) -> None:
+        self.path: Final = path
+        self.outgoing: Final = outgoing
+        """(call, served model, the same as JSON, extra fields) → the body to send. Raises InvalidRequest for what
+        cannot be said in this form.
+        """
+        self.usage: Final = usage
+        """The usage of a whole answer, as the backend sent it."""
+        self.relay: Final = relay
+        """The reader of one streamed answer."""
+        self.answer: Final = answer
+        """A whole answer in the caller's format; None: it is. Raises UpstreamProtocol for an answer that cannot be
+        read.
+        """
+        self.refusal: Final = refusal
+        """(status, body) of a backend's refusal → the body in the caller's format; None: it is."""
+        self.path_for: Final = path_for
+        """The served model → the path, where that holds the model's name; None: it is `path`."""
+        self.method: Final = method
+        self.missing: Final = missing
+        """What a caller is told when the backend has no such endpoint, or does not know the model."""
 
 
-@dataclass(frozen=True, slots=True)
 class Codec:
     """One endpoint: how its body is read, how its conversation begins, and in which forms a backend can be asked."""
 
-    endpoint: str
-    parse: Callable[[bytes, bytes], Call]
-    """(body, content type) → Call; raises InvalidRequest."""
-    opening: Callable[[Call], bytes]
-    """The bytes every request of one conversation begins with (bounded), for choosing a replica whose cache knows them;
-    b"" when there are none.
-    """
-    native: Form
-    """For backends that speak this endpoint."""
-    translated: Form | None = None
-    """For those that do not; None: they cannot serve it."""
-    errors: wire_errors.Shape = wire_errors.OPENAI
+    __slots__ = ("endpoint", "errors", "native", "opening", "parse", "translated")
+
+    def __init__(
+        self,
+        endpoint: str,
+        parse: Callable[[bytes, bytes], Call],
+        opening: Callable[[Call], bytes],
+        native: Form,
+        translated: Form | None = None,
+        errors: wire_errors.Shape = wire_errors.OPENAI,
+    ) -> None:
+        self.endpoint: Final = endpoint
+        self.parse: Final = parse
+        """(body, content type) → Call; raises InvalidRequest."""
+        self.opening: Final = opening
+        """The bytes every request of one conversation begins with (bounded), for choosing a replica whose cache knows
+        them; b"" when there are none.
+        """
+        self.native: Final = native
+        """For backends that speak this endpoint."""
+        self.translated: Final = translated
+        """For those that do not; None: they cannot serve it."""
+        self.errors: Final = errors
 
 
 def read(endpoint: str, body: bytes, fields: Fields, *, streams: bool) -> Call:
@@ -152,27 +225,23 @@ def outgoing_with_usage(call: Call, served_model: str, served_model_json: bytes,
     return outgoing(call, served_model, served_model_json, extra)
 
 
-class _Conversation(msgspec.Struct):
-    id: str
-
-
-_decode_conversation: Final = msgspec.json.Decoder(str | _Conversation | None).decode
-_decode_response_id: Final = msgspec.json.Decoder(str | None).decode
+_decode_conversation: Final = msgspec.json.Decoder(str | dict[str, msgspec.Raw] | None).decode
+_decode_id: Final = msgspec.json.Decoder(str | None).decode
 
 
 def _conversation(fields: Fields) -> str | None:
     """The caller's own id of the conversation; chat backends ignore these fields, so one of another shape is no error:
     it names nothing.
     """
-    found: str | _Conversation | None = None
+    name: str | None = None
     try:
         if "conversation" in fields:
             found = _decode_conversation(fields["conversation"])
-        if found is None and "previous_response_id" in fields:
-            found = _decode_response_id(fields["previous_response_id"])
+            name = _decode_id(found.get("id", b"null")) if isinstance(found, dict) else found
+        if name is None and "previous_response_id" in fields:
+            name = _decode_id(fields["previous_response_id"])
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    name = found.id if isinstance(found, _Conversation) else found
     if name is not None and len(name) > MAX_ID_CHARS:
         raise InvalidRequest(f"a conversation's id must have at most {MAX_ID_CHARS} characters", param="conversation")
     return name or None

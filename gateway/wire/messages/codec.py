@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
-
 from gateway.wire import body as wire_body
 from gateway.wire import chat, usage
 from gateway.wire.call import JSON, MAX_ID_CHARS, Call, Codec, Form, outgoing, read
@@ -38,7 +36,7 @@ def _parse(endpoint: str, body: bytes, *, streams: bool) -> Call:
     chat.require_messages(fields)
     if "metadata" in fields:
         user = wire_body.text(wire_body.members(fields, "metadata"), "user_id", MAX_ID_CHARS)
-        call = msgspec.structs.replace(call, end_user=user)
+        call = call.changed(end_user=user)
     return call
 
 

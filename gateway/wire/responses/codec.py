@@ -47,9 +47,9 @@ def parse(body: bytes, content_type: bytes = JSON) -> Call:
     if not is_string(said) and bytes(memoryview(said)[:1]) != b"[":
         raise InvalidRequest("input must be a string or an array of items", param="input")
     if call.end_user is None and "safety_identifier" in fields:
-        call = msgspec.structs.replace(call, end_user=wire_body.text(fields, "safety_identifier", MAX_ID_CHARS))
+        call = call.changed(end_user=wire_body.text(fields, "safety_identifier", MAX_ID_CHARS))
     if "previous_response_id" in fields:
-        call = msgspec.structs.replace(call, continues=wire_body.text(fields, "previous_response_id", MAX_ID_CHARS))
+        call = call.changed(continues=wire_body.text(fields, "previous_response_id", MAX_ID_CHARS))
     return call
 
 

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.policy.balance import FREE_LOAD, LOAD_FACTOR, Choice, EndpointView, choose, weight_hash
+from gateway.policy import balance
+from gateway.policy.balance import FREE_LOAD, LOAD_FACTOR, EndpointView, weight_hash
 
 NONE: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A choice, to be compared."""
+
+    index: int
+    reason: str
+
+
+def choose(views: Sequence[EndpointView], sticky: bytes | None, tried: frozenset[int], draw: float) -> Choice | None:
+    choice = balance.choose(views, sticky, tried, draw)
+    return None if choice is None else Choice(choice.index, choice.reason)
 
 
 def endpoints(*loads: int, out: frozenset[int] = NONE) -> list[EndpointView]:

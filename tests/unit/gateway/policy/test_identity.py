@@ -17,8 +17,14 @@ DATED = Caller(ACME, "dated", NOW_NS)
 KEYS = {hashlib.sha256(b"good").digest(): APP, hashlib.sha256(b"dated").digest(): DATED}
 
 
+def sent(**headers: bytes) -> Headers:
+    found = Headers()
+    found.update({name.replace("_", "-").encode(): value for name, value in headers.items()})
+    return found
+
+
 def who(now_ns: int = NOW_NS, **headers: bytes) -> Caller:
-    return identify(KEYS, Headers({name.replace("_", "-").encode(): value for name, value in headers.items()}), now_ns)
+    return identify(KEYS, sent(**headers), now_ns)
 
 
 @pytest.mark.parametrize("scheme", [b"Bearer ", b"bearer ", b"BEARER ", b"Bearer   ", b"Bearer \t"])
@@ -76,7 +82,7 @@ def test_a_key_is_valid_until_the_instant_it_expires() -> None:
 
 
 def test_headers_that_serve_again_are_not_looked_up_again_but_among_other_keys() -> None:
-    headers = Headers({b"x-api-key": b"good"})
+    headers = sent(x_api_key=b"good")
     assert identify(KEYS, headers, NOW_NS) is APP
     del headers[b"x-api-key"]
     assert identify(KEYS, headers, NOW_NS) is APP
@@ -85,7 +91,7 @@ def test_headers_that_serve_again_are_not_looked_up_again_but_among_other_keys()
 
 
 def test_a_key_that_was_found_still_expires() -> None:
-    headers = Headers({b"x-api-key": b"dated"})
+    headers = sent(x_api_key=b"dated")
     assert identify(KEYS, headers, NOW_NS - 1) is DATED
     with pytest.raises(Unauthenticated):
         identify(KEYS, headers, NOW_NS)
