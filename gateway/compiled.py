@@ -30,7 +30,6 @@ MODULES: Final = (
     "gateway.dataplane.chat",
     "gateway.dataplane.counting",
     "gateway.dataplane.exchange",
-    "gateway.dataplane.gateway",
     "gateway.dataplane.grpc_exchange",
     "gateway.dataplane.lifecycle",
     "gateway.dataplane.meter_answers",

@@ -18,10 +18,8 @@ from gateway.errors import BodyTooLarge, GatewayError
 from gateway.policy.identity import Headers
 
 SIZE_LINES: Final = tuple(b"%x\r\n" % size for size in range(4096))
-"""What stands before a chunk of so many bytes: as formatting it costs more than all else done to send one."""
+"""What stands before a chunk of so many bytes: formatting it would cost more than all else done to send one."""
 STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
-
-
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
@@ -85,10 +83,10 @@ class Exchange:
     _waiter: Waiter[None] | None = None
     _chunked = False
 
-    def __init__(self, channel: Channel, received_s: float) -> None:
+    def __init__(self, channel: Channel, received_s: float, headers: Headers | None = None) -> None:
         self.channel = channel
         self.received_s = received_s
-        self.headers = Headers()
+        self.headers = Headers() if headers is None else headers
         self.source: Source | None = None  # here, since mypyc gives a protocol's attribute no default
         self._body: list[bytes] = []
 

@@ -23,10 +23,6 @@ from gateway.wire.infer.paths import Target
 from gateway.wire.infer.request import InferCall
 from gateway.wire.usage import Usage
 
-TRACING: Final = frozenset((b"x-request-id", b"x-client-request-id", b"traceparent"))
-"""Headers of the caller's that go into the record."""
-
-
 _FULL: Final = "the journal's disk is full: nothing is served unrecorded"
 
 
@@ -52,7 +48,7 @@ class Recording:
         self.hold: Hold | None = None
         """What it holds of its meters; None where none count it."""
         headers = ex.headers
-        if not TRACING.isdisjoint(headers):
+        if b"x-request-id" in headers or b"x-client-request-id" in headers or b"traceparent" in headers:
             own = headers.get(b"x-request-id") or headers.get(b"x-client-request-id", b"")
             self.row.caller_request_id = trace.caller_id(own)
             self.row.traceparent = trace.parent(headers.get(b"traceparent", b""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gateway.dataplane import chat, infer, meta
 from gateway.dataplane.exchange import Exchange
@@ -40,7 +40,7 @@ def _generates(codec: Codec) -> Route:
     return Route(b"POST", handler, codec.errors)
 
 
-HANDLERS: Mapping[bytes, Route] = {
+HANDLERS: Final[dict[bytes, Route]] = {
     b"/v1/chat/completions": _generates(wire_chat.CODEC),
     b"/v1/completions": _generates(wire_completions.CODEC),
     b"/v1/embeddings": _generates(wire_embeddings.CODEC),

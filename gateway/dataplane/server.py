@@ -319,8 +319,9 @@ class ServerConnection(asyncio.Protocol):
         """Serves a request whose head is that of an earlier one; False when the parser must see it all the same."""
         if self._stopping or len(body) > self.gateway.snapshot.limits.body or self.transport.is_closing():
             return False
-        exchange = self.active = Exchange(self, self._now())
-        exchange.method, exchange.target, exchange.headers = self._known.value
+        head = self._known.value
+        exchange = self.active = Exchange(self, self._now(), head.headers)
+        exchange.method, exchange.target = head.method, head.target
         exchange.receive_whole(body)
         if self._stalled_since_s is not None:  # the answer before it still fills the buffer
             exchange.throttled = True
