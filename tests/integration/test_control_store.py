@@ -9,15 +9,17 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from gateway.errors import ConfigError
 from gateway.store.control.base import NEW, ControlStore, ControlStoreDown, Put, Verified
 from gateway.store.control.heads import FILE, Heads
-from gateway.store.control.opening import DATABASE
+from gateway.store.control.opening import DATABASE, open_store
 from gateway.store.control.sqlite import SqliteControl
 from tests.support.control_stores import ACME, KINDS, Site, fill, key, put, site
 
@@ -90,6 +92,30 @@ def test_a_server_that_hangs_or_is_gone_is_told_and_used_again_when_it_is_back(t
 
     with site("postgresql", tmp_path) as place:
         asyncio.run(run(place))
+
+
+@pytest.mark.postgresql
+def test_a_server_that_may_forget_or_lets_us_make_no_tables_is_refused_at_the_start(tmp_path: Path) -> None:
+    async def start(url: str) -> None:
+        store = open_store(url, tmp_path)
+        try:
+            await store.open()
+        finally:
+            await store.close()
+
+    with site("postgresql", tmp_path) as place:
+        assert place.server is not None
+        place.server.query("CREATE ROLE guest LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        with pytest.raises(ControlStoreDown, match=r"stores\.control: permission denied for schema public$"):
+            asyncio.run(start(place.url.replace("lockgate@", "guest@")))
+        place.server.query("ALTER SYSTEM SET fsync = off")
+        place.server.query("SELECT pg_reload_conf()")
+        for _ in range(200):
+            if place.server.query("SHOW fsync").strip() == "off":
+                break
+            time.sleep(0.02)  # between two looks
+        with pytest.raises(ConfigError, match="may forget what was changed: set `fsync = on`"):
+            asyncio.run(start(place.url))
 
 
 async def opened(folder: Path, turn_s: float = 0.2) -> SqliteControl:

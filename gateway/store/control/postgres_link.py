@@ -67,9 +67,9 @@ class Link:
             yield
         except self._errors as error:
             what = str(error) or f"no answer within {self._timeout_s:g} s"
-            raise ControlStoreDown(
-                f"the PostgreSQL of stores.control: {what}; a change that was asked for may have happened"
-            ) from error
+            if not isinstance(error, self._client.PostgresError):  # not its answer, but that there is none
+                what += "; a change that was asked for may have happened"
+            raise ControlStoreDown(f"the PostgreSQL of stores.control: {what}") from error
 
     async def close(self) -> None:
         """Hangs up."""
