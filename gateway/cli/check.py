@@ -17,7 +17,7 @@ def check(directory: Path) -> None:
     2 wrong usage.
     """
     from gateway.backends import embedded_models, provider_extra
-    from gateway.config import review
+    from gateway.config import archive, review
     from gateway.config.describe import describe
     from gateway.runtime import configuration, grpc_listener
 
@@ -28,7 +28,7 @@ def check(directory: Path) -> None:
         click.echo(line)
     for path, origin in sorted(places.overridden.items()):
         click.echo(f"{'.'.join(map(str, path))} comes from {origin}")
-    click.echo(f"Snapshot {found.digest}")
+    click.echo(f"Snapshot {archive.digest(archive.encode(found.config))}")
     doubts = [
         *review.doubts(config, now_s),
         *review.missing_files(config, lambda path: Path(path).exists()),

@@ -1,11 +1,11 @@
-"""The configuration in force: loaded, checked, archived; and what a reload cannot change."""
+"""The configuration that the files say: loaded and checked; and what a reload cannot change."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.config import archive, load
+from gateway.config import load
 from gateway.config.model import Config, Overrides
 from gateway.config.places import Places
 from gateway.runtime import classic_models
@@ -13,12 +13,9 @@ from gateway.runtime import classic_models
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A valid configuration, its classic models pinned; the digest of its blob; what knows the places of its
-    entries."""
+    """A valid configuration, its classic models pinned, and what knows the places of its entries."""
 
     config: Config
-    blob: bytes
-    digest: str
     places: Places
 
 
@@ -28,8 +25,7 @@ def read(folder: Path, overrides: Overrides | None = None, before: Config | None
     found, places = load.load_with_places(folder, overrides=overrides)
     config = classic_models.pin(found, places)
     classic_models.try_new(config, places, before)
-    blob = archive.encode(config)
-    return Loaded(config, blob, archive.digest(blob), places)
+    return Loaded(config, places)
 
 
 def fixed_at_start(old: Config, new: Config) -> list[str]:

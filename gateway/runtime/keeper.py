@@ -78,9 +78,11 @@ class Keeper:
 
     def _told(self, message: ToKeeper) -> None:
         match message:
+            case Reload(_):
+                return  # it may come several times a second
             case Drain():
                 self._draining = True
-            case Reload(_) | Look():
+            case Look():
                 pass
         self._wake.set()
 

@@ -7,6 +7,7 @@ STATE/ledger/                what was used, for good (gateway.store.ledger)
 STATE/meters.sqlite          the meters, where no other store is configured
 STATE/control.sqlite         what was made by API and who changed it, where no other store is configured
 STATE/changes.heads          heads of that log of changes, noted as it grew (changes-postgresql.heads: of PostgreSQL's)
+STATE/control-mirror.msgpack what was made by API as it was last in force, for a start without the store
 STATE/secret                 what the tenants' cache salts are made with
 STATE/state-id               what this directory is called among those that share a store of meters
 STATE/run/gateway.json       addresses of the running gateway, for commands and tests
@@ -44,6 +45,12 @@ class Addresses(msgspec.Struct, frozen=True):
     """`host:port`, where it is offered."""
     meters: str = "sqlite"
     """`stores.meters`, as it is written."""
+    config: str = ""
+    """The configuration's folder."""
+    control: str | None = None
+    """The URL of the control listener, where there is one."""
+    control_store: str = "sqlite"
+    """`stores.control`, as it is written."""
 
 
 class StateDir:
@@ -88,9 +95,9 @@ class StateDir:
             os.write(lock_fd, f"{os.getpid()}\n".encode("ascii"))
             state._forget_addresses()  # of a gateway that was killed
             if not (path / "secret").exists():
-                _write_whole(path / "secret", secrets.token_bytes(32))
+                write_whole(path / "secret", secrets.token_bytes(32))
             if not (path / "state-id").exists():
-                _write_whole(path / "state-id", secrets.token_hex(8).encode("ascii"))
+                write_whole(path / "state-id", secrets.token_hex(8).encode("ascii"))
         except OSError as error:
             os.close(lock_fd)
             raise StartFailed(f"cannot write the state directory {path}: {error.strerror}") from error
@@ -98,7 +105,7 @@ class StateDir:
 
     def publish(self, addresses: Addresses) -> None:
         """Writes `run/gateway.json`."""
-        _write_whole(self._addresses, msgspec.json.encode(addresses) + b"\n")
+        write_whole(self._addresses, msgspec.json.encode(addresses) + b"\n")
 
     def release(self) -> None:
         """Forgets the published addresses and gives up the lock."""
@@ -164,7 +171,7 @@ def make_socket_folder(path: Path) -> None:
         raise StartFailed(f"the folder {folder} must belong to this user and be writable by no other")
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """A reader sees the old content or the new, never a part. Mode 0600."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

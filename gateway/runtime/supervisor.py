@@ -21,15 +21,31 @@ from gateway.config import archive
 from gateway.config.model import Config, Limits, Overrides, Retries
 from gateway.config.units import split_address
 from gateway.errors import ConfigError
-from gateway.runtime import configuration, grpc_listener, library_logs, meter_stores, ops, resources, sockets, watch
+from gateway.runtime import (
+    configuration,
+    controlling,
+    grpc_listener,
+    library_logs,
+    meter_stores,
+    ops,
+    overlaying,
+    resources,
+    sockets,
+    watch,
+)
 from gateway.runtime.children import Children
+from gateway.runtime.configuration import Loaded
 from gateway.runtime.control_channel import Beat, Crossed
+from gateway.runtime.controlling import Controlling
 from gateway.runtime.failures import StartFailed
+from gateway.runtime.in_force import InForce
 from gateway.runtime.jobs import Jobs
 from gateway.runtime.journals import Journals
 from gateway.runtime.keeping import Keeping
 from gateway.runtime.loop_lag import LoopLag
+from gateway.runtime.overlaying import Overlaying
 from gateway.runtime.processes import Processes
+from gateway.runtime.reloading import Reloading
 from gateway.runtime.state_dir import Addresses, StateDir
 from gateway.runtime.webhook import Webhook, notice
 from gateway.runtime.workers import State, Workers
@@ -64,39 +80,45 @@ class Supervisor:
         """Serves until SIGTERM or SIGINT. Raises ConfigError or StartFailed when it cannot start, with nothing left
         running."""
         self._known_files = watch.fingerprint(self._folder)
-        self._loaded = configuration.read(self._folder, self._overrides)
-        config = self._loaded.config
+        files = configuration.read(self._folder, self._overrides)
+        config = files.config
         self._log = Log(SystemClock(), config.telemetry.log_level, process="supervisor")
         library_logs.forward(self._log)
         self._jobs = Jobs(self._log)
         self._open_files = resources.raise_open_files_limit()
         self._state = StateDir.take(Path(config.server.state_dir))
         try:
-            await self._serve(config)
+            await self._serve(files)
         finally:
             self._state.release()
 
-    async def _serve(self, config: Config) -> None:
-        try:
-            archive.write(self._state.path, self._loaded.blob)
-        except OSError as error:
-            raise StartFailed(f"cannot write the state directory {self._state.path}: {error.strerror}") from error
+    async def _serve(self, files: Loaded) -> None:
+        config = files.config
         count = resources.usable_cpus() if config.server.workers == "auto" else config.server.workers
+        self._journals = Journals(self._state.path, version(), self._log, access_log=config.telemetry.access_log)
+        status = self._journals.status
+        self._reloading = Reloading(
+            self._folder, self._overrides, self._state.path, self._log, status, self._config_changed
+        )
         try:
             await meter_stores.check(config.stores.meters, self._state.path, "supervisor")
             listeners = sockets.listen_shared(*split_address(config.server.bind), count)
             ops_listener = sockets.listen_alone(*split_address(config.server.ops))
             grpc_holder = _hold_grpc(config.server.grpc)
+            control_listener = controlling.hold(config)
+            store = overlaying.open_written(config.stores.control, self._state.path)
+            self._overlaying = Overlaying(store, self._state.path, self._log, status.control)
+            self._reloading.begin(files, await self._overlaying.begin())
         except (StartFailed, ConfigError):
             self._state.undo()
             raise
         self._data_url, self._ops_url = sockets.url_of(listeners[0]), sockets.url_of(ops_listener)
         self._grpc = None if grpc_holder is None else sockets.address_of(grpc_holder)
+        self._control_url = None if control_listener is None else sockets.url_of(control_listener)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._asked_to_stop)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
         processes = Processes()
-        self._journals = Journals(self._state.path, version(), self._log, access_log=config.telemetry.access_log)
         self._webhook = Webhook(self._log)
         self._children = Children(processes, self._state, self._log)
         self._keeping = Keeping(
@@ -105,7 +127,10 @@ class Supervisor:
             self._log,
             config.telemetry.log_level,
             config.stores.meters,
-            self._journals.status,
+            status,
+        )
+        self._controlling = Controlling(
+            processes, self._folder, self._overrides, self._state.path, config, self._log, status.control
         )
         self._workers = Workers(
             processes,
@@ -122,19 +147,22 @@ class Supervisor:
         )
         try:
             self._lag.start()
-            self._workers.start(self._loaded.digest)
+            self._workers.start(self._reloading.now.digest)
             self._jobs.once("ops", lambda: self._serve_ops(ops_listener))
-            self._keeping.start(self._loaded.digest)
+            self._keeping.start(self._reloading.now.digest)
             self._jobs.once("recovery", self._recover)  # of a run that did not end well
             self._jobs.keep("journals", self._journals.follow)
             self._jobs.keep("tidy", self._journals.tidy)
             self._jobs.keep("webhook", self._webhook.run)
+            self._jobs.keep("overlay", lambda: self._overlaying.follow(self._reloading.take))
+            self._jobs.keep("mirror", self._overlaying.mirror)
             starting = asyncio.ensure_future(self._started(config))
             stopping = asyncio.ensure_future(self._stop_asked.wait())
             await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 starting.result()  # raises what kept it from starting
                 self._ready(config)
+                self._controlling.start(control_listener, self._ops_url)
                 await stopping
             starting.cancel()
             stopping.cancel()
@@ -153,7 +181,14 @@ class Supervisor:
     def _ready(self, config: Config) -> None:
         self._state.publish(
             Addresses(
-                pid=os.getpid(), data=self._data_url, ops=self._ops_url, grpc=self._grpc, meters=config.stores.meters
+                pid=os.getpid(),
+                data=self._data_url,
+                ops=self._ops_url,
+                grpc=self._grpc,
+                meters=config.stores.meters,
+                config=str(self._folder.absolute()),
+                control=self._control_url,
+                control_store=config.stores.control,
             )
         )
         self._log.info(
@@ -164,7 +199,7 @@ class Supervisor:
             grpc=self._grpc,
             workers=len(self._workers.slots),
             state_dir=str(self._state.path),
-            snapshot=self._loaded.digest,
+            snapshot=self._reloading.now.digest,
             backends={name: type(backend).__name__.lower() for name, backend in config.backends.items()},
             models=len(config.models),
             tenants=len(config.tenants),
@@ -198,10 +233,11 @@ class Supervisor:
         status = self._journals.status
         if started:
             status.worker(slot).started()
-        if self._workers.agree() and (status.digest != self._loaded.digest or not status.config_ok):
+        digest = self._reloading.now.digest
+        if self._workers.agree() and status.digest != digest:
             if status.digest:
-                self._log.info("config_in_force", snapshot=self._loaded.digest)
-            status.configured(self._loaded.digest)
+                self._log.info("config_in_force", snapshot=digest)
+            status.configured(digest)
 
     def _worker_ended(self, slot: int, pid: int) -> None:
         self._journals.status.worker(slot).ended()
@@ -213,7 +249,7 @@ class Supervisor:
         self._log.warning(
             said.event, bucket=said.bucket, quantity=said.quantity, share=said.share, used=said.used, cap=said.cap
         )
-        config = archive.resolve_secrets(self._loaded.config, os.environ)
+        config = archive.resolve_secrets(self._reloading.now.config, os.environ)
         if config.telemetry.webhook is not None:
             self._webhook.send(config.telemetry.webhook, said)
 
@@ -232,43 +268,24 @@ class Supervisor:
         while True:
             await self._reload_asked.wait()
             self._reload_asked.clear()
-            await self._reload()
+            if not self._stop_asked.is_set():
+                await self._reloading.read_files(self._children)
 
-    async def _reload(self) -> None:
-        """Loads the files and, when they are good, puts them in force everywhere; otherwise everything stays as it
-        was."""
-        old = self._loaded
-        if self._stop_asked.is_set():
-            return
-        try:
-            # In a thread: a hundred thousand keys take a while, and the heartbeats must be heard.
-            new = await asyncio.to_thread(configuration.read, self._folder, self._overrides, old.config)
-            if new.digest != old.digest:
-                archive.write(self._state.path, new.blob)
-                await self._children.start(new.config.backends)
-        except (ConfigError, StartFailed, OSError) as error:
-            self._journals.status.refused()
-            self._log.error("config_reload_failed", error=str(error), snapshot=old.digest)
-            return
-        if new.digest == old.digest:
-            self._journals.status.configured(new.digest)
-            self._log.info("config_unchanged", snapshot=new.digest)
-            return
-        fixed = configuration.fixed_at_start(old.config, new.config)
-        if fixed:
-            self._log.warning("config_needs_restart", settings=fixed)
-        self._loaded = new
-        self._log.info("config_reloaded", snapshot=new.digest, before=old.digest)
-        self._workers.reload(new.digest)
-        self._keeping.reload(new.digest)
-        self._jobs.once("report", self._report_stale)
-        self._jobs.once("retire", lambda: self._children.retire(new.config.backends, old.config.server.limits.drain_s))
+    def _config_changed(self, before: InForce) -> None:
+        """Another configuration is in force: for the workers from the next request on."""
+        now = self._reloading.now
+        self._workers.reload(now.digest)
+        self._keeping.reload(now.digest)
+        if now.files is not before.files:
+            drain_s = before.config.server.limits.drain_s
+            self._jobs.once("report", self._report_stale)
+            self._jobs.once("retire", lambda: self._children.retire(now.config.backends, drain_s))
 
     async def _report_stale(self) -> None:
         await asyncio.sleep(RELOAD_PATIENCE_S)
         stale = self._workers.stale()
         if stale:
-            self._log.error("workers_stale", slots=stale, snapshot=self._loaded.digest)
+            self._log.error("workers_stale", slots=stale, snapshot=self._reloading.now.digest)
 
     # -- end -----------------------------------------------------------------------------------------------------------
 
@@ -278,7 +295,7 @@ class Supervisor:
         self._stop_asked.set()
 
     async def _end(self, config: Config) -> None:
-        drain_s = self._loaded.config.server.limits.drain_s
+        drain_s = self._reloading.now.config.server.limits.drain_s
         self._log.info("draining", drain_s=drain_s)
         self._workers.drain()
         self._workers.close_sockets()
@@ -295,6 +312,8 @@ class Supervisor:
         with contextlib.suppress(asyncio.CancelledError):
             await ended
         await self._children.stop()
+        await self._controlling.stop()
+        await self._overlaying.close()
         await self._journals.finish()
         await self._keeping.stop()
         self._log.info("ended")
@@ -313,7 +332,7 @@ class Supervisor:
         return ops.Readiness(
             ready=not draining and all(worker.serves for worker in workers.slots),
             draining=draining,
-            snapshot=self._loaded.digest,
+            snapshot=self._reloading.now.digest,
             workers={
                 str(worker.slot): "silent" if worker.state is State.READY and not worker.serves else str(worker.state)
                 for worker in workers.slots

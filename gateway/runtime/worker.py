@@ -200,14 +200,16 @@ class Worker:
         async with self._reloading:  # in the order they were told
             try:
                 # In a thread: a hundred thousand keys take a while to decode.
-                new = await asyncio.to_thread(_read, self._state_dir, digest)
+                old = self._gateway.snapshot
+                new = await asyncio.to_thread(_read, self._state_dir, digest, old)
                 classic = await asyncio.to_thread(self._sessions.load, new.classic)
                 backends = self._upstreams.build(new.config)
             except Exception as error:  # noqa: BLE001 (whatever it is, what we have still serves)
                 self._channel.send(ReloadFailed(digest, f"{type(error).__name__}: {error}"))
                 return
             self._gateway.reload(new, backends, classic)
-            gc.freeze()
+            if new.shared is not old.shared:  # a whole one: as at the start
+                gc.freeze()
             self._channel.send(Reloaded(digest))
 
     async def _probe(self) -> None:
@@ -247,8 +249,14 @@ class Worker:
         self._gateway.tick(self._loop.time())
 
 
-def _read(state_dir: Path, digest: str) -> snapshot.Snapshot:
-    return snapshot.compile(archive.read(state_dir, digest), digest)
+def _read(state_dir: Path, digest: str, now: snapshot.Snapshot) -> snapshot.Snapshot:
+    """The snapshot of that digest; for the cost of what changed where that is a patch of the one there is now."""
+    found = archive.read_one(state_dir, digest)
+    if isinstance(found, archive.Patch):
+        if now.digest in (found.base, found.also):
+            return snapshot.patched(now, found.changes, digest)
+        found = archive.read(state_dir, digest)
+    return snapshot.compile(found, digest)
 
 
 async def _cut_running(gateway: Gateway) -> None:

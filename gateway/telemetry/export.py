@@ -155,6 +155,11 @@ class Exposition(Collector):
         yield _simple(names.CONFIG_INFO, [((status.digest,), 1)] if status.digest else [])
         yield _simple(names.CONFIG_RELOADS, [(("ok",), status.reloads_ok), (("failed",), status.reloads_failed)])
         yield _simple(names.CONFIG_OK, [((), status.config_ok)])
+        control = status.control
+        yield _simple(names.CONTROL_STORE_UP, [((), control.store_up)])
+        yield _simple(names.CONTROL_ENTRIES, [((), control.entries)])
+        yield _simple(names.CONTROL_REFUSED, [((), control.refused)])
+        yield _simple(names.CONTROL_UP, [((), control.up)])
         yield _simple(names.BUILD, [((status.version,), 1)])
 
 

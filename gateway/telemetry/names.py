@@ -225,6 +225,20 @@ CONFIG_OK: Final = Metric(
     "gauge",
     "0 when the last change of the configuration was refused and the one before is still served. ALARM.",
 )
+CONTROL_STORE_UP: Final = Metric(
+    "lockgate_control_store_up",
+    "gauge",
+    "1 while the control store answers; at 0 what was made by API stays as it was last known. ALARM.",
+)
+CONTROL_ENTRIES: Final = Metric(
+    "lockgate_control_entries", "gauge", "Tenants, projects, keys and drained endpoints that were made by API."
+)
+CONTROL_REFUSED: Final = Metric(
+    "lockgate_control_entries_refused",
+    "gauge",
+    "Those of them that contradict the files or each other, and are not in force: the log says why. ALARM above 0.",
+)
+CONTROL_UP: Final = Metric("lockgate_control_up", "gauge", "1 while the control process runs; 0 too where it is off.")
 BUILD: Final = Metric("lockgate_build_info", "gauge", "Always 1; `version` is the gateway's version.", ("version",))
 
 ALL: Final = (
@@ -235,7 +249,7 @@ ALL: Final = (
     *(METER_EXCHANGES, METER_FAILURES, METER_WAITS, METER_REFUSALS, METER_RECALLS, METER_WARNINGS, METER_UNSETTLED),
     *(METER_BUCKETS, METER_NEARLY),
     *(LEDGER_ROWS, LEDGER_BYTES, LEDGER_FILES, LEDGER_AGE, LEDGER_DRIFT, LEDGER_CHECKS),
-    *(CONFIG_INFO, CONFIG_RELOADS, CONFIG_OK, BUILD),
+    *(CONFIG_INFO, CONFIG_RELOADS, CONFIG_OK, CONTROL_STORE_UP, CONTROL_ENTRIES, CONTROL_REFUSED, CONTROL_UP, BUILD),
 )
 """In the order they are exposed and documented."""
 

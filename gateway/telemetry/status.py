@@ -87,11 +87,24 @@ class KeeperStatus:
         self.drift_checks.read(gauges.drift_checks)
 
 
+class ControlStatus:
+    """What is made by API: how much of it there is, and whether more can come."""
+
+    __slots__ = ("entries", "refused", "store_up", "up")
+
+    def __init__(self) -> None:
+        self.store_up = False
+        self.entries = 0
+        self.refused = 0
+        self.up = False
+        """The control process runs."""
+
+
 class Status:
     """Everything of the above."""
 
     __slots__ = (
-        *("config_ok", "digest", "journal", "keeper", "reloads_failed", "reloads_ok", "version", "warnings"),
+        *("config_ok", "control", "digest", "journal", "keeper", "reloads_failed", "reloads_ok", "version", "warnings"),
         "workers",
     )
 
@@ -104,6 +117,7 @@ class Status:
         self.workers: dict[int, WorkerStatus] = {}
         self.journal = JournalStatus()
         self.keeper = KeeperStatus()
+        self.control = ControlStatus()
         self.warnings: dict[str, int] = {}
         """Of meters, by quantity."""
 
@@ -120,6 +134,9 @@ class Status:
         if self.digest and digest != self.digest:
             self.reloads_ok += 1
         self.digest = digest
+
+    def accepted(self) -> None:
+        """The files are good, and in force."""
         self.config_ok = True
 
     def refused(self) -> None:

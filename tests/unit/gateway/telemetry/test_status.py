@@ -28,5 +28,7 @@ def test_the_first_configuration_is_no_reload() -> None:
     assert (status.reloads_ok, status.config_ok) == (0, True)
     status.refused()
     assert (status.reloads_failed, status.config_ok, status.digest) == (1, False, "a" * 64)
-    status.configured("b" * 64)
-    assert (status.reloads_ok, status.config_ok, status.digest) == (1, True, "b" * 64)
+    status.configured("b" * 64)  # by what was made by API: the files are as bad as before
+    assert (status.reloads_ok, status.config_ok, status.digest) == (1, False, "b" * 64)
+    status.accepted()
+    assert status.config_ok
