@@ -14,6 +14,7 @@ from gateway.policy.meters import BEYOND, spent_of
 from gateway.policy.terms import ATTO
 from gateway.wire.usage import Usage
 
+OK: Final = 200
 _HALF: Final = ATTO // 2
 
 
@@ -85,7 +86,7 @@ def _find_out(record: Admitted) -> None:
     if row.endpoint in UNCOUNTED:
         row.input_tokens = row.output_tokens = 0
         row.usage_from = "backend" if row.outcome == "answered" and row.endpoint == "infer" else "none"
-    elif row.outcome == "answered" or (row.stream and row.answer_bytes):
+    elif row.outcome == "answered" or (row.stream and row.answer_bytes and row.status == OK):  # no error's bytes
         row.input_tokens = row.held_input
         row.output_tokens = min(row.held_output, row.answer_bytes)
         row.usage_from = "bound"

@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 
 from gateway.store.records import Record
 from tests.chaos.evidence import Evidence, admitted, bucket_of, cap_of, cut_s, settled_output, spent, wasted_output
-from tests.chaos.plan import STEP_TOKENS, Cap
+from tests.chaos.plan import STEP_TOKENS, Cap, Run
 
 SHOWN = 5
 NO_LIMIT = 2**62
+LEAST_PER_S = 3.0
+"""Answers for each second of a plan, on whatever machine."""
 
 
 @dataclass
@@ -261,6 +263,28 @@ def spendable(seen: Evidence) -> Verdict:
         if rest >= cheapest:
             verdict.fail(f"{key}: {rest} left, the cheapest request holds {cheapest}")
     return verdict
+
+
+def exercised(run: Run, seen: Evidence) -> Verdict:
+    """Whether a run did what its plan says: one in which little happened shows nothing."""
+    outcomes = Counter(record.outcome for record in seen.records)
+    verdict = Verdict({"callers": sum(group.callers for group in run.groups), "requests at once": _at_once(seen)})
+    if outcomes["answered"] < LEAST_PER_S * run.seconds:
+        verdict.fail(f"{outcomes['answered']} answers in {run.seconds:.0f} s are too few to show anything")
+    if not outcomes["cancelled"] or not any(call.ended == "left" for call in seen.calls):
+        verdict.fail("no caller left")
+    if run.kills and not outcomes["crashed"]:
+        verdict.fail("no worker died with a request")
+    return verdict
+
+
+def _at_once(seen: Evidence) -> int:
+    changes = [(call.began_s, 1) for call in seen.calls] + [(call.ended_s, -1) for call in seen.calls]
+    most = now = 0
+    for _, change in sorted(changes):
+        now += change
+        most = max(most, now)
+    return most
 
 
 CHECKS: dict[str, Callable[[Evidence], Verdict]] = {

@@ -18,6 +18,7 @@ import httpx
 import msgspec
 
 from gateway.backends.fake_produced import Production
+from gateway.store.journal import SEGMENT_BYTES
 from tests.chaos import plan
 from tests.chaos.plan import Fault, Run
 from tests.support import server_process
@@ -28,6 +29,7 @@ from tests.support.store_servers import PostgresServer, RedisServer, StoreServer
 START_S, STOP_S = 60.0, 120.0
 """Within which a gateway starts and ends, on a machine that does much else."""
 DISK_BYTES = 400 * 2**20
+CROWD_S = 120.0
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 METERS_FILE = "meters.sqlite"
 """The authority's file in a state directory."""
@@ -41,7 +43,7 @@ def cannot(what: str) -> str:
     """Why a fault cannot be made here; empty where it can."""
     if what == "jump clock" and faketime() is None:
         return "libfaketime is not installed (make system-deps)"
-    if what == "fill disk" and os.geteuid() != 0:
+    if what.endswith("disk") and os.geteuid() != 0:
         return "only root can mount a small disk"
     return ""
 
@@ -69,6 +71,33 @@ class Deployment:
         self.began_s = time.time()
         self.wall_ahead_s = self.began_s - time.monotonic()
         self.starts = 0
+        self._outages: list[tuple[float, float]] = []  # of the whole gateway, in monotonic time
+        self._load_began_s = 0.0
+
+    # -- the time of the plan, which stands still while the whole gateway is away: how long that is, is the machine's
+
+    def load_begins(self) -> None:
+        """From now on."""
+        self._load_began_s = time.monotonic()
+
+    def until_s(self, planned_s: float) -> None:
+        """Waits for that time of the plan."""
+        while True:
+            away = sum(end - began for began, end in self._outages)
+            left = planned_s - (time.monotonic() - self._load_began_s - away)
+            if left <= 0:
+                return
+            time.sleep(min(left, 0.05))  # the plan says when
+
+    @contextlib.contextmanager
+    def _outage(self) -> Iterator[None]:
+        began = time.monotonic()
+        index = len(self._outages)
+        self._outages.append((began, float("inf")))
+        try:
+            yield
+        finally:
+            self._outages[index] = (began, time.monotonic())
 
     # -- up and down
 
@@ -134,6 +163,7 @@ class Deployment:
             "kill authority": self._kill_authority,
             "jump clock": self._jump_clock,
             "fill disk": self._fill_disk,
+            "crowd disk": self._crowd_disk,
         }
         with self.lock if fault.what.endswith(("worker", "gateway")) else contextlib.nullcontext():
             doing[fault.what](fault)
@@ -155,6 +185,11 @@ class Deployment:
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        with self._outage():
+            self._come_back(fault, pids)
+
+    def _come_back(self, fault: Fault, pids: list[int]) -> None:
+        assert self.gateway is not None
         self.gateway.process.wait()
         until(lambda: not any(lives(pid) for pid in pids), "all processes of the gateway have ended")
         if self.gateway.process.stdout is not None:
@@ -163,8 +198,9 @@ class Deployment:
         self.start_gateway()
 
     def _restart_gateway(self, fault: Fault) -> None:
-        self.stop_gateway()
-        self.start_gateway()
+        with self._outage():
+            self.stop_gateway()
+            self.start_gateway()
 
     def _freeze_authority(self, fault: Fault) -> None:
         if self.store is None:
@@ -207,6 +243,28 @@ class Deployment:
             while True:
                 file.write(bytes(4096))
         time.sleep(fault.for_s)
+        ballast.unlink()
+
+    def _crowd_disk(self, fault: Fault) -> None:
+        """Leaves room for one segment and kills workers, until one has come up that has none in reserve and refuses."""
+        ballast = self.state_dir / "crowd"
+        tenant, end = self.run.groups[0].tenant, time.monotonic() + CROWD_S
+        with ballast.open("wb", buffering=0) as file:
+            self._kill_worker(fault)
+            again_s = time.monotonic() + CROWD_S / 4
+            while True:
+                disk = os.statvfs(self.state_dir)
+                file.write(bytes(max(0, disk.f_bavail * disk.f_frsize - SEGMENT_BYTES * 5 // 4)))
+                with contextlib.suppress(httpx.HTTPError):
+                    if "store_unavailable" in self.ask(tenant, 0, "quick").text:
+                        break
+                if time.monotonic() > again_s:  # it had both before we had
+                    self._kill_worker(fault)
+                    again_s += CROWD_S / 4
+                if time.monotonic() > end:
+                    ballast.unlink()
+                    raise AssertionError("no worker refused for want of room")
+            time.sleep(fault.for_s)
         ballast.unlink()
 
 

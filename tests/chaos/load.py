@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -30,7 +31,6 @@ class LoadPlan(msgspec.Struct):
 
     port: int
     groups: list[Group]
-    seconds: float
     per_second: float
     seed: int
     out: str
@@ -63,6 +63,11 @@ class Pace:
     def __init__(self, per_second: float) -> None:
         self._every_s = 1 / per_second
         self._next_s = time.monotonic()
+        self.until_s = float("inf")
+
+    def stop(self) -> None:
+        """No request begins any more."""
+        self.until_s = time.monotonic()
 
     async def turn(self) -> None:
         now = time.monotonic()
@@ -97,12 +102,12 @@ class Caller:
         self.reader: asyncio.StreamReader | None = None
         self.writer: asyncio.StreamWriter | None = None
 
-    async def run(self, until_s: float) -> None:
+    async def run(self) -> None:
         """Asks until it is time; never raises for what the gateway does."""
         await asyncio.sleep(self.random.random() * 2)
-        while time.monotonic() < until_s:
+        while time.monotonic() < self.pace.until_s:
             await self.pace.turn()
-            if time.monotonic() >= until_s:
+            if time.monotonic() >= self.pace.until_s:
                 return
             call, head, body = self._request()
             self.calls.append(call)
@@ -223,15 +228,16 @@ class Caller:
 
 
 async def run(plan: LoadPlan) -> list[Call]:
-    """All calls of a plan, when the last has ended."""
+    """All calls of a plan, when the last has ended: SIGTERM ends it, once "up" was written to stdout."""
     calls: list[Call] = []
     pace = Pace(plan.per_second)
-    until_s = time.monotonic() + plan.seconds
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, pace.stop)
+    print("up", flush=True)
     callers = []
     for group in plan.groups:
         shared = Shared(group)
         callers += [Caller(plan, shared, number, pace, calls) for number in range(group.callers)]
-    await asyncio.gather(*(caller.run(until_s) for caller in callers))
+    await asyncio.gather(*(caller.run() for caller in callers))
     for caller in callers:
         caller._drop()
     return calls

@@ -76,6 +76,7 @@ class Fault:
         "kill authority",
         "jump clock",
         "fill disk",
+        "crowd disk",
     ]
     for_s: float = 0.0
     by_s: int = 0  # of a clock jump
@@ -102,11 +103,11 @@ class Run:
 
     @property
     def small_disk(self) -> bool:
-        return any(fault.what == "fill disk" for fault in self.faults)
+        return any(fault.what.endswith("disk") for fault in self.faults)
 
     @property
     def kills(self) -> bool:
-        return any(fault.what in ("kill worker", "kill gateway") for fault in self.faults)
+        return any(fault.what in ("kill worker", "kill gateway", "crowd disk") for fault in self.faults)
 
 
 def secret(tenant: str, key: int) -> str:

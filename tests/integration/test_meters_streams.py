@@ -306,6 +306,30 @@ def test_absurd_counts_for_a_caller_that_left_before_the_first_byte_are_not_beli
     run(main())
 
 
+def test_a_stream_that_is_refused_for_want_of_a_record_costs_nothing(fake: ServerProcess, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with metering(fake, tmp_path, {"acme": [usd(10**12)]}) as gateway:
+            gateway.running.gw.journal.accepts_new = False
+            answer = await gateway.ask("short", stream=True)
+            assert answer.json()["error"]["code"] == "store_unavailable"
+            await until(lambda: gateway.running.gw.in_flight == 0, "it ends")
+            assert gateway.spent(TENANT) == 0
+            gateway.running.gw.journal.accepts_new = True
+
+    run(main())
+
+
+def test_a_stream_whose_attempts_fail_costs_nothing(fake: ServerProcess, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with metering(fake, tmp_path, {"acme": [usd(10**12)]}) as gateway:
+            assert (await gateway.ask("busy", stream=True)).status_code >= 500
+            record = await gateway.last()
+            assert (record.charge_nanos, record.usage_from) == (0, "none")
+            assert gateway.spent(TENANT) == 0
+
+    run(main())
+
+
 def test_two_workers_share_one_budget_and_never_overshoot_it(fake: ServerProcess, tmp_path: Path) -> None:
     async def main() -> None:
         memory = MeterMemory()

@@ -11,10 +11,10 @@ import pytest
 
 from gateway.backends.fake_produced import Production
 from gateway.store.records import Attempt, Record
-from tests.chaos.checks import CHECKS
+from tests.chaos.checks import CHECKS, exercised
 from tests.chaos.evidence import Evidence, Holding
 from tests.chaos.load import Call
-from tests.chaos.plan import STEP_TOKENS, Cap
+from tests.chaos.plan import STEP_TOKENS, Cap, Fault, Group, Run
 
 NOON_NS = 1_800_000_000 * 10**9
 BUDGET = "tenant:acme|usd|lifetime|"
@@ -281,6 +281,27 @@ def test_a_broken_meter_is_found(check: str, breaking: Callable[[Evidence], None
     }
     breaking(seen)
     assert CHECKS[check](seen).wrong
+
+
+def a_run(*faults: Fault) -> Run:
+    return Run("short", "sqlite", 1, [Group("acme", 4)], CAPS, faults)
+
+
+def test_a_run_in_which_all_was_done_says_how_much() -> None:
+    seen = honest()
+    seen.records = [*seen.records, record("e", 2, outcome="crashed")]
+    verdict = exercised(a_run(Fault(0.5, "kill worker")), seen)
+    assert verdict.wrong == ["2 answers in 1 s are too few to show anything"]
+    seen.records = [*seen.records, record("f", 3)]
+    verdict = exercised(a_run(Fault(0.5, "kill worker")), seen)
+    assert verdict.wrong == []
+    assert verdict.figures["callers"] == 4
+
+
+def test_a_run_in_which_nothing_happened_shows_nothing() -> None:
+    seen = honest()
+    seen.records = [each for each in seen.records if each.outcome != "cancelled"]
+    assert len(exercised(a_run(Fault(0.5, "crowd disk", 1.0)), seen).wrong) == 3
 
 
 def test_every_check_has_been_seen_to_fail() -> None:
