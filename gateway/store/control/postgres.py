@@ -13,15 +13,14 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
-from gateway.config.entries import Entry, EntryId, Kind
+from gateway.config.entries import Entry
 from gateway.errors import ConfigError
-from gateway.policy.changes import Change, Head
+from gateway.policy.changes import Head
 from gateway.store.control import migrations, queries
 from gateway.store.control.base import (
     REMEMBERED_NS,
     Broken,
     Changed,
-    Filters,
     Once,
     Remembered,
     Step,
@@ -32,6 +31,7 @@ from gateway.store.control.deciding import Request, Working, asked, emptied
 from gateway.store.control.grouping import Groups, Outcome, decided
 from gateway.store.control.heads import Heads
 from gateway.store.control.postgres_link import CHANNEL, Link
+from gateway.store.control.reading import Reading
 from gateway.store.control.verifying import verified
 
 POLL_S: Final = 1.0
@@ -45,7 +45,7 @@ _THESE: Final = queries.ALL_ENTRIES + (
 _MIGRATING: Final = "SELECT pg_advisory_xact_lock(hashtextextended('lockgate_control', 0))"
 
 
-class PostgresControl:
+class PostgresControl(Reading):
     """One process's way to it. See `ControlStore`."""
 
     def __init__(self, url: str, heads: Heads, timeout_s: float = 5.0) -> None:
@@ -74,30 +74,6 @@ class PostgresControl:
         for link in (self._writes, self._reads, self._verifies):
             await link.close()
 
-    async def revision(self) -> int:
-        """See `ControlStore`."""
-        async with self._reads.asking() as connection:
-            return (await _head(connection)).seq
-
-    async def entries(
-        self,
-        kind: Kind | None = None,
-        tenant: str | None = None,
-        *,
-        after: EntryId | None = None,
-        limit: int | None = None,
-        prefix: str = "",
-        gone: bool = False,
-    ) -> list[Entry]:
-        """See `ControlStore`."""
-        query = queries.entries(kind, tenant, after, limit, prefix, gone)
-        return [queries.entry_of(row) for row in await self._rows(query.text, *query.values)]
-
-    async def entry(self, of: EntryId) -> Entry | None:
-        """See `ControlStore`."""
-        rows = await self._rows(queries.ONE_ENTRY, *of)
-        return next((entry for entry in map(queries.entry_of, rows) if entry.gone_ns is None), None)
-
     async def changed_since(self, seq: int) -> tuple[int, list[Changed]]:
         """See `ControlStore`."""
         async with (
@@ -113,16 +89,6 @@ class PostgresControl:
     ) -> list[Entry]:
         """See `ControlStore`."""
         return await self._groups.do(Request(steps, who, reason, now_ns, once))
-
-    async def changes(self, after_seq: int = 0, limit: int = 100, filters: Filters | None = None) -> list[Change]:
-        """See `ControlStore`."""
-        query = queries.changes(limit, filters, after=after_seq)
-        return [queries.change_of(row) for row in await self._rows(query.text, *query.values)]
-
-    async def newest_changes(self, before_seq: int | None, limit: int, filters: Filters | None = None) -> list[Change]:
-        """See `ControlStore`."""
-        query = queries.changes(limit, filters, before=before_seq)
-        return [queries.change_of(row) for row in await self._rows(query.text, *query.values)]
 
     async def verify(self, known: Sequence[Head] = ()) -> Verified | Broken:
         """See `ControlStore`."""
@@ -144,11 +110,6 @@ class PostgresControl:
 
         return await asyncio.to_thread(judge)
 
-    async def recall(self, principal: str, key: str, now_ns: int) -> Remembered | None:
-        """See `ControlStore`."""
-        rows = await self._rows(queries.ANSWER, principal, key, now_ns - REMEMBERED_NS)
-        return Remembered(*rows[0]) if rows else None
-
     async def watch(self) -> AsyncIterator[None]:
         """See `ControlStore`."""
         seen: Head | None = None
@@ -162,9 +123,9 @@ class PostgresControl:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(told.wait(), POLL_S)
 
-    async def _rows(self, text: str, *values: Any) -> list[Any]:
+    async def _rows(self, text: str, *values: Any) -> Sequence[Any]:
         async with self._reads.asking() as connection:
-            found: list[Any] = await connection.fetch(text, *values)
+            found: Sequence[Any] = await connection.fetch(text, *values)
             return found
 
     async def _commit(self, requests: Sequence[Request]) -> list[Outcome]:
@@ -186,11 +147,11 @@ async def _demand_lasting(connection: Any) -> None:
 
 
 async def _head(connection: Any) -> Head:
-    return queries.head_of_store(await connection.fetchval(queries.HEAD))
+    return queries.head_of(await connection.fetch(queries.HEAD))
 
 
 async def _working(connection: Any, requests: Sequence[Request]) -> Working:
-    head = queries.head_of_store(await connection.fetchval(_LOCKED_HEAD))
+    head = queries.head_of(await connection.fetch(_LOCKED_HEAD))
     these = list(asked(requests))
     columns = [[of[n] for of in these] for n in range(3)]
     found = await connection.fetch(_THESE, *columns, list(emptied(requests)))

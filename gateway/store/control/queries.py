@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from gateway.config.entries import Entry, EntryId
-from gateway.policy.changes import Change, Head, head_of
+from gateway.policy import changes as chain
+from gateway.policy.changes import Change, Head
 from gateway.store.control.base import Changed, ControlStoreDown, Filters
 from gateway.store.control.deciding import Answered
 
@@ -45,10 +46,10 @@ WRITE_ANSWER: Final = (
 _LAST_CHARACTER: Final = "\U0010ffff"
 
 
-def head_of_store(value: str | None) -> Head:
+def head_of(rows: Sequence[Sequence[str]]) -> Head:
     """What HEAD found. Raises ControlStoreDown where that is no head."""
     try:
-        return head_of(value or "")
+        return chain.head_of(rows[0][0] if rows else "")
     except ValueError as error:
         raise ControlStoreDown(
             "the control store has lost the head of its change log (lockgate_control_meta): restore it from a backup"

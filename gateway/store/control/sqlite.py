@@ -14,16 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from gateway.config.entries import Entry, EntryId, Kind
+from gateway.config.entries import Entry
 from gateway.errors import ConfigError
-from gateway.policy.changes import Change, Head
+from gateway.policy.changes import Head
 from gateway.store.control import migrations, queries
 from gateway.store.control.base import (
     REMEMBERED_NS,
     Broken,
     Changed,
     ControlStoreDown,
-    Filters,
     Once,
     Remembered,
     Step,
@@ -33,6 +32,7 @@ from gateway.store.control.base import (
 from gateway.store.control.deciding import Request, Working, asked, emptied
 from gateway.store.control.grouping import Groups, Outcome, decided
 from gateway.store.control.heads import Heads
+from gateway.store.control.reading import Reading
 from gateway.store.control.sqlite_file import TURN_S, ControlFile, explained
 from gateway.store.control.verifying import verified
 
@@ -45,7 +45,7 @@ VERIFY_S: Final = 600.0
 _R = TypeVar("_R")
 
 
-class SqliteControl:
+class SqliteControl(Reading):
     """One process's way to the file. See `ControlStore`."""
 
     def __init__(self, path: Path, heads: Heads, turn_s: float = TURN_S) -> None:
@@ -68,30 +68,6 @@ class SqliteControl:
         await self._reads.close()
         await self._writes.close()
 
-    async def revision(self) -> int:
-        """See `ControlStore`."""
-        return (await self._reads.do(lambda file: _head(file.connection()))).seq
-
-    async def entries(
-        self,
-        kind: Kind | None = None,
-        tenant: str | None = None,
-        *,
-        after: EntryId | None = None,
-        limit: int | None = None,
-        prefix: str = "",
-        gone: bool = False,
-    ) -> list[Entry]:
-        """See `ControlStore`."""
-        query = queries.entries(kind, tenant, after, limit, prefix, gone)
-        rows = await self._reads.do(lambda file: _all(file.connection(), query.text, query.values))
-        return [queries.entry_of(row) for row in rows]
-
-    async def entry(self, of: EntryId) -> Entry | None:
-        """See `ControlStore`."""
-        rows = await self._reads.do(lambda file: _all(file.connection(), queries.ONE_ENTRY, of))
-        return next((entry for entry in map(queries.entry_of, rows) if entry.gone_ns is None), None)
-
     async def changed_since(self, seq: int) -> tuple[int, list[Changed]]:
         """See `ControlStore`."""
 
@@ -107,14 +83,6 @@ class SqliteControl:
     ) -> list[Entry]:
         """See `ControlStore`."""
         return await self._groups.do(Request(steps, who, reason, now_ns, once))
-
-    async def changes(self, after_seq: int = 0, limit: int = 100, filters: Filters | None = None) -> list[Change]:
-        """See `ControlStore`."""
-        return await self._changes(queries.changes(limit, filters, after=after_seq))
-
-    async def newest_changes(self, before_seq: int | None, limit: int, filters: Filters | None = None) -> list[Change]:
-        """See `ControlStore`."""
-        return await self._changes(queries.changes(limit, filters, before=before_seq))
 
     async def verify(self, known: Sequence[Head] = ()) -> Verified | Broken:
         """See `ControlStore`."""
@@ -135,10 +103,6 @@ class SqliteControl:
             self._heads.note(found.head)
         return found
 
-    async def recall(self, principal: str, key: str, now_ns: int) -> Remembered | None:
-        """See `ControlStore`."""
-        return await self._reads.do(lambda file: _recalled(file.connection(), principal, key, now_ns))
-
     async def watch(self) -> AsyncIterator[None]:
         """See `ControlStore`."""
         seen: Head | None = None
@@ -149,9 +113,8 @@ class SqliteControl:
                 yield
             await asyncio.sleep(POLL_S)
 
-    async def _changes(self, query: queries.Query) -> list[Change]:
-        rows = await self._reads.do(lambda file: _all(file.connection(), query.text, query.values))
-        return [queries.change_of(row) for row in rows]
+    async def _rows(self, text: str, *values: Any) -> Sequence[Any]:
+        return await self._reads.do(lambda file: _all(file.connection(), text, values))
 
     def _commit(self, file: ControlFile, requests: Sequence[Request]) -> list[Outcome]:
         """One transaction for all of them; in the thread that writes."""
@@ -235,8 +198,7 @@ def _numbered(text: str) -> str:
 
 
 def _head(connection: sqlite3.Connection) -> Head:
-    (found,) = connection.execute(queries.HEAD).fetchone() or (None,)
-    return queries.head_of_store(found)
+    return queries.head_of(_all(connection, queries.HEAD))
 
 
 def _recalled(connection: sqlite3.Connection, principal: str, key: str, now_ns: int) -> Remembered | None:
