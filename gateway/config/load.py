@@ -21,6 +21,7 @@ from typing import NamedTuple
 import msgspec
 
 from gateway.config import lines, nodes, price_map, review, units
+from gateway.config.lines import KnownKeys
 from gateway.config.model import Config, Overrides
 from gateway.config.nodes import Node, Unreadable
 from gateway.config.places import Places
@@ -65,13 +66,19 @@ def load(directory: Path, *, overrides: Overrides | None = None, environ: Mappin
 
 
 def load_with_places(
-    directory: Path, *, overrides: Overrides | None = None, environ: Mapping[str, str] | None = None
+    directory: Path,
+    *,
+    overrides: Overrides | None = None,
+    environ: Mapping[str, str] | None = None,
+    known: KnownKeys | None = None,
 ) -> Loaded:
-    """The same with the place of every entry, so that doubts can be shown where they stand."""
+    """The same with the place of every entry, so that doubts can be shown where they stand. `known`: `places.keys` of
+    the load before."""
     collecting = gc.isenabled()
     gc.disable()  # a hundred thousand new objects and no garbage: collecting would only take time
     try:
-        return _Loading(os.environ if environ is None else environ).load(directory, overrides or Overrides())
+        loading = _Loading(os.environ if environ is None else environ, known or {})
+        return loading.load(directory, overrides or Overrides())
     finally:
         if collecting:
             gc.enable()
@@ -84,8 +91,9 @@ class _Enough(Exception):
 class _Loading:
     """One load: what was read so far, and the problems so far."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], known: KnownKeys) -> None:
         self.environ = environ
+        self.known = known
         self.places = Places()
         self.problems: list[str] = []
         self.shaper = Shaper(environ, lambda path, node, message: self._problem(node.place, path, message))
@@ -183,18 +191,18 @@ class _Loading:
 
     def _add_keys(self, file: str, data: bytes, config: Config) -> None:
         known = self.sections["tenants"].value
-        for line, tenant_name, name, key in lines.read_keys(data, file, self.shaper):
-            place = f"{file}:{line}"
+        for line, tenant_name, name, key in lines.read_keys(data, file, self.shaper, self.known, self.places.keys):
             path = ("tenants", tenant_name, "keys", name)
             tenant = config.tenants.get(tenant_name)
             if tenant is None:
                 if tenant_name not in known and not self.unread:
                     problem = f"there is no tenant {units.shown(tenant_name)}; {nearest(tenant_name, list(known))}"
-                    self._problem(place, ("tenant",), problem)
+                    self._problem(f"{file}:{line}", ("tenant",), problem)
             elif tenant.keys.setdefault(name, key) is not key:
-                self._problem(place, path, f"this key is there twice, first in {self.places.find(path)}")
+                told = f"this key is there twice, first in {self.places.find(path)}"
+                self._problem(f"{file}:{line}", path, told)
             else:
-                self.places.lines[path] = place
+                self.places.lines[path] = file, line
 
     def _add_models(self, file: str, data: bytes, config: Config) -> None:
         for line, alias, model in lines.read_models(data, file, self.shaper):
@@ -202,7 +210,7 @@ class _Loading:
             if config.models.setdefault(alias, model) is not model:
                 self._problem(f"{file}:{line}", path, f"it is there twice, first in {self.places.find(path)}")
             else:
-                self.places.lines[path] = f"{file}:{line}"
+                self.places.lines[path] = file, line
 
     def _add_tenants(self, file: str, data: bytes, config: Config) -> None:
         known = len(self.problems)
@@ -211,7 +219,7 @@ class _Loading:
             if config.tenants.setdefault(name, tenant) is not tenant:
                 self._problem(f"{file}:{line}", path, f"it is there twice, first in {self.places.find(path)}")
             else:
-                self.places.lines[path] = f"{file}:{line}"
+                self.places.lines[path] = file, line
         if len(self.problems) > known:
             self.unread = True  # a key may be of a tenant that could not be read
 

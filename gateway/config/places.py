@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from gateway.config.lines import KnownKeys
 from gateway.config.nodes import Node
 from gateway.config.shape import Path, dotted
 
@@ -21,8 +22,10 @@ class Places:
 
     def __init__(self) -> None:
         self.root = Node({}, "", 0)
-        self.lines: dict[Path, str] = {}
-        """`file:line` of entries from JSON lines."""
+        self.lines: dict[Path, tuple[str, int]] = {}
+        """File and line of entries from JSON lines."""
+        self.keys: KnownKeys = {}
+        """The lines of keys that the next load need not read again."""
         self.overridden: dict[Path, str] = {}
         """The flag or variable that set an entry."""
 
@@ -30,9 +33,10 @@ class Places:
         """`file:line`, a flag or a variable: of the entry, or of the nearest one around it; empty if nothing is
         known."""
         for length in range(len(path), 0, -1):
-            known = self.overridden.get(path[:length]) or self.lines.get(path[:length])
-            if known:
+            if known := self.overridden.get(path[:length]):
                 return known
+            if line := self.lines.get(path[:length]):
+                return f"{line[0]}:{line[1]}"
         node, place = self.root, ""
         for part in path:
             if isinstance(part, str) and isinstance(node.value, dict) and part in node.value:

@@ -204,7 +204,8 @@ def sections_of(name: str, tenant: Tenant) -> Iterator[tuple[Path, str, tuple[Me
     for project_name, project in tenant.projects.items():
         yield (*here, "projects", project_name, "meters"), "project", project.meters
     for key_name, key in tenant.keys.items():
-        yield (*here, "keys", key_name, "meters"), "key", key.meters
+        if key.meters:  # of a hundred thousand, most have none
+            yield (*here, "keys", key_name, "meters"), "key", key.meters
 
 
 class Tally(Struct, frozen=True):

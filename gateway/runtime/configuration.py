@@ -19,12 +19,13 @@ class Loaded:
     places: Places
 
 
-def read(folder: Path, overrides: Overrides | None = None, before: Config | None = None) -> Loaded:
+def read(folder: Path, overrides: Overrides | None = None, before: Loaded | None = None) -> Loaded:
     """Loads and checks the folder; classic models that are not in force `before` are tried too, which takes as long as
     loading them. Raises ConfigError."""
-    found, places = load.load_with_places(folder, overrides=overrides)
+    known = None if before is None else before.places.keys
+    found, places = load.load_with_places(folder, overrides=overrides, known=known)
     config = classic_models.pin(found, places)
-    classic_models.try_new(config, places, before)
+    classic_models.try_new(config, places, None if before is None else before.config)
     return Loaded(config, places)
 
 

@@ -62,7 +62,7 @@ class Reloading:
         before = self.now
         try:
             # In a thread: a hundred thousand keys take a while, and the heartbeats must be heard.
-            files = await asyncio.to_thread(configuration.read, self._folder, self._overrides, before.files.config)
+            files = await asyncio.to_thread(configuration.read, self._folder, self._overrides, before.files)
             step = await asyncio.to_thread(before.with_files, files)
             await children.start(files.config.backends)  # which may take long: what is made by API does not wait for it
             async with self._changing:

@@ -17,7 +17,7 @@ HASH = "sha256:" + "ab" * 32
 def read_keys(data: bytes) -> tuple[list[tuple[int, str, str, Key]], list[str]]:
     found: list[str] = []
     shaper = Shaper({}, lambda path, node, message: found.append(f"{node.place} {dotted(path)}: {message}"))
-    return list(lines.read_keys(data, "keys.jsonl", shaper)), found
+    return list(lines.read_keys(data, "keys.jsonl", shaper, {}, {})), found
 
 
 def read_models(data: bytes) -> tuple[list[tuple[int, str, AnyModel]], list[str]]:
@@ -209,3 +209,19 @@ def test_a_keys_models_and_the_secret_before_may_stand_in_its_line() -> None:
         '"models" is there twice',
         "expires is missing",
     ]
+
+
+def test_lines_that_were_read_before_give_the_very_same_keys() -> None:
+    def line(name: str, end: str = "") -> bytes:
+        return f'{{"tenant": "a", "key": "{name}", "hash": "{HASH}"{end}}}\n'.encode()
+
+    shaper = Shaper({}, lambda path, node, message: None)
+    seen: lines.KnownKeys = {}
+    first = list(lines.read_keys(line("k") + line("l") + b"nonsense", "keys.jsonl", shaper, {}, seen))
+    again: lines.KnownKeys = {}
+    changed = line("l", ', "expires": "2027-06-30"')
+    second = list(lines.read_keys(b"\n" + changed + line("k"), "keys.jsonl", shaper, seen, again))
+    assert [entry[:3] for entry in second] == [(2, "a", "l"), (3, "a", "k")]
+    assert second[1][3] is first[0][3]
+    assert second[0][3].expires_s == 1814400000
+    assert len(again) == 2

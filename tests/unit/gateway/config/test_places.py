@@ -7,7 +7,7 @@ from gateway.config.places import Finding, Places
 def places() -> Places:
     known = Places()
     known.root = nodes.from_yaml("server:\n  bind: x\nmodels:\n  m:\n    fallback:\n      - n\n", "a.yaml")
-    known.lines["tenants", "t", "keys", "k"] = "keys.jsonl:7"
+    known.lines["tenants", "t", "keys", "k"] = "keys.jsonl", 7
     known.overridden["server", "bind"] = "--bind"
     return known
 
