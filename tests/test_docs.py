@@ -17,12 +17,16 @@ from typing import Any
 
 import click
 import pytest
+from fastapi.routing import APIRoute
 
 from gateway import errors
 from gateway.backends import fake, serving
 from gateway.backends.base import DIALECTS, build
+from gateway.cli import admin_client
 from gateway.cli import main as lockgate
 from gateway.config.load import VARIABLES
+from gateway.control import app as administration
+from gateway.control.gates import Gate
 from gateway.dataplane import meta, routes
 from gateway.policy import health
 from gateway.runtime import ops
@@ -116,7 +120,7 @@ def test_every_make_target_named_exists(path: Path) -> None:
 
 @EVERY_FILE
 def test_every_variable_named_is_read_somewhere(path: Path) -> None:
-    known = {*VARIABLES.values(), "LOCKGATE_CONFIG"}
+    known = {*VARIABLES.values(), "LOCKGATE_CONFIG", admin_client.URL_VARIABLE, admin_client.TOKEN_VARIABLE}
     known |= {name for file in (ROOT / "tests").rglob("*.py") for name in re.findall(r"LOCKGATE_\w+", file.read_text())}
     assert set(re.findall(r"\bLOCKGATE_\w+", path.read_text())) <= known
 
@@ -189,11 +193,16 @@ COMMANDS = {name: _options(name, command) for name, command in _commands(lockgat
 
 
 def test_every_command_and_option_is_told_and_no_other() -> None:
+    text = _section(REFERENCE, "Commands")
     told = {
-        re.sub(r" [A-Z]+$", "", cells[0].strip("`")): set(re.findall(r"`(--[a-z-]+)", cells[2]))
-        for cells in _rows(_section(REFERENCE, "Commands"))
+        re.sub(r"( [A-Z]+)+$", "", cells[0].strip("`")): set(re.findall(r"`(--[a-z-]+)", cells[2]))
+        for cells in _rows(text)
     }
-    assert told == COMMANDS
+    of_all = set(
+        re.findall(r"--[a-z-]+", text[text.index("each of these also takes") : text.index("| options besides |")])
+    )
+    administered = {name for name, options in COMMANDS.items() if "--url" in options}
+    assert {name: options | (of_all if name in administered else set()) for name, options in told.items()} == COMMANDS
 
 
 @EVERY_FILE
@@ -204,7 +213,9 @@ def test_every_command_shown_exists_with_its_options(path: Path) -> None:
         found = re.search(r"(?<![\w.-])lockgate((?: [a-z]+)*)(?=\s|$)(.*)", line)
         if found is None:
             continue
-        name, options = "lockgate" + found[1], set(re.findall(r"--[a-z-]+", found[2].split("#")[0])) - {"--help"}
+        words, options = found[1].split(), set(re.findall(r"--[a-z-]+", found[2].split("#")[0])) - {"--help"}
+        names = [" ".join(("lockgate", *words[:count])) for count in range(len(words), 0, -1)]  # then arguments
+        name = next((each for each in names if each in COMMANDS), "lockgate" + found[1])
         groups = {" ".join(each.split()[:depth]) for each in COMMANDS for depth in (1, 2)}
         assert name in COMMANDS or name in groups, f"no such command: {line}"
         assert options <= COMMANDS.get(name, set()), f"no such option: {line}"
@@ -267,6 +278,24 @@ def test_every_path_of_both_listeners_is_told() -> None:
     classic = f"{infer_paths.PREFIX.decode()}{{m}}[/versions/{{v}}]"
     data |= {f"POST {classic}/infer", f"GET {classic}", f"GET {classic}/ready"}
     assert told == {"data": data, "ops": {f"GET {path}" for path in asyncio.run(_ops_paths())}}
+
+
+def test_every_route_of_the_administration_is_told_with_its_role() -> None:
+    told = {
+        tuple(route.split()): cells[2].split()[0]
+        for cells in _rows(_section(REFERENCE, "Administration"))
+        for route in re.findall(r"`([A-Z]+ [^`]+)`", cells[0])
+    }
+    nobody: Any = None
+    found = {}
+    for router in administration.routers(nobody):
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            (gate,) = [each.call for each in route.dependant.dependencies if isinstance(each.call, Gate)]
+            role = "any" if gate.needs.scope == "none" else gate.needs.role
+            method = next(iter(route.methods or ()))
+            found[method, route.path.removeprefix("/admin").replace(":path}", "}")] = role
+    assert told == found
 
 
 async def _ops_paths() -> list[str]:

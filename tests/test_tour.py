@@ -24,6 +24,7 @@ LACKING = [
 ]
 WRITTEN_URL = "http://127.0.0.1:8080"
 WRITTEN_OPS = "http://127.0.0.1:8081"
+WRITTEN_CONTROL = "http://127.0.0.1:8082"
 WRITTEN_COMMAND = ".venv/bin/lockgate "
 BLOCK_S = 60.0
 
@@ -39,11 +40,12 @@ class Tour:
 
     def __init__(self, folder: Path, url: str) -> None:
         self._folder = folder
-        ops = json.loads((folder / "state" / "demo" / "run" / "gateway.json").read_text())["ops"]
+        running = json.loads((folder / "state" / "demo" / "run" / "gateway.json").read_text())
         section = (ROOT / "README.md").read_text().partition("\n## A tour\n")[2].partition("\n## ")[0]
         for written, here in (
             (WRITTEN_URL, url),
-            (WRITTEN_OPS, ops),
+            (WRITTEN_OPS, running["ops"]),
+            (WRITTEN_CONTROL, running["control"]),
             (WRITTEN_COMMAND, f"{sys.executable} -m gateway "),
         ):
             assert written in section
@@ -73,6 +75,7 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
     folder = tmp_path_factory.mktemp("tour")
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "gateway", "demo", "--port", "0", "--ops", "127.0.0.1:0", "--workers", "1"]
+    command += ["--control", "127.0.0.1:0"]
     with (
         (folder / "log").open("wb") as log,
         subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=log, text=True) as process,
@@ -135,3 +138,22 @@ def test_the_metrics_count_what_the_tour_asked(tour: Tour) -> None:
             return False
 
     until(counted, "the refusal is counted; metrics follow the journal, a moment after the answer")
+
+
+def test_a_key_with_a_budget_is_made_spent_lowered_raised_and_revoked(tour: Tour) -> None:
+    said = tour.run_shell(5)
+    assert "Made the tenant initech" in said
+    assert "Made the project web of initech" in said
+    answers = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    assert [answer.get("error", {}).get("code") for answer in answers] == [
+        None,
+        "insufficient_quota",
+        None,
+        "invalid_api_key",
+    ]
+    assert "Lowered the cap from $1 to $0.0000001" in said
+    assert "Raised the cap from $0.0000001 to $2" in said
+    assert "Revoked the key initech/app" in said
+    assert "new customer" in said
+    assert "the tour is over" in said
+    assert "The log is whole" in said

@@ -20,7 +20,10 @@ from gateway.errors import ConfigError
 GROUP = "lockgate.commands"
 OWN: Mapping[str, str] = {
     name: f"gateway.cli.{name}:{name}"
-    for name in ("check", "cost", "demo", "fake", "journal", "keys", "meters", "models", "prices", "serve", "usage")
+    for name in (
+        *("backends", "changes", "check", "cost", "demo", "fake", "journal", "keys", "meters", "models", "prices"),
+        *("principals", "projects", "serve", "snapshots", "tenants", "usage"),
+    )
 } | {"import": "gateway.cli.import_config:import_config"}
 """The commands of this distribution; a test holds them equal to its entry points."""
 

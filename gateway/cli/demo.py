@@ -14,11 +14,14 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.keys import new_key
+from gateway.cli.admin_client import TOKEN_VARIABLE
+from gateway.control.issuing import new_key
 
 KEYS_FILE = "demo-keys.json"
 KEY_NAME = "demo"
+TOKEN_FILE = "admin-token"
 OPS = "127.0.0.1:8081"
+CONTROL = "127.0.0.1:8082"
 ROW = (
     ("age", "FP32", 34),
     ("plan", "BYTES", "free"),
@@ -45,12 +48,16 @@ ROW = (
 @click.option(
     "--ops", metavar="HOST:PORT", help=f"The ops listener's address (default: {OPS}, or a free port if that is taken)."
 )
-def demo(port: int, state_dir: Path, workers: int | None, ops: str | None) -> None:
+@click.option(
+    "--control", metavar="HOST:PORT", help=f"The control listener's (default: {CONTROL}, or a free port likewise)."
+)
+def demo(port: int, state_dir: Path, workers: int | None, ops: str | None, control: str | None) -> None:
     """Serves the demo until SIGTERM or SIGINT: no GPU, nothing downloaded.
 
-    The keys of its tenants are made once per state directory and kept in D/demo-keys.json (mode 0600). D/config holds
-    the configuration that runs, as for `lockgate serve --config D/config --state-dir D`. Prints the URL, the keys and
-    an example, then `ready http://HOST:PORT` once it serves. On a terminal the log goes to D/log, else to stderr.
+    The keys of its tenants and the admin token are made once per state directory and kept in D/demo-keys.json and
+    D/admin-token (mode 0600). D/config holds the configuration that runs, as for `lockgate serve --config D/config
+    --state-dir D`. Prints the URL, the keys and an example, then `ready http://HOST:PORT` once it serves. On a terminal
+    the log goes to D/log, else to stderr.
     """
     from gateway.config.model import Overrides
     from gateway.errors import ConfigError
@@ -59,6 +66,7 @@ def demo(port: int, state_dir: Path, workers: int | None, ops: str | None) -> No
 
     try:
         folder, keys = prepare(state_dir, source_folder())
+        _administered(state_dir, folder, control or free_address(CONTROL))
 
         log = state_dir / "log" if sys.stderr.isatty() else None
 
@@ -69,7 +77,7 @@ def demo(port: int, state_dir: Path, workers: int | None, ops: str | None) -> No
 
         if log is not None:
             click.echo(f"Starting the models, which takes a few seconds. The log goes to {log}.", err=True)
-        overrides = Overrides(port=port, ops=ops or free_ops(), workers=workers, state_dir=str(state_dir))
+        overrides = Overrides(port=port, ops=ops or free_address(OPS), workers=workers, state_dir=str(state_dir))
         with _stderr_to(log):
             supervisor.run(folder, overrides, on_ready=on_ready)
     except (ConfigError, StartFailed) as error:
@@ -78,7 +86,7 @@ def demo(port: int, state_dir: Path, workers: int | None, ops: str | None) -> No
         sys.exit(f"lockgate demo: {error.filename or state_dir}: {error.strerror}")
 
 
-def free_ops(address: str = OPS) -> str:
+def free_address(address: str) -> str:
     """`address` if its port is free, else the same host with any port."""
     host, _, port = address.rpartition(":")
     with socket.socket() as tried:
@@ -150,6 +158,22 @@ def prepare(state_dir: Path, source: Path) -> tuple[Path, dict[str, str]]:
     return folder, secret_of
 
 
+def _administered(state_dir: Path, folder: Path, bind: str) -> None:
+    """Turns the control listener on, with a token of its own, where what it needs is installed."""
+    from importlib.util import find_spec
+
+    from gateway.control.issuing import new_token
+
+    if find_spec("fastapi") is None:
+        return
+    path = state_dir / TOKEN_FILE
+    if not path.is_file():
+        _write(path, new_token().secret + "\n")
+    os.environ.setdefault(TOKEN_VARIABLE, path.read_text(encoding="utf-8").strip())
+    control = {"bind": bind, "admin_token": f"${{{TOKEN_VARIABLE}}}"}
+    _write(folder / "control.yaml", json.dumps({"server": {"control": control}}) + "\n")
+
+
 def _keys(path: Path, tenants: list[str]) -> dict[str, str]:
     """The secret of each tenant, made when absent."""
     from gateway.errors import ConfigError
@@ -188,7 +212,9 @@ def _column(column: tuple[str, str, object]) -> dict[str, object]:
 
 def _welcome(url: str, keys: dict[str, str], state_dir: Path, log: Path | None) -> str:
     everything, narrow = keys
-    ops = json.loads((state_dir / "run" / "gateway.json").read_bytes())["ops"]
+    running = json.loads((state_dir / "run" / "gateway.json").read_bytes())
+    ops, control = running["ops"], running.get("control")
+    admin = "" if control is None else f"\n  {control}/admin/docs      the token is in {state_dir / TOKEN_FILE}\n"
     program = sys.argv[0] if Path(sys.argv[0]).name == "lockgate" else "lockgate"  # in a checkout it is not on the path
     row = json.dumps({"inputs": [*map(_column, ROW)]})
     body = '{"model": "smollm2-135m", "messages": [{"role": "user", "content": "Name the capital of France."}]}'
@@ -196,7 +222,7 @@ def _welcome(url: str, keys: dict[str, str], state_dir: Path, log: Path | None) 
 Lockgate serves a chat model (smollm2-135m), an embedding model (minilm) and two classic models (churn, magika):
 
   {url}/v1        {ops}/metrics
-
+{admin}
   {everything:8} {keys[everything]}   may use all of them
   {narrow:8} {keys[narrow]}   may use minilm only
 

@@ -103,7 +103,7 @@ def _read_optional(path: Path | None) -> Node | None:
 
 def _make_key(found: Imported) -> str:
     """A key for the first tenant; returns its secret."""
-    from gateway.cli.keys import new_key
+    from gateway.control.issuing import new_key
 
     made = new_key()
     tenant = next(iter(found.tenants.values()))

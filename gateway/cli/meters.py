@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gateway.cli import places
+from gateway.cli import admin_client, admin_options, admin_table, places
+from gateway.cli.admin_client import Client
 
 if TYPE_CHECKING:
     from gateway.policy.authority import BucketState
@@ -19,9 +20,60 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-@click.group(short_help="Show meters, or reclaim what a lost owner had leased.")
+STANDING = (
+    ("meter", admin_table.text("bucket")),
+    ("cap", admin_table.text("cap_text")),
+    ("used", lambda item: _amount(item, "used")),
+    ("left", lambda item: _amount(item, "left")),
+)
+
+
+@click.group(short_help="Show meters, raise or lower a cap, or reclaim what a lost owner had leased.")
 def meters() -> None:
-    """Show meters, or reclaim what a lost owner had leased."""
+    """Show meters, raise or lower a cap, or reclaim what a lost owner had leased."""
+
+
+@meters.command(name="raise", short_help="Raise a cap.")
+@click.argument("meter")
+@click.argument("cap")
+@admin_options.output
+@admin_client.changing
+def raise_(client: Client, meter: str, cap: str, form: str, reason: str | None) -> None:
+    """Raises the cap of METER, as `meters show` names it (`key:acme/app`), to CAP (`$50`): what waits for it is let in
+    again within a second."""
+    _set_cap(client, meter, cap, form, reason, higher=True)
+
+
+@meters.command(short_help="Lower a cap.")
+@click.argument("meter")
+@click.argument("cap")
+@admin_options.output
+@admin_client.changing
+def lower(client: Client, meter: str, cap: str, form: str, reason: str | None) -> None:
+    """Lowers the cap of METER to CAP. Where more than that is used, nothing more is let in until the window ends."""
+    _set_cap(client, meter, cap, form, reason, higher=False)
+
+
+def _set_cap(client: Client, meter: str, cap: str, form: str, reason: str | None, *, higher: bool) -> None:
+    from gateway.config import units_money
+
+    before = client.get("meters", meter)
+    try:
+        _, wanted = units_money.split_cap(units_money.cap(cap))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="CAP") from error
+    if (wanted > before["cap"]) != higher and wanted != before["cap"]:
+        word = "lower" if higher else "raise"
+        raise click.UsageError(f"the cap of {meter} is {before['cap_text']}: use `lockgate meters {word}`")
+    changed = client.call("PATCH", ("meters", meter), body={"cap": cap}, reason=reason)
+    told = f"{'Raised' if higher else 'Lowered'} the cap from {before['cap_text']} to {changed['cap_text']}"
+    admin_options.show_one(changed, STANDING, form, f"{told} in {client.where}")
+
+
+def _amount(item: dict[str, Any], name: str) -> str:
+    from gateway.cli import meters_table
+
+    return meters_table.amount(item["quantity"], item[name])
 
 
 @meters.command(short_help="Show what is used, leased and left of each meter.")

@@ -8,14 +8,39 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli import admin_client, admin_options, admin_table
+from gateway.cli.admin_client import Client
+
 if TYPE_CHECKING:
     from gateway.backends.model_files import ModelFiles
     from gateway.wire.infer.request import TensorSpec
 
 
-@click.group(short_help="Package classic (ONNX) models, and show what is in a package.")
+COLUMNS = (
+    ("model", admin_table.text("alias")),
+    ("kind", admin_table.text("kind")),
+    ("backend", admin_table.text("backend")),
+    ("served as", admin_table.text("served_model")),
+    ("else", admin_table.words("fallback")),
+    ("price", lambda item: "yes" if item["priced"] else "none"),
+    ("meters", admin_table.meters),
+    ("in", admin_table.source),
+)
+
+
+@click.group(short_help="List the gateway's models; package classic (ONNX) models, and show what is in a package.")
 def models() -> None:
-    """Package classic (ONNX) models, and show what is in a package."""
+    """List the gateway's models; package classic (ONNX) models, and show what is in a package."""
+
+
+@models.command(name="list", short_help="List the gateway's models.")
+@click.argument("prefix", default="")
+@admin_options.listing
+@admin_client.options
+def list_(client: Client, prefix: str, limit: int, form: str) -> None:
+    """Lists the models whose alias begins with PREFIX."""
+    items, more = client.pages("models", limit=limit, prefix=prefix)
+    admin_options.show_list(items, COLUMNS, form, "model", client, more=more)
 
 
 @models.command(short_help="Make a model folder: file, signature, schema, note, digests.")

@@ -209,10 +209,11 @@ def _subject(meter: Meter, asker: Asker) -> str:
             names = (*names, asker.tenant, own)
         else:
             names = (*names, own)
-    return "/".join(map(_encoded, names))
+    return "/".join(map(encoded, names))
 
 
-def _encoded(name: str) -> str:
+def encoded(name: str) -> str:
+    """A name as it stands in a key."""
     kept = name.encode("utf-8", "replace")[:MOST_NAME_BYTES].decode("utf-8", "ignore").encode()
     text = _UNSAFE.sub(lambda found: b"%%%02X" % found[0][0], kept).decode("ascii")
     if len(text) <= MOST_NAME_CHARS:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.demo import KEYS_FILE, free_ops, prepare, source_folder
+from gateway.cli.demo import KEYS_FILE, free_address, prepare, source_folder
 from gateway.config.load import load
 from gateway.errors import ConfigError
 
@@ -91,5 +91,5 @@ def test_the_ops_port_is_the_usual_one_unless_somebody_has_it() -> None:
         somebody.bind(("127.0.0.1", 0))
         taken = f"127.0.0.1:{somebody.getsockname()[1]}"
         somebody.listen()
-        assert free_ops(taken) == "127.0.0.1:0"
-    assert free_ops(taken) == taken
+        assert free_address(taken) == "127.0.0.1:0"
+    assert free_address(taken) == taken

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
-from gateway.cli.keys import new_key
 from gateway.config.load import load
+from gateway.control.issuing import new_key
 
 BASE = "backends: {b: {kind: fake}}\nmodels: {m: {backend: b}}\n"
 

@@ -1,0 +1,97 @@
+"""`lockgate tenants`: who may ask, for which models, within which limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from gateway.cli import admin_client, admin_options, admin_table
+from gateway.cli.admin_client import Client
+
+COLUMNS = (
+    ("tenant", admin_table.text("name")),
+    ("models", admin_table.words("models", "none")),
+    ("meters", admin_table.meters),
+    ("in", admin_table.source),
+)
+
+
+@click.group(short_help="Show, make, change and remove tenants.")
+def tenants() -> None:
+    """Show, make, change and remove tenants. What stands in the configuration's files is changed there."""
+
+
+@tenants.command(name="list", short_help="List tenants.")
+@click.argument("prefix", default="")
+@admin_options.listing
+@admin_client.options
+def list_(client: Client, prefix: str, limit: int, form: str) -> None:
+    """Lists the tenants whose name begins with PREFIX."""
+    items, more = client.pages("tenants", limit=limit, prefix=prefix)
+    admin_options.show_list(items, COLUMNS, form, "tenant", client, more=more)
+
+
+@tenants.command(short_help="Show a tenant.")
+@click.argument("tenant")
+@admin_options.output
+@admin_client.options
+def show(client: Client, tenant: str, form: str) -> None:
+    """Shows TENANT."""
+    admin_options.show_one(client.get("tenants", tenant), COLUMNS, form, f"Tenant {tenant} in {client.where}")
+
+
+@tenants.command(short_help="Make a tenant.")
+@click.argument("tenant")
+@click.option(
+    "--model", multiple=True, default=("*",), show_default=True, metavar="PATTERN", help="A model it may use."
+)
+@admin_options.metered
+@admin_options.output
+@admin_client.changing
+def create(
+    client: Client, tenant: str, model: tuple[str, ...], meter: list[Any], form: str, reason: str | None
+) -> None:
+    """Makes TENANT. It may use every model unless `--model` names some (repeat it for more)."""
+    body = {"name": tenant, "models": list(model), "meters": meter}
+    made = client.call("POST", ("tenants",), body=body, reason=reason)
+    admin_options.show_one(made, COLUMNS, form, f"Made the tenant {tenant} in {client.where}")
+
+
+@tenants.command(short_help="Change a tenant's models or meters.")
+@click.argument("tenant")
+@click.option("--model", multiple=True, metavar="PATTERN", help="The models it may use, in place of those it had.")
+@admin_options.metered
+@admin_options.versioned
+@admin_options.output
+@admin_client.changing
+def change(
+    client: Client,
+    tenant: str,
+    model: tuple[str, ...],
+    meter: list[Any],
+    version: int | None,
+    form: str,
+    reason: str | None,
+) -> None:
+    """Changes what is named of TENANT; meters that are named take the place of all it had."""
+    body = ({"models": list(model)} if model else {}) | ({"meters": meter} if meter else {})
+    if not body:
+        raise click.UsageError("say what to change: --model or --meter")
+    changed = client.call("PATCH", ("tenants", tenant), body=body, reason=reason, version=version)
+    admin_options.show_one(changed, COLUMNS, form, f"Changed the tenant {tenant} in {client.where}")
+
+
+@tenants.command(short_help="Remove a tenant.")
+@click.argument("tenant")
+@click.option("--all-below", is_flag=True, help="Its projects and keys too; the keys are revoked for good.")
+@admin_options.sure
+@admin_options.output
+@admin_client.changing
+def remove(client: Client, tenant: str, all_below: bool, yes: bool, form: str, reason: str | None) -> None:
+    """Removes TENANT."""
+    below = " with all its projects and keys, which are revoked for good" if all_below else ""
+    question = f"Remove the tenant {tenant}{below}?"
+    path = ("tenants", tenant)
+    found = admin_options.remove(client, path, question, yes=yes, reason=reason, all_below=all_below)
+    admin_options.show_one(found, COLUMNS, form, f"Removed the tenant {tenant} from {client.where}")

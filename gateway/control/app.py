@@ -1,0 +1,124 @@
+"""The administration as an ASGI app: the routes behind the door.
+
+app = build(service, root_hash="sha256:…")              for a listener: tokens are looked for
+app = build(service, trusted=principal)                 for the command line on the machine itself
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
+from starlette.exceptions import HTTPException
+
+from gateway.config.shape import dotted
+from gateway.control import errors, manual, routes_gateway, routes_principals, routes_tenants
+from gateway.control.backends import Backends
+from gateway.control.changes import Changes
+from gateway.control.checking import Checking
+from gateway.control.door import OPEN, App, Door
+from gateway.control.entries import Entries
+from gateway.control.keys import Keys
+from gateway.control.meters import MeterUses
+from gateway.control.names import visible
+from gateway.control.principals import Principals, Tokens
+from gateway.control.service import Service
+from gateway.control.snapshots import Snapshots
+from gateway.policy.roles import Principal
+
+
+def build(service: Service, root_hash: str | None = None, trusted: Principal | None = None) -> App:
+    """The app. `root_hash`: `sha256:…` of the configured token, where there is one."""
+    return Door(routed(service), Tokens(service, root_hash), service.clock, service.log, trusted)
+
+
+def routed(service: Service) -> FastAPI:
+    """The routes without the door."""
+    openapi_path, docs_path = OPEN
+    app = FastAPI(
+        title="Lockgate administration",
+        version="1",
+        description="Tenants, projects, keys, meters, backends, snapshots and principals of one gateway; every change "
+        "is recorded.",
+        openapi_url=openapi_path,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    for each in routers(service):
+        app.include_router(each)
+    app.add_exception_handler(errors.AdminError, _refused)
+    app.add_exception_handler(RequestValidationError, _not_taken)
+    app.add_exception_handler(HTTPException, _not_routed)
+    app.add_exception_handler(Exception, _failed)
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        return manual.completed(plain())
+
+    app.openapi = openapi  # type: ignore[method-assign]  # how FastAPI has it extended
+
+    async def docs(_: Request) -> Response:
+        return HTMLResponse(manual.page(app.openapi()))
+
+    app.add_route(docs_path, docs, include_in_schema=False)
+    return app
+
+
+def routers(service: Service) -> tuple[APIRouter, ...]:
+    """Everything that is behind a gate."""
+    entries = Entries(service)
+    meters, backends = MeterUses(service, entries), Backends(service)
+    return (
+        routes_tenants.router(entries, Keys(service, entries)),
+        routes_gateway.router(meters, backends, Snapshots(service), Checking(service)),
+        routes_principals.router(Principals(service), Changes(service)),
+    )
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.AdminError)
+    return _answer(error)
+
+
+async def _not_taken(_: Request, error: Exception) -> Response:
+    """A body or a parameter that is not of the shape that is taken: each problem with its place."""
+    assert isinstance(error, RequestValidationError)
+    told: list[str] = []
+    first: str | None = None
+    for problem in error.errors()[:20]:
+        if problem["type"] == "json_invalid":
+            return _answer(errors.Invalid(f"the body is not JSON: {problem['ctx']['error']}"))
+        place = dotted(tuple(problem["loc"][1:]))
+        first = first or place or None
+        message = _SAID.get(problem["type"], str(problem["msg"]))
+        told.append(f"{place}: {message}" if place else message)
+    return _answer(errors.Invalid("; ".join(told), param=first))
+
+
+_SAID = {"extra_forbidden": "unknown field", "missing": "it is missing"}
+"""Problems in our words."""
+
+
+async def _not_routed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    path = visible(request.url.path)
+    if error.status_code == 404:
+        return _answer(errors.UnknownPath(f"there is nothing at {path}; {OPEN[1]} lists what there is"))
+    if error.status_code == 405:
+        return _answer(
+            errors.MethodNotAllowed(f"{path} does not take {request.method}", headers=dict(error.headers or {}))
+        )
+    return _answer(errors.Invalid(f"the request cannot be read: {error.detail}"))
+
+
+async def _failed(request: Request, _: Exception) -> Response:
+    """Our bug: the door logs it."""
+    return _answer(errors.Internal(f"an error of ours; the log has it under {request.scope['state']['request_id']}"))
+
+
+def _answer(error: errors.AdminError) -> Response:
+    return Response(msgspec.json.encode(error.body()), error.status, error.headers, "application/json")
