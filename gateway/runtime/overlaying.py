@@ -30,6 +30,7 @@ RETRY_S = 1.0
 START_PATIENCE_S = 10.0
 """How long the store may take at the start; then the copy serves."""
 
+CLOSE_PATIENCE_S = 2.0
 MIRROR_EVERY_S = 1.0
 MIRROR_SHARE = 20
 """The copy is written at most so often, and takes at most one part in so many of a thread's time."""
@@ -111,8 +112,11 @@ class Overlaying:
             await asyncio.sleep(max(MIRROR_EVERY_S, MIRROR_SHARE * (time.monotonic() - began_s)))
 
     async def close(self) -> None:
-        """Lets go of the store."""
-        await self._store.close()
+        """Lets go of the store, once nobody follows it; does not wait long for one that is frozen."""
+        try:
+            await asyncio.wait_for(self._store.close(), CLOSE_PATIENCE_S)
+        except (ControlStoreDown, TimeoutError) as error:
+            self._log.warning("control_store_not_closed", error=str(error))
 
     async def _open(self) -> None:
         if not self._opened:

@@ -169,6 +169,7 @@ class Supervisor:
         finally:
             await self._end(config)
             await self._jobs.stop()
+            await self._overlaying.close()
             ops_listener.close()
             if grpc_holder is not None:
                 grpc_holder.close()
@@ -313,7 +314,6 @@ class Supervisor:
             await ended
         await self._children.stop()
         await self._controlling.stop()
-        await self._overlaying.close()
         await self._journals.finish()
         await self._keeping.stop()
         self._log.info("ended")

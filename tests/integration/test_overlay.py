@@ -107,6 +107,7 @@ def test_a_tenant_made_by_api_has_its_own_models_and_survives_a_restart(tmp_path
         os.kill(gateway.worker_pids()[0], signal.SIGKILL)  # its successor reads the patch from the archive
         gateway.until_event("worker_ready", 3)
         assert asked(gateway, SECRET, model="small") == {404: 8}
+    assert gateway.events("job_bug") == gateway.events("control_store_down") == []  # not as it ends either
     with serving(tmp_path, TWO) as gateway:
         assert asked(gateway, SECRET, model="small") == {404: 8}
 
