@@ -189,12 +189,12 @@ class Local:
 
     def send(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """See `Sender`."""
-        try:
-            from gateway.control import calling
-        except ImportError as error:
-            raise click.ClickException(
-                f"administration needs the extra `control`: pip install 'lockgate[control]' ({error})"
-            ) from error
+        from gateway.control import calling
+        from gateway.runtime import controlling
+
+        lacking = controlling.missing()
+        if lacking is not None:
+            raise click.ClickException(f"{lacking}; or ask another one with --url")
 
         async def asked() -> tuple[int, bytes]:
             if self._app is None:

@@ -73,7 +73,7 @@ def roles(item: Item) -> str:
 def closing(items: Sequence[Item], noun: str, where: str, *, more: bool) -> str:
     """What stands under a list: `2 keys in state/demo`."""
     count = f"{len(items):,} {noun}{'' if len(items) == 1 else 's'} in {where}"
-    return f"{count}; there are more: say a prefix, or --limit" if more else count
+    return f"{count}; there are more: narrow it down, or --limit" if more else count
 
 
 def _meter(meter: Item) -> str:

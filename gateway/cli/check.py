@@ -19,7 +19,7 @@ def check(directory: Path) -> None:
     from gateway.backends import embedded_models, provider_extra
     from gateway.config import archive, review
     from gateway.config.describe import describe
-    from gateway.runtime import configuration, grpc_listener
+    from gateway.runtime import configuration, controlling, grpc_listener
 
     found = configuration.read(directory)
     config, places = found.config, found.places
@@ -35,6 +35,7 @@ def check(directory: Path) -> None:
         *review.missing_models(config, embedded_models.missing),
         *review.missing_providers(config, provider_extra.missing),
         *review.missing_grpc(config, grpc_listener.missing),
+        *review.missing_control(config, controlling.missing),
     ]
     if not doubts:
         click.echo("No doubts.")

@@ -160,11 +160,10 @@ def prepare(state_dir: Path, source: Path) -> tuple[Path, dict[str, str]]:
 
 def _administered(state_dir: Path, folder: Path, bind: str) -> None:
     """Turns the control listener on, with a token of its own, where what it needs is installed."""
-    from importlib.util import find_spec
-
     from gateway.control.issuing import new_token
+    from gateway.runtime import controlling
 
-    if find_spec("fastapi") is None:
+    if controlling.missing() is not None:
         return
     path = state_dir / TOKEN_FILE
     if not path.is_file():

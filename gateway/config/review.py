@@ -117,6 +117,12 @@ def missing_grpc(config: Config, missing: Callable[[], str | None]) -> Iterator[
         yield Finding(("server", "grpc"), lacking)
 
 
+def missing_control(config: Config, missing: Callable[[], str | None]) -> Iterator[Finding]:
+    """The same for the control listener."""
+    if config.server.control is not None and (lacking := missing()) is not None:
+        yield Finding(("server", "control"), lacking)
+
+
 def _listeners(config: Config) -> Iterator[Finding]:
     server = config.server
     written: list[tuple[Path, str]] = [(("server", "bind"), server.bind), (("server", "ops"), server.ops)]

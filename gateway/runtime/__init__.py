@@ -9,6 +9,6 @@
 - `worker` what a worker process is · `upstreams`, `worker_gauges`, `loop_lag`, `hosting` its parts
 - `control_channel` what supervisor and worker say to each other · `watch`, `configuration` when and what to reload
 - `in_force`, `reloading` what is in force, and how it changes · `overlaying`, `control_mirror` what was made by API ·
-  `controlling` the control process
+  `controlling`, `control_process` the control process · `administering`, `declared_files` what it and commands stand on
 - `ops`, `journals`, `library_logs` what can be seen · `sockets`, `state_dir`, `resources` what the machine gives
 """

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import os
 import socket
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from gateway.config import units
 from gateway.config.model import Config, Overrides
 from gateway.runtime import sockets
 from gateway.runtime.backoff import Backoff
+from gateway.runtime.failures import StartFailed
 from gateway.runtime.processes import Process, Processes, describe_end
 from gateway.telemetry.logs import Level, Log
 from gateway.telemetry.status import ControlStatus
@@ -47,11 +49,21 @@ class ControlStart(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Level
 
 
+def missing() -> str | None:
+    """What keeps administration from being offered here, with the command that installs it; None when nothing does."""
+    if find_spec("fastapi") is not None:
+        return None
+    return "the control listener needs fastapi, not installed here: pip install 'lockgate[control]'"
+
+
 def hold(config: Config) -> socket.socket | None:
     """The listening socket of the control process; None where it is off. Raises StartFailed."""
     control = config.server.control
     if control is None or _token(config) is None:
         return None
+    lacking = missing()
+    if lacking is not None:
+        raise StartFailed(f"server.control: {lacking}")
     return sockets.listen_alone(*units.split_address(control.bind))
 
 

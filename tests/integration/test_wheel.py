@@ -85,7 +85,9 @@ def test_the_command_of_a_clean_installation_lists_its_groups(core: Path, tmp_pa
         assert f"  {command} " in said.stdout
 
 
-@pytest.mark.parametrize("command", ["serve", "demo", "check", "keys", "journal", "fake", "models", "import"])
+@pytest.mark.parametrize(
+    "command", ["serve", "demo", "check", "keys", "journal", "fake", "models", "import", "tenants", "changes"]
+)
 def test_every_command_is_there_without_the_extras(core: Path, tmp_path: Path, command: str) -> None:
     said = _run(core / "lockgate", command, "--help", cwd=tmp_path)
     assert said.returncode == 0, said.stderr

@@ -296,3 +296,12 @@ def test_secrets_that_stand_in_a_file_are_doubted() -> None:
         "stores.control",
     ]
     assert written("${TOKEN}", "postgresql://u:${PW}@h/d") == ["stores.meters"]
+
+
+def test_a_control_listener_that_cannot_be_offered_is_a_doubt() -> None:
+    on, off = config(server=Server(control=Control())), config()
+    lacking = "it needs fastapi"
+    found = list(review.missing_control(on, lambda: lacking))
+    assert [(finding.path, finding.message) for finding in found] == [(("server", "control"), lacking)]
+    assert list(review.missing_control(on, lambda: None)) == []
+    assert list(review.missing_control(off, lambda: lacking)) == []
