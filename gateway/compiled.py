@@ -50,6 +50,7 @@ MODULES: Final = (
     "gateway.policy.resolve",
     "gateway.policy.spend",
     "gateway.policy.terms",
+    "gateway.policy.waiting",
     "gateway.store.ids",
     "gateway.store.journal",
     "gateway.wire.body",

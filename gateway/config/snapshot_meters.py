@@ -17,8 +17,13 @@ from gateway.config.model_meters import Action, CallPrice, Downgrade, MeterEntry
 from gateway.config.shape import Path
 from gateway.config.units_money import CALENDAR, QUANTITIES, UNBOUNDED, rolling_s, split_cap
 
-REQUESTS, INPUT, OUTPUT, CONCURRENT, MONEY = range(len(QUANTITIES))
-"""What a meter counts: requests, input tokens, output tokens, requests that run, nano-dollars."""
+REQUESTS: Final = 0
+INPUT: Final = 1
+OUTPUT: Final = 2
+CONCURRENT: Final = 3
+MONEY: Final = 4
+"""What a meter counts: requests, input tokens, output tokens, requests that run, nano-dollars. In the order of
+`QUANTITIES`."""
 
 MOST_SLOTS: Final = 60
 """A rolling window is kept as at most this many slots, and the one that is being filled."""

@@ -24,10 +24,10 @@ from gateway.errors import MeterError, MetersUnavailable
 from gateway.policy import bounds, meters, resolve, spend
 from gateway.policy.conversation import HEADER as CONVERSATION_HEADER
 from gateway.policy.conversation import conversation_key
-from gateway.policy.leases import Hold, Needs
+from gateway.policy.leases import Bucket, Hold, Needs, of
 from gateway.policy.meters import Asker
 from gateway.policy.resolve import Plan
-from gateway.policy.terms import ATTO, FIRST_STEP, Terms
+from gateway.policy.terms import FIRST_STEP, Terms
 from gateway.wire.call import Call, Codec
 
 Key: TypeAlias = tuple[Caller, str, str, str, str]
@@ -49,7 +49,7 @@ FALLBACK: Final = "fallback"
 class Admission:
     """The meters of one snapshot in one worker."""
 
-    __slots__ = ("_backends", "_hold", "_names", "_plain", "_snap", "_special", "_tokenizers", "leasing")
+    __slots__ = ("_backends", "_names", "_plain", "_snap", "_special", "_tokenizers", "leasing")
 
     def __init__(
         self, snap: Snapshot, leasing: Leasing, backends: Mapping[str, Backend], tokenizers: Tokenizers
@@ -58,7 +58,6 @@ class Admission:
         self.leasing = leasing
         self._backends = backends
         self._tokenizers = tokenizers
-        self._hold = leasing.hold
         self._plain: dict[tuple[Caller, str], Terms] = {}
         self._special: dict[Key, Terms] = {}
         self._names: dict[tuple[Caller, str, str], tuple[bool, bool]] = {}
@@ -69,28 +68,21 @@ class Admission:
         """Admits what can be admitted without waiting, and says which routes may serve; None for anything else.
         Raises `NotPriced`.
         """
-        row = record.row
+        started_ns = record.row.started_ns
         terms = self._plain.get((caller, call.alias))
-        if terms is None or not terms.from_ns <= row.started_ns < terms.until_ns:
+        if terms is None or not terms.from_ns <= started_ns < terms.until_ns:
             terms = self._terms(record, caller, call, call.alias, plan, codec)
         if terms.counts_tokens:
-            input_tokens = bounds.input_tokens(call, terms.image_tokens)
-            output_tokens = bounds.output_tokens(call, terms.max_output)
-            nanos = terms.fixed - (input_tokens * terms.in_atto + output_tokens * terms.out_atto) // -ATTO
-            needs = (1, input_tokens, output_tokens, 1, nanos)  # as `terms.needs` says
-            row.held_input = input_tokens
-            row.held_output = output_tokens
-            row.held_nanos = nanos
+            given = bounds.input_tokens(call, terms.image_tokens)
+            needs = terms.needs(given, bounds.output_tokens(call, terms.max_output))
         else:
             needs = UNCOUNTED
         if terms.marks and terms.crossed:
             return None
-        hold = self._hold(terms.bundle, needs)
-        if type(hold) is not Hold:
+        hold = self.leasing.hold(terms.bundle, needs)
+        if isinstance(hold, Bucket):
             return None
-        record.hold = hold
-        record.terms = terms
-        record.running = call.stream and runs(terms, call)
+        take(record, terms, hold, needs, call)
         return terms.plan, call
 
     async def admit(self, record: Admitted, caller: Caller, call: Call, plan: Plan, codec: Codec) -> tuple[Plan, Call]:
@@ -159,8 +151,8 @@ class Admission:
         try:
             if terms.closed is not None:
                 raise Short(terms.closed)
-            hold = self._hold(terms.bundle, needs)
-            if type(hold) is not Hold:
+            hold = self.leasing.hold(terms.bundle, needs)
+            if isinstance(hold, Bucket):
                 hold = await self.leasing.hold_or_wait(terms.bundle, needs)
         except Short as short:
             raise refused(record, terms, short, needs) from None
@@ -319,9 +311,11 @@ class Admission:
         row, terms = record.row, record.terms
         await self._grow(record, wanted)
         money_is_short = all(each.remaining > 0 for each in terms.bundle.lengthening if each.quantity == OUTPUT)
-        if row.held_output < wanted and terms.in_atto and money_is_short:
+        if row.held_output < wanted and terms.input_costs and money_is_short:
             counted = await self._tokenizers.count(row.id, call, terms.plan.routes[0])
             if counted is not None and counted < row.held_input:
+                assert record.hold is not None
+                self.leasing.leases.lower_input(record.hold, counted)
                 row.held_input = counted  # what was held for more of it buys output
                 await self._grow(record, wanted)
         if row.held_output >= wanted:
@@ -343,7 +337,7 @@ class Admission:
         nothing.
         """
         bucket = short.bucket
-        fewest = least(terms, call, given // bounds.DENSEST_BYTES)[bucket.quantity]
+        fewest = of(least(terms, call, given // bounds.DENSEST_BYTES), bucket.quantity)
         if bucket.quantity not in (INPUT, MONEY) or not terms.counts_tokens or fewest > bucket.cap - bucket.used:
             return None
         counted = await self._tokenizers.count(record.row.id, call, terms.plan.routes[0])

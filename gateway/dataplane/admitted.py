@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
+from gateway.policy.identity import Headers
 from gateway.policy.leases import Hold
 from gateway.policy.terms import Terms
 from gateway.store.records import Record
 
 
-class Admitted(Protocol):
+class Admitted:
     """`hold` is None until the request is let in, and where no meter counts it; `terms` and `running` are set with
     it.
     """
 
-    row: Record
-    hold: Hold | None
+    __slots__ = ("headers", "hold", "row", "running", "terms")
+
     terms: Terms
+    """On what terms it was let in."""
     running: bool
     """Its stream is metered while it runs."""
 
+    def __init__(self, row: Record, headers: Headers) -> None:
+        self.row = row
+        self.headers = headers
+        self.hold: Hold | None = None
+        """What it holds of its meters."""
+
     def header(self, name: bytes) -> bytes | None:
         """A header of the request."""
-        ...
+        return self.headers.get(name)
 
     def acted(self, word: str) -> None:
         """Notes what a meter did."""
-        ...
+        row = self.row
+        row.action = f"{row.action} {word}" if row.action else word

@@ -22,7 +22,7 @@ from gateway.clock import Clock
 from gateway.errors import MetersUnavailable
 from gateway.policy import authority, reports
 from gateway.policy.authority import Reply, Report
-from gateway.policy.leases import NOTHING, SECOND_NS, Bucket, Bundle, Hold, Leases, Needs
+from gateway.policy.leases import NOTHING, SECOND_NS, Bucket, Bundle, Hold, Leases, Needs, of
 from gateway.policy.waiting import Queue, Waiting
 from gateway.store.meters import Change, MeterStore, MeterStoreDown, Unreconciled
 
@@ -35,7 +35,7 @@ TELLS_WITHIN: Final = 600
 """… and all that is new is told within about so many seconds."""
 WAIT_S: Final = 0.05
 """How long a request waits for what other owners give back."""
-POLLS_S: Final = (0.002, 0.004, 0.008, 0.016)
+POLLS_S: Final[Sequence[float]] = (0.002, 0.004, 0.008, 0.016)
 """How long after a recall, and after each other, the authority is asked whether something was given back."""
 TELL_EVERY_S: Final = 1.0
 TELL_AFTER_HOLDS: Final = 100
@@ -95,6 +95,7 @@ class Leasing:
         self._probe = False
         self._ticked_s = self._told_s = clock.monotonic_s()
         self._told_holds = 0
+        self._turn_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._polls = 0
         self._down_until_s = 0.0
@@ -106,9 +107,8 @@ class Leasing:
 
     def hold(self, bundle: Bundle, needs: Needs) -> Hold | Bucket:
         """Takes what is local: all, or nothing and returns the first bucket that is short."""
-        now_ns = self._wall_ns()
-        if now_ns >= self.leases.turn_ns:
-            self.leases.turn(now_ns)
+        if bundle.rolls_held:
+            self._turn()
         return self.leases.hold(bundle, needs)
 
     async def hold_or_wait(self, bundle: Bundle, needs: Needs, wait_s: float = WAIT_S) -> Hold:
@@ -117,41 +117,43 @@ class Leasing:
         may have been counted.
         """
         held = self.hold(bundle, needs)
-        if type(held) is Hold:
-            return held
-        assert isinstance(held, Bucket)
-        return await self._wait(bundle, needs, held, wait_s, None)
+        return held if isinstance(held, Hold) else await self._wait(bundle, needs, held, wait_s, None)
 
     def extend_now(self, hold: Hold, output_tokens: int, nanos: int) -> bool:
         """Adds to what a running request holds, of what is local; False when there is not enough."""
-        now_ns = self._wall_ns()
-        if now_ns >= self.leases.turn_ns:
-            self.leases.turn(now_ns)
         return self.leases.extend(hold, output_tokens, nanos)
 
     async def extend(self, hold: Hold, output_tokens: int, nanos: int, wait_s: float = WAIT_S) -> bool:
         """The same from wherever it is to be had. Raises `MetersUnavailable`."""
         if self.extend_now(hold, output_tokens, nanos):
             return True
-        if hold.amounts is None:
+        if hold.settled:
             return False
         needs = (0, 0, output_tokens, 0, nanos)
-        short = next(each for each in hold.bundle.lengthening if needs[each.quantity] > each.slack)
+        short = next(each for each in hold.bundle.lengthening if of(needs, each.quantity) > each.slack)
         try:
             await self._wait(hold.bundle, needs, short, wait_s, hold)
         except Short:
             return False
-        return hold.amounts is not None
+        return not hold.settled
 
     def settle(self, hold: Hold, used: Needs) -> None:
         """Ends a hold, once: what was used is spent, the rest is free. To be called in the same step as the journal's
         `close`: what is told of the meters then agrees with the journal's position."""
-        now_ns = self._wall_ns()
-        if now_ns >= self.leases.turn_ns:
-            self.leases.turn(now_ns)
+        if hold.bundle.rolls_settled:
+            self._turn()
         self.leases.settle(hold, used)
         if self._queue.waiting and any(bucket.waiting for bucket in hold.bundle.buckets):
+            self._turn()
             self._queue.serve()
+
+    def _turn(self) -> None:
+        """Before anything is spent that counts in this second."""
+        now_s = self._now_s()
+        if now_s >= self._turn_s:
+            wall_ns = self._wall_ns()
+            self.leases.turn(wall_ns)
+            self._turn_s = now_s + (self.leases.turn_ns - wall_ns) / SECOND_NS
 
     # -- for the worker
 
@@ -160,9 +162,9 @@ class Leasing:
         if monotonic_s - self._ticked_s < TELL_EVERY_S:
             return
         self._ticked_s = monotonic_s
-        wall_ns = self._wall_ns()
-        if not 0 < self.leases.turn_ns - wall_ns <= SECOND_NS:  # also when the clock was set back
-            self.leases.turn(wall_ns)
+        if self.leases.turn_ns - self._wall_ns() > SECOND_NS:  # the clock was set back
+            self._turn_s = 0.0
+        self._turn()
         reports.look_after(self.leases, monotonic_s)
         if self.leases.fresh and (
             self.leases.holds - self._told_holds >= TELL_AFTER_HOLDS or monotonic_s - self._told_s >= TELL_AT_LAST_S
@@ -247,16 +249,19 @@ class Leasing:
         try:
             while self._again:
                 self._again = False
+                lost: Unreconciled | None = None
                 try:
                     await self._exchange_once()
                 except Unreconciled as error:
-                    await self._restate()
-                    self._is_down(error)
+                    lost = error
                 except MeterStoreDown as error:
                     self._is_down(error)
                 except BaseException as bug:  # or the end of the loop: nobody may wait for ever
                     self._is_down(bug)
                     raise
+                if lost is not None:
+                    await self._restate()
+                    self._is_down(lost)
         finally:
             self._running = None
 
@@ -271,6 +276,7 @@ class Leasing:
             await self._ask(asked)
             self._is_up()
         if self._queue.waiting:
+            self._turn()
             again, recalls = self._queue.decide(self._now_s(), self._wall_ns())
             self._again = self._again or again
             if recalls:
@@ -307,9 +313,7 @@ class Leasing:
 
     def _reports(self, now_s: float) -> Asked:
         """What is told in the next exchange: of one instant, the journal's position included."""
-        wall_ns = self._wall_ns()
-        if wall_ns >= self.leases.turn_ns:
-            self.leases.turn(wall_ns)
+        self._turn()
         demands = self._queue.demands()
         chosen = {**demands, **self.leases.thirsty, **self._urgent}
         self._urgent.clear()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
-from gateway.config.snapshot_meters import CONCURRENT, INPUT, MONEY, OUTPUT, REQUESTS
+from gateway.config.snapshot_meters import CONCURRENT
 from gateway.config.units_money import QUANTITIES, cap_text
 from gateway.dataplane.admitted import Admitted
 from gateway.errors import BudgetExhausted, MeterError, RateLimited
 from gateway.policy import spend, windows
-from gateway.policy.leases import Bucket, Needs
+from gateway.policy.leases import Bucket, Bundle, Needs, of
 from gateway.policy.meters import DOWNGRADED
 from gateway.policy.terms import Terms, frees_itself, too_large
 from gateway.wire.usage import Usage
@@ -21,20 +20,14 @@ FRESH: Final = 8
 """How often between two ticks (a quarter of a second) the headers of one kind of request are made anew; after that they
 are the last ones, since amounts change with every request and writing them costs more than counting.
 """
-COST: Final = b"x-lockgate-cost-usd"
-DOWNGRADED_TO: Final = b"x-lockgate-downgraded-to"
 _NANO: Final = 10**9
-_RATES: Final = (
-    (
-        (REQUESTS,),
-        *(b"x-ratelimit-limit-requests", b"x-ratelimit-remaining-requests", b"x-ratelimit-reset-requests"),
-    ),
-    (
-        (INPUT, OUTPUT),
-        *(b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-tokens"),
-    ),
-)
-"""What OpenAI calls the limit of these quantities, what is left of it, and when all of it is free again."""
+_DIGITS: Final = [b"%03d" % number for number in range(1_000)]
+COST: Final = b"x-lockgate-cost-usd"
+LEFT: Final = b"x-lockgate-budget-remaining-usd"
+DOWNGRADED_TO: Final = b"x-lockgate-downgraded-to"
+_REQUESTS: Final = (b"x-ratelimit-limit-requests", b"x-ratelimit-remaining-requests", b"x-ratelimit-reset-requests")
+_TOKENS: Final = (b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-tokens")
+"""What OpenAI calls the limit of these, what is left of it, and when all of it is free again."""
 _encode: Final = msgspec.json.Encoder().encode
 _AT_ONCE_S: Final = 1
 """When to try again where calls that run must end first."""
@@ -48,9 +41,9 @@ def refusal(terms: Terms, bucket: Bucket, needs: Needs, frees_s: float) -> Meter
         limit += f" for each {meter.per.replace('_', ' ')}"
     if meter.window.kind not in ("none", "lifetime"):
         limit += f" in {_span(bucket)}"
-    lines = tuple((name.decode(), value.decode()) for name, value in _limits(terms.bundle.buckets, None))
+    lines = tuple(_named(line) for line in _limits(terms.bundle, 0).decode().splitlines())
     if too_large(bucket, needs):
-        words = f"this request may need {_amount(bucket, needs[meter.quantity])}, which is more than {limit}"
+        words = f"this request may need {_amount(bucket, of(needs, meter.quantity))}, which is more than {limit}"
         return BudgetExhausted(words, headers=lines)
     if frees_itself(meter):
         wait_s = _AT_ONCE_S if meter.quantity == CONCURRENT else max(1, -int(-frees_s // 1))
@@ -58,20 +51,22 @@ def refusal(terms: Terms, bucket: Bucket, needs: Needs, frees_s: float) -> Meter
     return BudgetExhausted(f"{limit} is used up", headers=lines)
 
 
-def lines(record: Admitted, tick: bytes, wall_ns: int) -> bytes:
+def lines(record: Admitted, tick: bytes) -> bytes:
     """The header lines of an answer, as of now; `tick` is another object after each tick."""
     terms, row = record.terms, record.row
     if terms.headers_tick is not tick:
         terms.headers_tick, terms.headers_left = tick, FRESH
-    if terms.headers_left:
+    if terms.headers_left > 0:
         terms.headers_left -= 1
-        terms.headers = b"".join([b"%b: %b\r\n" % line for line in _limits(terms.bundle.buckets, wall_ns)])
+        terms.headers = _limits(terms.bundle, row.started_ns)
     out = terms.headers
-    if row.charge_nanos is not None:
-        out += b"%b: %b\r\n" % (COST, usd(row.charge_nanos))
-    if row.action.startswith(DOWNGRADED):
-        model = row.action[len(DOWNGRADED) :].partition(" ")[0]
-        out += b"%b: %b\r\n" % (DOWNGRADED_TO, model.encode())
+    charge = row.charge_nanos
+    if charge is not None:
+        out = b"%b%b: %b\r\n" % (out, COST, usd(charge))
+    action = row.action
+    if action and action.startswith(DOWNGRADED):
+        model = action[len(DOWNGRADED) :].partition(" ")[0]
+        out = b"%b%b: %b\r\n" % (out, DOWNGRADED_TO, model.encode())
     return out
 
 
@@ -85,35 +80,55 @@ def note(record: Admitted, usage: Usage | None, cut_by: str = "") -> bytes:
     if record.terms.money and usage is not None:
         nanos = min(spend.charge(record.terms.price, usage), record.row.held_nanos)
         told.append(b'"cost_usd":"%b"' % usd(nanos))
-        left = remaining_nanos(record.terms.bundle.buckets)
+        left = remaining_nanos(record.terms.bundle)
         if left is not None:
             told.append(b'"budget_remaining_usd":"%b"' % usd(left))
     return b"{%b}" % b",".join(told) if told else b""
 
 
 def usd(nanos: int) -> bytes:
-    """Nano-dollars as dollars, exactly."""
-    return b"%d.%09d" % divmod(nanos, _NANO)
+    """Nano-dollars, not negative, as dollars, exactly."""
+    rest = nanos % _NANO
+    whole = b"0" if rest == nanos else b"%d" % (nanos // _NANO)
+    millions, thousands, ones = rest // 1_000_000, rest // 1_000 % 1_000, rest % 1_000
+    return b"%b.%b%b%b" % (whole, _DIGITS[millions], _DIGITS[thousands], _DIGITS[ones])
 
 
-def remaining_nanos(buckets: Iterable[Bucket]) -> int | None:
+def remaining_nanos(bundle: Bundle) -> int | None:
     """What the tightest budget has left, as far as is known here; None without one."""
-    return min((_left(bucket) for bucket in buckets if bucket.quantity == MONEY), default=None)
+    least: int | None = None
+    for bucket in bundle.money:
+        left = _left(bucket)
+        if least is None or left < least:
+            least = left
+    return least
 
 
-def _limits(buckets: Iterable[Bucket], wall_ns: int | None) -> list[tuple[bytes, bytes]]:
-    """The tightest limit of requests and of tokens, in the words of OpenAI's headers, and what money is left."""
-    found = []
-    for quantities, limit, left, reset in _RATES:
-        tightest = min((each for each in buckets if each.quantity in quantities), key=_share, default=None)
-        if tightest is not None:
-            found += [(limit, b"%d" % tightest.cap), (left, b"%d" % _left(tightest))]
-            if wall_ns is not None and (when := _reset(tightest, wall_ns)):
-                found.append((reset, when))
-    nanos = remaining_nanos(buckets)
-    if nanos is not None:
-        found.append((b"x-lockgate-budget-remaining-usd", usd(nanos)))
-    return found
+def _limits(bundle: Bundle, wall_ns: int) -> bytes:
+    """The lines about what is left: of requests, of tokens, of money. With `wall_ns` 0, not when it is free again."""
+    out = _rate(bundle.requests, _REQUESTS, wall_ns) + _rate(bundle.tokens, _TOKENS, wall_ns)
+    nanos = remaining_nanos(bundle)
+    return out if nanos is None else b"%b%b: %b\r\n" % (out, LEFT, usd(nanos))
+
+
+def _rate(buckets: tuple[Bucket, ...], names: tuple[bytes, bytes, bytes], wall_ns: int) -> bytes:
+    """The lines about the tightest of these."""
+    tightest: Bucket | None = None
+    least = 0.0
+    for bucket in buckets:
+        share = _left(bucket) / bucket.cap if bucket.cap else 0.0
+        if tightest is None or share < least:
+            tightest, least = bucket, share
+    if tightest is None:
+        return b""
+    out = b"%b: %d\r\n%b: %d\r\n" % (names[0], tightest.cap, names[1], _left(tightest))
+    reset = _reset(tightest, wall_ns) if wall_ns else b""
+    return b"%b%b: %b\r\n" % (out, names[2], reset) if reset else out
+
+
+def _named(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(": ")
+    return name, value
 
 
 def _amount(bucket: Bucket, amount: int) -> str:
@@ -124,19 +139,16 @@ def _left(bucket: Bucket) -> int:
     return max(0, bucket.cap - bucket.used)
 
 
-def _share(bucket: Bucket) -> float:
-    return _left(bucket) / bucket.cap if bucket.cap else 0.0
-
-
 def _reset(bucket: Bucket, wall_ns: int) -> bytes:
     """When all of it is free again, as OpenAI writes it: `6m0s`."""
     window = bucket.meter.window
     seconds = window.seconds
     if not seconds:
-        ends_ns = windows.ends_ns(window, wall_ns)
-        if ends_ns is None:
+        if bucket.ends_ns < 0:  # worked out once: calendars take their time
+            bucket.ends_ns = windows.ends_ns(window, wall_ns) or 0
+        if not bucket.ends_ns:
             return b""
-        seconds = max(0, -((wall_ns - ends_ns) // _NANO))
+        seconds = max(0, -((wall_ns - bucket.ends_ns) // _NANO))
     hours, rest = divmod(seconds, 3600)
     minutes, seconds = divmod(rest, 60)
     if hours:

@@ -11,11 +11,10 @@ import msgspec
 from gateway.config.snapshot import ClassicVersion, ModelRoute, Snapshot
 from gateway.config.snapshot_callers import Caller
 from gateway.dataplane import meter_answers, settling
+from gateway.dataplane.admitted import Admitted
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.errors import CallerError, Draining, GatewayError, MeterError, StoreUnavailable, UpstreamRejected
-from gateway.policy.leases import Hold
-from gateway.policy.terms import Terms
 from gateway.store.records import Opened, Record
 from gateway.wire import trace
 from gateway.wire.call import Call
@@ -26,28 +25,21 @@ from gateway.wire.usage import Usage
 _FULL: Final = "the journal's disk is full: nothing is served unrecorded"
 
 
-class Recording:
+class Recording(Admitted):
     """Writes one `Record`. `close` and its kin may be called again: the first one counts."""
 
-    __slots__ = ("_closed", "_ex", "_gw", "_id_header", "_opened", "hold", "id", "row", "running", "terms")
-
-    terms: Terms
-    """On what terms it was let in; set with `hold`."""
-    running: bool
-    """Its stream is metered while it runs; set with `hold`."""
+    __slots__ = ("_closed", "_ex", "_gw", "_id_header", "_opened", "id")
 
     def __init__(self, gw: Gateway, ex: Exchange) -> None:
         started_ns = gw.clock.wall_ns()
         self.id = gw.ids.next(started_ns)
-        self.row = Record(id=self.id, started_ns=started_ns)
+        super().__init__(Record(id=self.id, started_ns=started_ns), ex.headers)
         self._gw = gw
         self._ex = ex
         self._opened = False
         self._id_header = b""
         self._closed = False
-        self.hold: Hold | None = None
-        """What it holds of its meters; None where none count it."""
-        headers = ex.headers
+        headers = self.headers
         if b"x-request-id" in headers or b"x-client-request-id" in headers or b"traceparent" in headers:
             own = headers.get(b"x-request-id") or headers.get(b"x-client-request-id", b"")
             self.row.caller_request_id = trace.caller_id(own)
@@ -115,11 +107,15 @@ class Recording:
 
     def _entry(self) -> Opened:
         row = self.row
-        first = (row.id, row.started_ns, row.tenant, row.key, row.endpoint, row.alias, row.backend, row.snapshot)
-        if self.hold is None and not row.project and not row.action:
-            return Opened(*first, row.stream)
-        held = (row.held_input, row.held_output, row.held_nanos)
-        return Opened(*first, row.stream, *held, row.end_user, row.conversation, row.action, row.project)
+        held_input = held_output = held_nanos = 0
+        if self.hold is not None:
+            _, held_input, held_output, _, held_nanos = self.hold.amounts
+        # fmt: off
+        return Opened(  # by position, without a tuple in between: there is one for every request
+            self.id, row.started_ns, row.tenant, row.key, row.endpoint, row.alias, row.backend, row.snapshot,
+            row.stream, held_input, held_output, held_nanos, row.end_user, row.conversation, row.action, row.project,
+        )
+        # fmt: on
 
     def holds_more(self, output_tokens: int, nanos: int) -> bool:
         """The hold grew: written to the journal before it may be used. False when it cannot be."""
@@ -132,15 +128,6 @@ class Recording:
         """Another model is asked on its own terms. Raises `StoreUnavailable` when the journal cannot take that."""
         if self._opened and not self._gw.journal.held(msgspec.structs.replace(self._entry(), moved=True)):
             raise StoreUnavailable(_FULL)
-
-    def acted(self, word: str) -> None:
-        """What a meter did."""
-        row = self.row
-        row.action = f"{row.action} {word}" if row.action else word
-
-    def header(self, name: bytes) -> bytes | None:
-        """A header of the request."""
-        return self._ex.headers.get(name)
 
     def used(self, usage: Usage | None) -> None:
         """Usage as last known; None leaves what is known."""
@@ -161,9 +148,8 @@ class Recording:
 
     def answer_headers(self, content_type: bytes) -> bytes:
         """The headers of every answer: content type, our id, and beside it the caller's own."""
-        headers = b"content-type: %b\r\nx-request-id: %b\r\n" % (content_type, self.id.encode())
-        if self.hold is not None:
-            headers += meter_answers.lines(self, self._gw.date_line, self.row.started_ns)
+        metered = b"" if self.hold is None else meter_answers.lines(self, self._gw.date_line)
+        headers = b"content-type: %b\r\nx-request-id: %b\r\n%b" % (content_type, self.id.encode(), metered)
         if self._id_header:
             headers += b"%b: %b\r\n" % (self._id_header, self.id.encode())
         return headers + self.caller_header if self.row.caller_request_id else headers

@@ -11,11 +11,9 @@ from gateway.dataplane.leasing import Leasing
 from gateway.policy import spend
 from gateway.policy.bounds import UNCOUNTED
 from gateway.policy.meters import BEYOND, spent_of
-from gateway.policy.terms import ATTO
 from gateway.wire.usage import Usage
 
 OK: Final = 200
-_HALF: Final = ATTO // 2
 
 
 def settle(record: Admitted, leasing: Leasing) -> None:
@@ -27,20 +25,15 @@ def settle(record: Admitted, leasing: Leasing) -> None:
         _settle_rare(record, leasing)
         return
     row.usage_from = "backend"
-    nanos = 0
-    if terms.money:  # as `spend.charge` does, which is most of what this costs
-        nanos, rest = divmod(
-            fresh * terms.input + cached * terms.cached_input + said * terms.output + thought * terms.reasoning, ATTO
-        )
-        if rest >= _HALF and (rest > _HALF or nanos & 1):
-            nanos += 1
-        nanos += terms.fixed
+    given, made, nanos = fresh + cached, said + thought, 0
+    if terms.money:
+        nanos = terms.charge(fresh, cached, said, thought)
         row.charge_nanos = nanos
-    given, made = fresh + cached, said + thought
-    if terms.counts_tokens and (given > row.held_input or made > row.held_output or nanos > row.held_nanos):
-        _beyond(record)
-        nanos = min(nanos, row.held_nanos)
-    leasing.settle(hold, (1, given, made, 1, nanos))
+    if terms.counts_tokens:
+        _, held_input, held_output, _, held_nanos = hold.amounts
+        if given > held_input or made > held_output or nanos > held_nanos:
+            _beyond(record)
+    leasing.settle(hold, (1, given, made, 1, nanos))  # at most what is held
 
 
 def _settle_rare(record: Admitted, leasing: Leasing) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from gateway.config.snapshot_meters import CONCURRENT, MONEY, OUTPUT, REQUESTS, Meter
+from gateway.config.snapshot_meters import CONCURRENT, INPUT, MONEY, OUTPUT, REQUESTS, Meter
 
 Needs: TypeAlias = tuple[int, int, int, int, int]
 """Amounts by quantity: requests, input tokens, output tokens, concurrent requests, nano-dollars."""
@@ -23,6 +23,17 @@ NOTHING: Final[Needs] = (0, 0, 0, 0, 0)
 SECOND_NS: Final = 1_000_000_000
 
 
+def of(needs: Needs, quantity: int) -> int:
+    """The amount of one quantity: `needs[quantity]`, for which compiled code would make an object of all five."""
+    if quantity == MONEY:
+        return needs[4]
+    if quantity == OUTPUT:
+        return needs[2]
+    if quantity == INPUT:
+        return needs[1]
+    return needs[0] if quantity == REQUESTS else needs[3]
+
+
 class Bucket:
     """One meter's sum for one subject and window, as far as this worker knows it.
 
@@ -31,34 +42,20 @@ class Bucket:
     """
 
     __slots__ = (
-        "slack",
-        "low",
-        "quantity",
-        "spent",
-        "key",
-        "life",
-        "meter",
-        "cap",
-        "granted",
-        "returned",
-        "known",
-        "gone",
-        "waiting",
-        "touched",
-        "asked",
-        "marked",
-        "spends",
-        "slice",
-        "sliced_s",
-        "last_need",
-        "available",
-        "elsewhere",
-        "settled",
-        "told_spent",
-        "told_returned",
-        "frees_s",
-        "dry_until_s",
-        "futile_until_s",
+        *("slack", "low", "quantity", "spent", "key", "life", "meter", "cap", "granted", "returned", "known", "gone"),
+        *(
+            "waiting",
+            "touched",
+            "asked",
+            "marked",
+            "spends",
+            "slice",
+            "sliced_s",
+            "last_need",
+            "available",
+            "elsewhere",
+        ),
+        *("settled", "told_spent", "told_returned", "frees_s", "ends_ns", "dry_until_s", "futile_until_s"),
         "recalled_s",
     )
 
@@ -102,6 +99,8 @@ class Bucket:
         self.told_returned = 0
         self.frees_s = 0
         """Seconds, from the last exchange, until a rolling window frees something; else 0."""
+        self.ends_ns = -1
+        """When its window ends (wall time), 0 for never; -1 until somebody asks."""
         self.dry_until_s = 0.0
         """Until then (monotonic) `available` is taken for what there is: asking again would be for nothing."""
         self.futile_until_s = 0.0
@@ -131,9 +130,16 @@ class Bucket:
 
 
 class Bundle:
-    """The buckets of one kind of request; made once and used for all that have the same."""
+    """The buckets of one kind of request; made once and used for all that have the same.
 
-    __slots__ = ("buckets", "concurrent", "lengthening", "spending")
+    `rolls_held`, `rolls_settled`: whether any of them, with a rolling window, is spent of when a request is held, or
+    when it is settled: then it counts in which second that is, and `Leases.turn` comes first.
+    """
+
+    __slots__ = (
+        *("buckets", "concurrent", "lengthening", "money", "requests", "rolls_held", "rolls_settled", "spending"),
+        "tokens",
+    )
 
     def __init__(self, buckets: Sequence[Bucket]) -> None:
         self.put(buckets)
@@ -141,26 +147,36 @@ class Bundle:
     def put(self, buckets: Sequence[Bucket]) -> None:
         """Replaces the buckets: some were dropped and made again."""
         self.buckets = tuple(buckets)
-        self.spending = tuple(each for each in buckets if each.quantity not in (REQUESTS, CONCURRENT))
-        self.concurrent = tuple(each for each in buckets if each.quantity == CONCURRENT)
-        self.lengthening = tuple(each for each in buckets if each.quantity in (OUTPUT, MONEY))
+        self.requests = _those(buckets, (REQUESTS,))
+        self.tokens = _those(buckets, (INPUT, OUTPUT))
+        self.concurrent = _those(buckets, (CONCURRENT,))
+        self.money = _those(buckets, (MONEY,))
+        self.lengthening = _those(buckets, (OUTPUT, MONEY))
+        self.spending = _those(buckets, (INPUT, OUTPUT, MONEY))
+        self.rolls_held = any(each.meter.window.slot_s for each in self.requests)
+        self.rolls_settled = any(each.meter.window.slot_s for each in self.spending)
+
+
+def _those(buckets: Sequence[Bucket], quantities: tuple[int, ...]) -> tuple[Bucket, ...]:
+    return tuple(each for each in buckets if each.quantity in quantities)
 
 
 class Hold:
-    """What one request has taken. `amounts` is None once it was settled."""
+    """What one request has taken; `settled` once that has ended."""
 
-    __slots__ = ("amounts", "bundle")
+    __slots__ = ("amounts", "bundle", "settled")
 
     def __init__(self, bundle: Bundle, amounts: Needs) -> None:
         self.bundle = bundle
-        self.amounts: Needs | None = amounts
+        self.amounts = amounts
+        self.settled = False
 
 
 class Leases:
     """All buckets of a worker. `hold`, `extend`, `settle` for requests; the rest for `reports`.
 
-    - `turn_ns`: the end of the second we are in (wall time); whoever holds or settles calls `turn` first when that
-      moment has come.
+    - `turn_ns`: the end of the second we are in (wall time); whoever holds or settles, where that spends of a rolling
+      window (`Bundle`), calls `turn` first when that moment has come.
     - `holds`: how often something was held.
 
     A bucket is `fresh` from its first hold after it was told until it is told again; `busy` when nothing is new but
@@ -221,7 +237,7 @@ class Leases:
     def hold(self, bundle: Bundle, needs: Needs) -> Hold | Bucket:
         """Takes what a request needs of every bucket, or nothing and returns the first one that is short."""
         for bucket in bundle.buckets:
-            left = bucket.slack - needs[bucket.quantity]
+            left = bucket.slack - of(needs, bucket.quantity)
             if left < bucket.low:
                 return self._hold_with_care(bundle, needs, bucket)
             bucket.slack = left
@@ -230,30 +246,38 @@ class Leases:
 
     def extend(self, hold: Hold, output_tokens: int, nanos: int) -> bool:
         """Adds to what a running request holds, ahead of what it produces: all or nothing."""
-        amounts = hold.amounts
-        if amounts is None:
+        if hold.settled:
             return False
         needs = (0, 0, output_tokens, 0, nanos)
         if self.take(hold.bundle, needs, hold.bundle.lengthening, first=True) is not None:
             return False  # before those that wait to begin
+        amounts = hold.amounts
         hold.amounts = (amounts[0], amounts[1], amounts[2] + output_tokens, amounts[3], amounts[4] + nanos)
         return True
+
+    def lower_input(self, hold: Hold, tokens: int) -> None:
+        """The request has only so many input tokens: what was held for more of them is free; the money stays held."""
+        amounts = hold.amounts
+        for bucket in hold.bundle.tokens:
+            if bucket.quantity == INPUT:
+                bucket.slack += amounts[1] - tokens
+        hold.amounts = (amounts[0], tokens, amounts[2], amounts[3], amounts[4])
 
     def settle(self, hold: Hold, used: Needs) -> None:
         """Ends a hold: what was used is spent, the rest is free again. The first call counts. More than was held is
         never spent: whoever knows of more says so in the record."""
-        held = hold.amounts
-        if held is None:
+        if hold.settled:
             return
-        hold.amounts = None
+        hold.settled = True
+        held = hold.amounts
         if used[1] > held[1] or used[2] > held[2] or used[4] > held[4]:
             used = (held[0], min(used[1], held[1]), min(used[2], held[2]), held[3], min(used[4], held[4]))
         bundle = hold.bundle
         for bucket in bundle.spending:
             quantity = bucket.quantity
-            spent = used[quantity]
+            spent = of(used, quantity)
             bucket.spent += spent
-            bucket.slack += held[quantity] - spent
+            bucket.slack += of(held, quantity) - spent
         for bucket in bundle.concurrent:
             bucket.slack += held[3]
 
@@ -274,13 +298,13 @@ class Leases:
         if any(bucket.gone for bucket in bundle.buckets):
             return self._take_anew(bundle, needs, buckets, first)
         for bucket in buckets:
-            need = needs[bucket.quantity]
+            need = of(needs, bucket.quantity)
             if need > bucket.slack or (need and bucket.waiting and not first):
                 bucket.last_need = need
                 self.touch(bucket)
                 return bucket
         for bucket in buckets:
-            need = needs[bucket.quantity]
+            need = of(needs, bucket.quantity)
             bucket.slack -= need
             if bucket.slack < bucket.low:
                 if need:
@@ -331,7 +355,7 @@ class Leases:
         for bucket in bundle.buckets:
             if bucket is at:
                 break
-            bucket.slack += needs[bucket.quantity]
+            bucket.slack += of(needs, bucket.quantity)
         short = self.take(bundle, needs, bundle.buckets)
         if short is not None:
             return short

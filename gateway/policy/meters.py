@@ -23,8 +23,8 @@ from gateway.config.snapshot_meters import REQUESTS, Meter
 from gateway.config.units_money import QUANTITIES
 from gateway.policy import windows
 
-FOREVER_NS: Final = 2**63
-"""Later than any window that ends."""
+FOREVER_NS: Final = 2**62 - 1
+"""Later than any window that ends (the year 2116), and the largest number that is quick."""
 MOST_NAME_CHARS: Final = 96
 """An encoded name longer than this is kept as its start and a digest of it."""
 MOST_NAME_BYTES: Final = 256

@@ -7,10 +7,11 @@ output tokens, concurrent requests, nano-dollars.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from gateway.config.snapshot_meters import FREE, INPUT, OUTPUT, Meter, Price, Threshold
-from gateway.policy.leases import Bucket, Bundle, Needs
+from gateway.policy.leases import Bucket, Bundle, Needs, of
 from gateway.policy.meters import Asker
 from gateway.policy.resolve import Plan
 from gateway.wire.usage import MAX_TOKENS
@@ -25,14 +26,16 @@ ATTO: Final = 10**9
 
 class Terms:
     """See the module. `plan` has the routes that may serve; price and bounds are those of the first, since a fallback
-    is asked on its own terms. What the path of every call reads of the price stands here itself: `in_atto` and
-    `out_atto` are the dearest of input and of output.
+    is asked on its own terms.
+
+    The path of every call reckons with token prices in parts of a nano-dollar: as few parts (mostly one) as tell all
+    of them exactly, since products of small numbers are quick. `_in_most` and `_out_most` are the dearest of each kind.
     """
 
     __slots__ = (
-        *("asker", "bundle", "cached_input", "closed", "counts_tokens", "fixed", "from_ns", "headers", "headers_left"),
-        *("headers_tick", "image_tokens", "in_atto", "input", "marks", "max_output", "money", "out_atto", "output"),
-        *("plan", "price", "reasoning", "requests", "running", "until_ns"),
+        *("_cached_input", "_fixed", "_in_most", "_input", "_out_most", "_output", "_parts", "_reasoning", "asker"),
+        *("bundle", "closed", "counts_tokens", "from_ns", "headers", "headers_left", "headers_tick", "image_tokens"),
+        *("marks", "max_output", "money", "plan", "price", "requests", "running", "until_ns"),
     )
 
     def __init__(
@@ -63,13 +66,15 @@ class Terms:
         route = plan.routes[0] if plan.routes else None
         self.max_output = 0 if route is None else route.max_output
         self.image_tokens = 0 if route is None else route.image_tokens
-        price = (own if route is None else route.price) if money else None
-        self.price = price = FREE if price is None else price
-        self.input, self.cached_input = self.price.input, self.price.cached_input
-        self.output, self.reasoning = self.price.output, self.price.reasoning
-        self.fixed = self.price.request + self.price.call
-        self.in_atto = max(price.input, price.cached_input)
-        self.out_atto = max(price.output, price.reasoning)
+        found = (own if route is None else route.price) if money else None
+        self.price = price = FREE if found is None else found
+        part = math.gcd(ATTO, price.input, price.cached_input, price.output, price.reasoning)
+        self._parts = ATTO // part
+        self._input, self._cached_input = price.input // part, price.cached_input // part
+        self._output, self._reasoning = price.output // part, price.reasoning // part
+        self._in_most = max(self._input, self._cached_input)
+        self._out_most = max(self._output, self._reasoning)
+        self._fixed = price.request + price.call
         counted = {bucket.quantity for bucket in bundle.buckets}
         self.counts_tokens = money or not counted.isdisjoint((INPUT, OUTPUT))
         self.closed = next((bucket for bucket in bundle.buckets if not bucket.meter.cap), None)
@@ -87,8 +92,24 @@ class Terms:
 
     def needs(self, input_tokens: int, output_tokens: int) -> Needs:
         """What a request with at most so many tokens must hold."""
-        nanos = self.fixed - (input_tokens * self.in_atto + output_tokens * self.out_atto) // -ATTO
+        nanos = self._fixed - (input_tokens * self._in_most + output_tokens * self._out_most) // -self._parts
         return (self.requests, input_tokens, output_tokens, 1, nanos)
+
+    def charge(self, fresh: int, cached: int, said: int, thought: int) -> int:
+        """What a call with these tokens of each class costs at `price`: as `spend.charge`, and for the call."""
+        nanos = fresh * self._input + cached * self._cached_input + said * self._output + thought * self._reasoning
+        parts = self._parts
+        if parts > 1:
+            rest = 2 * (nanos % parts)
+            nanos //= parts
+            if rest > parts or (rest == parts and nanos & 1):
+                nanos += 1
+        return nanos + self._fixed
+
+    @property
+    def input_costs(self) -> bool:
+        """Whether any route has a price for input."""
+        return self._in_most > 0
 
     def affordable(self, spare_nanos: int = 0) -> int:
         """How many output tokens what remains buys, as far as is known here, and money that is held already."""
@@ -96,13 +117,13 @@ class Terms:
         for bucket in self.bundle.lengthening:
             if bucket.quantity == OUTPUT:
                 most = min(most, bucket.remaining)
-            elif self.out_atto:
-                most = min(most, (bucket.remaining + spare_nanos) * ATTO // self.out_atto)
+            elif self._out_most:
+                most = min(most, (bucket.remaining + spare_nanos) * self._parts // self._out_most)
         return most
 
     def is_small(self, needs: Needs) -> bool:
         """Whether what is needed is a small share of what remains of output tokens and of money."""
-        return all(needs[bucket.quantity] * SHARE <= bucket.remaining for bucket in self.bundle.lengthening)
+        return all(of(needs, bucket.quantity) * SHARE <= bucket.remaining for bucket in self.bundle.lengthening)
 
     @property
     def crossed(self) -> bool:
@@ -122,7 +143,7 @@ class Terms:
 
 def too_large(bucket: Bucket, needs: Needs) -> bool:
     """Whether a request would not fit if it were the only one."""
-    return needs[bucket.quantity] > bucket.cap
+    return of(needs, bucket.quantity) > bucket.cap
 
 
 def frees_itself(meter: Meter) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from gateway.policy.leases import ALARM, NOTHING, SECOND_NS, Bucket, Bundle, Hold, Leases, Needs
+from gateway.policy.leases import ALARM, NOTHING, SECOND_NS, Bucket, Bundle, Hold, Leases, Needs, of
 
 DRY_S: Final = 0.02
 """After a refusal of what no other owner has either, how long what the authority said is taken for what there is."""
@@ -63,7 +63,7 @@ class Queue:
     def hopeless(self, bundle: Bundle, needs: Needs, now_s: float) -> Bucket | None:
         """A bucket that will surely be short: its cap is lower, or the authority just said so."""
         for bucket in bundle.buckets:
-            need = needs[bucket.quantity]
+            need = of(needs, bucket.quantity)
             if need > bucket.cap or (now_s < bucket.dry_until_s and need - bucket.slack > bucket.available):
                 return bucket
         return None
@@ -94,7 +94,7 @@ class Queue:
         for waiting in self.waiting:
             waiting.asked = True
             for bucket in waiting.buckets:
-                need = waiting.needs[bucket.quantity]
+                need = of(waiting.needs, bucket.quantity)
                 if need:
                     wanted.setdefault(bucket, []).append(need)
                     bucket.last_need = need
@@ -149,7 +149,7 @@ class Queue:
         """What is to become of one that was asked for, and is still short."""
         if not waiting.deadline_s:
             waiting.deadline_s = now_s + waiting.wait_s
-        lacking = waiting.needs[short.quantity] - short.slack
+        lacking = of(waiting.needs, short.quantity) - short.slack
         if lacking <= short.available:  # freed here or elsewhere since the reply was on its way
             return "ask" if now_s < waiting.deadline_s + (PATIENCE - 1) * waiting.wait_s else "refuse"
         if lacking > short.available + short.elsewhere or now_s < short.futile_until_s:
@@ -168,7 +168,7 @@ class Queue:
         bucket.dry_until_s = until_s
 
     def _is_behind(self, waiting: Waiting, blocked: set[Bucket]) -> bool:
-        return any(bucket in blocked and waiting.needs[bucket.quantity] for bucket in waiting.buckets)
+        return any(bucket in blocked and of(waiting.needs, bucket.quantity) for bucket in waiting.buckets)
 
     def _taken(self, waiting: Waiting) -> Hold:
         """The hold of one that took what it needed."""
@@ -176,7 +176,7 @@ class Queue:
         if hold is None:
             self._leases.holds += 1
             return Hold(waiting.bundle, waiting.needs)
-        if hold.amounts is None:  # settled while it waited: it needs nothing any more
+        if hold.settled:  # ended while it waited: it needs nothing any more
             self._leases.settle(Hold(waiting.bundle, waiting.needs), NOTHING)
         else:
             amounts, more = hold.amounts, waiting.needs

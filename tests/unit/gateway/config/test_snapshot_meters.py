@@ -8,7 +8,9 @@ from gateway.config.model_meters import CallPrice, Downgrade, MeterEntry, Projec
 from gateway.config.snapshot_meters import (
     CONCURRENT,
     FREE,
+    INPUT,
     MONEY,
+    OUTPUT,
     REQUESTS,
     Meters,
     Price,
@@ -19,6 +21,12 @@ from gateway.config.snapshot_meters import (
     price_of,
     unpriced,
 )
+from gateway.config.units_money import QUANTITIES
+
+
+def test_quantities_are_numbered_as_configurations_name_them() -> None:
+    named = {QUANTITIES[number]: number for number in (REQUESTS, INPUT, OUTPUT, CONCURRENT, MONEY)}
+    assert tuple(named) == QUANTITIES
 
 
 def test_a_meter_is_compiled_with_its_thresholds_in_order() -> None:

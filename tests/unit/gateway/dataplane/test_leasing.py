@@ -7,6 +7,7 @@ import asyncio
 import gc
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -148,10 +149,9 @@ def test_four_workers_never_overshoot_and_leave_nothing_that_could_be_spent(seed
                 assert ledgers[key].hold(wanted[quantity], 0), key
             await asyncio.sleep(draw.random() * 0.002)
             if draw.random() < 0.5 and await leasing.extend(hold, 20, 10):
-                assert hold.amounts is not None
                 assert ledgers["o"].hold(20, 0)
                 assert ledgers["m"].hold(10, 0)
-            wanted = hold.amounts or wanted
+            wanted = hold.amounts
             used = needs(1, 0, draw.randrange(wanted[OUTPUT] + 1), 1, draw.randrange(wanted[MONEY] + 1))
             for key, (quantity, _) in caps.items():
                 spent = 0 if quantity == CONCURRENT else used[quantity]
@@ -265,6 +265,27 @@ def test_what_was_spent_leaves_a_rolling_window_with_its_slot() -> None:
                 with pytest.raises(Short) as refused:
                     await other
                 assert refused.value.bucket.frees_s == 11 - int(waited_s)
+
+    run(scene)
+
+
+def test_requests_that_waited_count_in_the_second_they_were_let_in() -> None:
+    async def scene() -> None:
+        clock = ManualClock(wall_ns=999_900_000_000)
+        workers = Workers(1, clock)
+        leasing, bundle = workers.all[0], workers.bundle(0, ("r", meter(REQUESTS, 5, rolling(10))))
+        update = workers.stores[0].update
+
+        async def slowly(*args: Any, **more: Any) -> Any:
+            replies = await update(*args, **more)
+            clock.advance(0.2)
+            return replies
+
+        workers.stores[0].update = slowly  # type: ignore[method-assign]
+        await leasing.hold_or_wait(bundle, needs(requests=1))
+        clock.advance(1.0)
+        leasing.leases.turn(clock.wall_ns())
+        assert bundle.buckets[0].spends == [(1_000, 1)]
 
     run(scene)
 

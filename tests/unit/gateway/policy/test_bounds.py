@@ -39,6 +39,12 @@ def test_an_image_counts_as_the_most_for_one_wherever_it_is() -> None:
     assert input_tokens(call, 8192) >= len(call.body) + 8192
 
 
+def test_an_image_that_is_an_item_of_its_own_counts_too() -> None:
+    shot = {"type": "computer_call_output", "output": {"type": "computer_screenshot", "image_url": "https://e.org/x"}}
+    call = responses.parse(json.dumps({"model": "m", "input": [shot]}).encode())
+    assert input_tokens(call, 8192) >= len(call.body) + 8192
+
+
 def test_the_bytes_of_an_image_in_the_body_are_no_tokens() -> None:
     call = ask(messages=image("data:image/png;base64," + "A" * 1_000_000))
     assert 8192 <= input_tokens(call, 8192) < 3 * 8192

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from gateway.config.snapshot_meters import CONCURRENT, INPUT, MONEY, OUTPUT, REQUESTS
 from gateway.policy.leases import ALARM, SECOND_NS, Bucket, Hold, Leases
-from tests.support.meters import meter, needs, rolling
+from tests.support.meters import LIFETIME, meter, needs, rolling
 
 CALL = needs(requests=1, input_tokens=10, output=100, concurrent=1, nanos=5_000)
 
@@ -71,6 +71,32 @@ def test_a_stream_lengthens_its_hold_all_or_nothing() -> None:
     assert (money.slack, output.slack) == (4_000, 36)
     leases.settle(hold, needs(output=150, nanos=5_500))
     assert (money.slack, money.held, output.slack, output.held) == (4_500, 0, 50, 0)
+
+
+def test_input_that_was_counted_is_free_beyond_the_count() -> None:
+    leases = Leases()
+    given, money = filled(leases, INPUT, 100), filled(leases, MONEY, 10_000)
+    hold = taken(leases.hold(leases.bundle([given, money]), CALL))
+    leases.lower_input(hold, 4)
+    assert hold.amounts == needs(1, 4, 100, 1, 5_000)
+    assert (given.held, given.slack, money.held) == (4, 96, 5_000)
+    leases.settle(hold, needs(1, 9, 0, 1, 9))
+    assert (given.held, given.spent, given.slack) == (0, 4, 96)
+
+
+def test_a_bundle_knows_when_it_counts_in_which_second_something_is_spent() -> None:
+    leases = Leases()
+    found = {
+        (quantity, bool(window.slot_s)): leases.bundle([Bucket(meter(quantity, 9, window), "")])
+        for quantity in (REQUESTS, INPUT, OUTPUT, CONCURRENT, MONEY)
+        for window in (rolling(60), LIFETIME)
+    }
+    assert [key for key, bundle in found.items() if bundle.rolls_held] == [(REQUESTS, True)]
+    assert [key for key, bundle in found.items() if bundle.rolls_settled] == [
+        (INPUT, True),
+        (OUTPUT, True),
+        (MONEY, True),
+    ]
 
 
 def test_a_slice_that_nears_its_end_asks_for_the_next_once() -> None:

@@ -65,6 +65,17 @@ def test_what_is_held_covers_the_charge(price: Price, fresh: int, cached: int, s
     assert held >= charge(price, Usage(fresh, cached, said, thought))
 
 
+fine = st.builds(Price, *[st.sampled_from((0, 1, 7, 2 * 10**8, 5 * 10**8, 3 * 10**9, 10**15))] * 4, st.integers(0, 9))
+
+
+@given(fine | prices, tokens, tokens, tokens, tokens)
+def test_the_charge_is_that_of_the_price_to_the_last_nano_dollar(
+    price: Price, fresh: int, cached: int, said: int, thought: int
+) -> None:
+    made = terms(route("m", price))
+    assert made.charge(fresh, cached, said, thought) == charge(price, Usage(fresh, cached, said, thought))
+
+
 def test_what_remains_buys_so_many_tokens() -> None:
     price = Price(output=2 * ATTO)
     money, output = bucket("1000 usd", slack=100, available=101), bucket("1000 output_tokens", slack=50, available=25)
