@@ -64,7 +64,8 @@ class MeterUses:
         self._entries = entries
 
     async def page(self, wanted: Wanted, principal: Principal) -> tuple[list[Body], str | None]:
-        """A page of the buckets that were ever used and that the principal may see."""
+        """A page of the buckets that were ever used and that the principal may see, with the caps they were last used
+        under."""
         states = await self._states(wanted.prefix)
         now_s = self._service.clock.wall_ns() // NANOS
         page: list[Body] = []
