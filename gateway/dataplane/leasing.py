@@ -33,8 +33,9 @@ TELLS_AT_ONCE: Final = 500
 telling at once would cost more than serving them. What is not told counts as leased, so nothing depends on it …"""
 TELLS_WITHIN: Final = 600
 """… and all that is new is told within about so many seconds."""
-WAIT_S: Final = 0.05
-"""How long a request waits for what other owners give back."""
+WAIT_S: Final = 0.25
+"""How long a request that begins waits for what other owners give back. They answer within milliseconds when their
+loops are free; on a machine that is full it takes longer, and a late refusal is better than a false one."""
 POLLS_S: Final[Sequence[float]] = (0.002, 0.004, 0.008, 0.016)
 """How long after a recall, and after each other, the authority is asked whether something was given back."""
 TELL_EVERY_S: Final = 1.0
@@ -124,7 +125,7 @@ class Leasing:
         return self.leases.extend(hold, output_tokens, nanos)
 
     async def extend(self, hold: Hold, output_tokens: int, nanos: int, wait_s: float = WAIT_S) -> bool:
-        """The same from wherever it is to be had. Raises `MetersUnavailable`."""
+        """The same from wherever it is to be had, within `wait_s`. Raises `MetersUnavailable`."""
         if self.extend_now(hold, output_tokens, nanos):
             return True
         if hold.settled:

@@ -18,7 +18,6 @@ from gateway.dataplane import counting, meter_answers
 from gateway.dataplane.attempt import Upstream
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
-from gateway.dataplane.leasing import WAIT_S
 from gateway.dataplane.recording import Recording
 from gateway.errors import MetersUnavailable, StreamBroken, UpstreamError
 from gateway.policy import bounds
@@ -40,6 +39,8 @@ UNPAID_BYTES: Final = FIRST_STEP
 """… or so many where bytes are counted, of which a token has some four …"""
 UNPAID_S: Final = 0.1
 """… and so much time went by since: what came late and all at once is made already."""
+_WAIT_S: Final = 0.05
+"""How long a stream waits for what others give back: its upstream goes on meanwhile."""
 _SMALLER: Final = 4
 """A step that is not to be had is tried again with what is known to be left, or at this part of its size, down to one
 token …"""
@@ -257,7 +258,7 @@ class _Stream:
 
     async def _more(self, hold: Hold, tokens: int) -> tuple[int, int]:
         """How many more tokens are to be had, up to these, and the money held for them; zeros when none."""
-        wait_s = WAIT_S
+        wait_s = _WAIT_S
         tokens = self._known(tokens) or tokens
         while tokens:
             nanos = self._nanos(tokens)

@@ -57,16 +57,19 @@ class Counted:
     """A handler's coroutine that is cancelled when it waits for the nth time, as a caller who leaves then does."""
 
     def __init__(self, coroutine: Any, exchange: Exchange, nth: int) -> None:
-        self._coroutine = coroutine
+        self._steps = coroutine.__await__()
         self._exchange = exchange
         self._left = nth
         self.stepper: Stepper | None = None
 
-    def send(self, value: None) -> Any:
-        return self._waits(self._coroutine.send(value))
+    def __await__(self) -> Counted:
+        return self
+
+    def __next__(self) -> Any:
+        return self._waits(next(self._steps))
 
     def throw(self, error: BaseException) -> Any:
-        return self._waits(self._coroutine.throw(error))
+        return self._waits(self._steps.throw(error))
 
     def _waits(self, waiting: Any) -> Any:
         self._left -= 1
