@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import random
 import shutil
@@ -246,26 +247,42 @@ class Deployment:
         ballast.unlink()
 
     def _crowd_disk(self, fault: Fault) -> None:
-        """Leaves room for one segment and kills workers, until one has come up that has none in reserve and refuses."""
-        ballast = self.state_dir / "crowd"
+        """Kills a worker and leaves room for one segment, then for none: the worker that comes up has none in reserve,
+        and refuses. Again if it had both before the room was taken."""
         tenant, end = self.run.groups[0].tenant, time.monotonic() + CROWD_S
+        ballast = self.state_dir / "crowd"
         with ballast.open("wb", buffering=0) as file:
-            self._kill_worker(fault)
-            again_s = time.monotonic() + CROWD_S / 4
-            while True:
-                disk = os.statvfs(self.state_dir)
-                file.write(bytes(max(0, disk.f_bavail * disk.f_frsize - SEGMENT_BYTES * 5 // 4)))
-                with contextlib.suppress(httpx.HTTPError):
-                    if "store_unavailable" in self.ask(tenant, 0, "quick").text:
-                        break
-                if time.monotonic() > again_s:  # it had both before we had
-                    self._kill_worker(fault)
-                    again_s += CROWD_S / 4
+            while not self._refuses(file, fault, tenant):
                 if time.monotonic() > end:
                     ballast.unlink()
                     raise AssertionError("no worker refused for want of room")
             time.sleep(fault.for_s)
         ballast.unlink()
+
+    def _refuses(self, ballast: io.FileIO, fault: Fault, tenant: str) -> bool:
+        """Whether a worker refuses for want of room, within some seconds of its being killed."""
+        before = set(self.state_dir.glob("journal/*"))
+        ballast.truncate(0)
+        ballast.seek(0)
+        self._leave(ballast, SEGMENT_BYTES * 5 // 4)
+        self._kill_worker(fault)
+        again_s = time.monotonic() + CROWD_S / 6
+        while time.monotonic() < again_s:
+            begun = any(segment.parent not in before for segment in self.state_dir.glob("journal/*/*.seg"))
+            self._leave(ballast, SEGMENT_BYTES // 4 if begun else SEGMENT_BYTES * 5 // 4)
+            if not begun:
+                time.sleep(0.002)
+                continue
+            with contextlib.suppress(httpx.HTTPError):
+                if "store_unavailable" in self.ask(tenant, 0, "quick").text:
+                    return True
+        return False
+
+    def _leave(self, ballast: io.FileIO, room: int) -> None:
+        """Takes all of the disk but this."""
+        disk = os.statvfs(self.state_dir)
+        with contextlib.suppress(OSError):
+            ballast.write(bytes(max(0, disk.f_bavail * disk.f_frsize - room)))
 
 
 @contextlib.contextmanager
