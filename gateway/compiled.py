@@ -46,6 +46,7 @@ MODULES: Final = (
     "gateway.policy.conversation",
     "gateway.policy.identity",
     "gateway.policy.leases",
+    "gateway.policy.overhead",
     "gateway.policy.projects",
     "gateway.policy.resolve",
     "gateway.policy.spend",

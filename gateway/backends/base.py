@@ -14,6 +14,7 @@ from gateway.errors import ConnectFailed, GatewayError
 from gateway.policy import health
 from gateway.policy.attempts import RetryBudget
 from gateway.policy.balance import EndpointView, weight_hash
+from gateway.policy.overhead import Overhead
 from gateway.wire import denied
 from gateway.wire.body import Fields
 
@@ -154,7 +155,7 @@ class Backend:
     the same.
     """
 
-    __slots__ = ("dialect", "endpoints", "keeps_responses", "kind", "name", "retries", "seen")
+    __slots__ = ("_overheads", "dialect", "endpoints", "keeps_responses", "kind", "name", "retries", "seen")
 
     def __init__(
         self, name: str, kind: str, endpoints: tuple[Endpoint, ...], retries: RetryBudget, keeps_responses: bool
@@ -166,6 +167,7 @@ class Backend:
         self.retries = retries
         self.keeps_responses = keeps_responses
         self.seen = [endpoint.view for endpoint in endpoints]
+        self._overheads: dict[str, Overhead] = {}
 
     def views(self, now: float) -> list[EndpointView]:
         """What a choice looks at, as of now."""
@@ -174,6 +176,13 @@ class Backend:
             well = state is health.HEALTHY or health.available(state, now)
             endpoint.view.available = well and not endpoint.drained
         return self.seen
+
+    def overhead(self, served_model: str) -> Overhead:
+        """What this model's chat template adds, as far as is known: the same object each time."""
+        found = self._overheads.get(served_model)
+        if found is None:
+            found = self._overheads[served_model] = Overhead()
+        return found
 
     def loads(self) -> list[int]:
         """The outstanding requests of every endpoint, in order."""

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.backends.fake_script import Rule, ScriptedCall
-from gateway.backends.fake_tokens import text_of, tokenise
+from gateway.backends.fake_tokens import text_of, token_id, tokenise
 from gateway.errors import InvalidRequest
 
 Json = dict[str, Any]
@@ -65,12 +65,14 @@ def content_text(content: object) -> str:
     return "\n".join(texts)
 
 
-def chat_prompt(request: Json) -> tuple[str, str]:
-    """The prompt a model would see (a longer conversation's begins with the shorter one's), the last user message."""
+def chat_prompt(request: Json, template_tokens: int = 0) -> tuple[str, str]:
+    """The prompt a model would see (a longer conversation's begins with the shorter one's), the last user message. So
+    many tokens of a template stand before it.
+    """
     messages = request.get("messages")
     if not isinstance(messages, list) or not messages:
         raise InvalidRequest("messages must be a list with at least one message", param="messages")
-    lines: list[str] = []
+    lines = [text_of([token_id("tmpl")] * template_tokens)]
     last = ""
     if request.get("tools"):
         lines.append(f"tools: {msgspec.json.encode(request['tools']).decode()}\n")

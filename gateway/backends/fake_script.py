@@ -71,6 +71,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     answer: str = "{last}"
     delay_ms: float = 0.0
     token_delay_ms: float = 0.0
+    template_tokens: int = 0  # of a chat template: so many more stand before each chat
     seed: int = 0  # of all that happens by chance
     rules: list[Rule] = []
 

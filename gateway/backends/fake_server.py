@@ -164,7 +164,8 @@ class Fake:
 
     def _tokenise(self, request: Json) -> Json:
         self.counts["tokenized"] += 1
-        prompt = chat_prompt(request)[0] if "messages" in request else request.get("prompt")
+        template = self.director.script.template_tokens
+        prompt = chat_prompt(request, template)[0] if "messages" in request else request.get("prompt")
         if not isinstance(prompt, str):
             raise InvalidRequest("prompt must be a text", param="prompt")
         ids = [token_id(token) for token in tokenise(prompt)]
@@ -201,7 +202,7 @@ class Fake:
             if request.get(field) is not None and not isinstance(request[field], kind):
                 raise InvalidRequest(f"{field} must be a JSON {'array' if kind is list else 'object'}", param=field)
         if endpoint == "chat":
-            prompt, last = chat_prompt(request)
+            prompt, last = chat_prompt(request, self.director.script.template_tokens)
             prompts = [prompt]
         else:
             prompts = texts(request.get("prompt" if endpoint == "completions" else "input"), "prompt or input")

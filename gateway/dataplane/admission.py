@@ -73,7 +73,7 @@ class Admission:
         if terms is None or not terms.from_ns <= started_ns < terms.until_ns:
             terms = self._terms(record, caller, call, call.alias, plan, codec)
         if terms.counts_tokens:
-            given = bounds.input_tokens(call, terms.image_tokens)
+            given = bounds.input_tokens(call, terms.image_tokens, terms.overhead)
             needs = terms.needs(given, bounds.output_tokens(call, terms.max_output))
         else:
             needs = UNCOUNTED
@@ -103,7 +103,7 @@ class Admission:
         if terms.closed is not None:
             raise refused(record, terms, Short(terms.closed), least(terms, call, 0))
         clamp = any(each.action == "clamp" for each in terms.softer())
-        given = bounds.input_tokens(call, terms.image_tokens) if terms.counts_tokens else 0
+        given = bounds.input_tokens(call, terms.image_tokens, terms.overhead) if terms.counts_tokens else 0
         try:
             return await self._hold_for(record, terms, call, given, clamp)
         except Short as short:
@@ -172,8 +172,10 @@ class Admission:
         counting = [each for each in terms.bundle.buckets if each.quantity == REQUESTS and each not in before.buckets]
         plan = Plan(route.alias, (route,), FALLBACK)
         asker, from_ns, until_ns = terms.asker, terms.from_ns, terms.until_ns
-        running = self._running(route)
-        own = Terms(asker, terms.bundle, from_ns, until_ns, plan, running, money=terms.money, requests=0)
+        running, overhead = self._running(route), terms.overhead
+        own = Terms(
+            asker, terms.bundle, from_ns, until_ns, plan, running, money=terms.money, requests=0, overhead=overhead
+        )
         await self._know(own)
         call = await self._let_in(record, own, call)
         if counting:
@@ -234,8 +236,12 @@ class Admission:
         if money and plan.routes:
             plan = resolve.priced(plan)
         until_ns = meters.until_ns(found, wall_ns)
-        running = self._running(plan.routes[0]) if plan.routes else NO_STREAMS
-        return Terms(asker, self.leasing.bundle(buckets), wall_ns, until_ns, plan, running, money=money, own=own)
+        bundle, running, overhead = self.leasing.bundle(buckets), NO_STREAMS, None
+        if plan.routes:
+            route = plan.routes[0]
+            running = self._running(route)
+            overhead = self._backends[route.backend].overhead(route.served_model)
+        return Terms(asker, bundle, wall_ns, until_ns, plan, running, money=money, own=own, overhead=overhead)
 
     def _running(self, route: ModelRoute) -> frozenset[str]:
         """The endpoints whose streams are metered while they run on this route."""

@@ -67,6 +67,7 @@ def _beyond(record: Admitted) -> None:
     """More was used than was held: whoever counts is wrong, or a bound was. It is settled as held, and told."""
     row = record.row
     record.acted(BEYOND)
+    record.terms.overhead.doubted = True
     if row.charge_nanos is not None:
         row.charge_nanos = min(row.charge_nanos, row.held_nanos)
 

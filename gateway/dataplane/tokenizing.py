@@ -9,15 +9,14 @@ from collections.abc import Mapping
 from random import Random
 from typing import Final
 
-from gateway.backends.base import Backend, Endpoint
-from gateway.backends.http1 import Connection
+from gateway.backends import asking
+from gateway.backends.base import Backend
 from gateway.backends.reply import Limits, Reply
 from gateway.clock import Clock
 from gateway.config.snapshot import ModelRoute
-from gateway.errors import UpstreamError
 from gateway.policy import balance
 from gateway.wire import tokenize
-from gateway.wire.call import JSON, Call
+from gateway.wire.call import Call
 
 COUNT_S: Final = 1.0
 """How long a call waits for the count, connecting included; after that the bound stands."""
@@ -50,41 +49,24 @@ class Tokenizers:
         endpoint = backend.endpoints[choice.index]
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Reply] = loop.create_future()
-        asking = loop.create_task(self._ask(endpoint, request_id, *asked))
-        asking.add_done_callback(lambda done: _told(done, answer))
-        timer = loop.call_later(COUNT_S, asking.cancel)
+        counting = loop.create_task(asking.ask(endpoint, request_id, *asked, self._limits, COUNT_S, now_s))
+        counting.add_done_callback(lambda done: _told(done, answer))
+        timer = loop.call_later(COUNT_S, counting.cancel)
         try:
             reply = await answer
         finally:
             timer.cancel()
-            asking.cancel()
+            counting.cancel()
         return tokenize.counted(reply.body) if reply.status == 200 else None
 
-    async def _ask(self, endpoint: Endpoint, request_id: str, path: bytes, body: bytes) -> Reply:
-        """The answer; an empty one where there is none."""
-        head = endpoint.head(path, request_id, "", JSON, len(body))
-        connection: Connection | None = None
-        serial = 0
-        try:
-            connection = endpoint.pool.take() or await endpoint.pool.connect()
-            now_s = self._clock.monotonic_s()
-            waiter = connection.request(head, body, False, self._limits, now_s + COUNT_S, now_s)
-            serial = connection.requests_sent
-            return await waiter.in_task()
-        except UpstreamError:
-            return Reply()
-        finally:
-            if connection is not None and connection.busy and connection.requests_sent == serial:
-                connection.abort()
 
-
-def _told(asking: asyncio.Task[Reply], answer: asyncio.Future[Reply]) -> None:
-    """Hands on how the asking ended: cancelled when it was late."""
+def _told(counting: asyncio.Task[Reply], answer: asyncio.Future[Reply]) -> None:
+    """Hands on how the counting ended: cancelled when it was late."""
     if answer.done():
         return
-    if asking.cancelled():
+    if counting.cancelled():
         answer.set_result(Reply())
-    elif error := asking.exception():
+    elif error := counting.exception():
         answer.set_exception(error)
     else:
-        answer.set_result(asking.result())
+        answer.set_result(counting.result())

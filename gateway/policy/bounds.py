@@ -1,9 +1,9 @@
 """How many tokens a request can use at most, before anyone has counted: what its hold must cover.
 
-Input: a token of a byte-level vocabulary covers at least one byte of the body, and the JSON around a message is longer
-than what a chat template puts around it, so a body has at most as many tokens as bytes, and those a template adds
-once. Media are no text: an image counts as the model's most for one, and its bytes do not. Output: what the caller
-allows, for each answer it asks for; else the most that the model's configuration says it can put out.
+Input: a token of a byte-level vocabulary covers at least one byte of the body, so a body has at most as many tokens as
+bytes, and those that the model's chat template adds (`Overhead`): once, and for each message where that is longer than
+the JSON around it. Media are no text: an image counts as the model's most for one, and its bytes do not. Output: what
+the caller allows, for each answer it asks for; else the most that the model's configuration says it can put out.
 """
 
 from __future__ import annotations
@@ -13,14 +13,11 @@ from typing import Annotated, Final
 
 import msgspec
 
+from gateway.policy.overhead import TEMPLATE_TOKENS, Overhead
 from gateway.wire import body as wire_body
 from gateway.wire.body import Fields
 from gateway.wire.call import Call
 
-TEMPLATE_TOKENS: Final = 128
-"""What a chat template adds once: its own system prompt, markers, the date."""
-TOOLS_TOKENS: Final = 1024
-"""What it adds where there are tools: how to call them."""
 KEPT_TOKENS: Final = 131_072
 """The most that a kept answer (`previous_response_id`) brings with it."""
 
@@ -53,14 +50,16 @@ _LIST: Final = _BRACKET[0]
 _ITEMS: Final = (b'"', b"[")
 
 
-def input_tokens(call: Call, image_tokens: int) -> int:
+def input_tokens(call: Call, image_tokens: int, overhead: Overhead) -> int:
     """At most so many input tokens, cached ones included."""
     body, endpoint = call.body, call.endpoint
-    most = len(body) + TEMPLATE_TOKENS
+    most = len(body) + overhead.template
+    if overhead.each:  # hardly any model: braces cannot be escaped, so that none is missed
+        most += overhead.each * body.count(b"{")
     if endpoint not in LIMITS:
         return _input_of_others(call, most)
     if "tools" in call.fields:
-        most += TOOLS_TOKENS
+        most += overhead.tools
     if _may_show(body, endpoint) and b"image" in body:
         most += _images(call, image_tokens)
     if call.continues is not None:

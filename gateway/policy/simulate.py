@@ -22,8 +22,8 @@ from gateway.config.snapshot_callers import Caller
 from gateway.config.snapshot_meters import FREE, MONEY, OUTPUT, REQUESTS, Meter, Price, Threshold
 from gateway.policy import spend
 from gateway.policy.account import Account
-from gateway.policy.bounds import TEMPLATE_TOKENS
 from gateway.policy.meters import Asker, key_of, meters_of, until_ns
+from gateway.policy.overhead import TEMPLATE_TOKENS
 from gateway.policy.terms import FIRST_STEP, SHARE, frees_itself
 from gateway.policy.trace import Assumptions, Counts, Request
 from gateway.wire.usage import Usage

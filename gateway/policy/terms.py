@@ -13,6 +13,7 @@ from typing import Final
 from gateway.config.snapshot_meters import FREE, INPUT, OUTPUT, Meter, Price, Threshold
 from gateway.policy.leases import Bucket, Bundle, Needs, of
 from gateway.policy.meters import Asker
+from gateway.policy.overhead import Overhead
 from gateway.policy.resolve import Plan
 from gateway.wire.usage import MAX_TOKENS
 
@@ -35,7 +36,7 @@ class Terms:
     __slots__ = (
         *("_cached_input", "_fixed", "_in_most", "_input", "_out_most", "_output", "_parts", "_reasoning", "asker"),
         *("bundle", "closed", "counts_tokens", "from_ns", "headers", "headers_left", "headers_tick", "image_tokens"),
-        *("marks", "max_output", "money", "plan", "price", "requests", "running", "until_ns"),
+        *("marks", "max_output", "money", "overhead", "plan", "price", "requests", "running", "until_ns"),
     )
 
     def __init__(
@@ -49,11 +50,12 @@ class Terms:
         *,
         money: bool,
         own: Price | None = None,
+        overhead: Overhead | None = None,
         requests: int = 1,
     ) -> None:
         """`running` names the endpoints whose streams are metered as they run; with `money`, every route has a price.
-        `own` is that of a model that runs in the gateway, to which no route leads. `requests` is 0 for a request that
-        was counted on other terms before.
+        `own` is that of a model that runs in the gateway, to which no route leads; `overhead` that of the first route.
+        `requests` is 0 for a request that was counted on other terms before.
         """
         self.asker = asker
         self.bundle = bundle
@@ -64,6 +66,7 @@ class Terms:
         self.money = money
         self.requests = requests
         route = plan.routes[0] if plan.routes else None
+        self.overhead = overhead or Overhead()
         self.max_output = 0 if route is None else route.max_output
         self.image_tokens = 0 if route is None else route.image_tokens
         found = (own if route is None else route.price) if money else None

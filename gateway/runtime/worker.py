@@ -48,6 +48,7 @@ from gateway.runtime.endpoint_events import EndpointEvents
 from gateway.runtime.grpc_listener import GrpcListener
 from gateway.runtime.hosting import server
 from gateway.runtime.loop_lag import LoopLag
+from gateway.runtime.measuring import Measuring
 from gateway.runtime.upstreams import Upstreams
 from gateway.runtime.workers import WorkerStart
 from gateway.store.ids import RequestIds
@@ -92,6 +93,7 @@ class Worker:
         self._lag = LoopLag()
         self._upstreams = Upstreams(self._state_dir)
         self._endpoint_events = EndpointEvents(log)
+        self._measuring = Measuring(log)
         config = archive.read(self._state_dir, start.digest)
         compiled = snapshot.compile(config, start.digest)
         self._sessions = Sessions(log)
@@ -130,16 +132,19 @@ class Worker:
         self._loop.add_signal_handler(signal.SIGINT, self._terminated)
         self._lag.start()
         self._tick()
-        probing = self._loop.create_task(self._probe())
+        background = [self._loop.create_task(self._probe())]
         try:
             await self._until_granted()
+            await self._measuring.at_once(self._gateway.backends, self._gateway.snapshot)
+            background.append(self._loop.create_task(self._measuring.watch(self._gateway)))
             if self._start.grpc is not None:
                 await self._grpc.start(self._gateway, self._start.grpc)
             await self._server.serve([socket.socket(fileno=self._start.listen_fd)])
             await self._grpc.ended()
             await _cut_running(self._gateway)
         finally:
-            probing.cancel()
+            for task in background:
+                task.cancel()
             await self._give_back()
             self._journal.stop()
 
@@ -207,6 +212,7 @@ class Worker:
             except Exception as error:  # noqa: BLE001 (whatever it is, what we have still serves)
                 self._channel.send(ReloadFailed(digest, f"{type(error).__name__}: {error}"))
                 return
+            await self._measuring.at_once(backends, new)
             self._gateway.reload(new, backends, classic)
             if new.shared is not old.shared:  # a whole one: as at the start
                 gc.freeze()
@@ -231,6 +237,8 @@ class Worker:
     def _probed(self, endpoint: Endpoint, problem: str | None) -> None:
         endpoint.probed(problem is None, self._loop.time())
         self._endpoint_events.probed(endpoint, problem)
+        if problem is not None:
+            self._measuring.away(endpoint)
 
     def _beat(self) -> None:
         self._loop.call_later(BEAT_S, self._beat)

@@ -16,6 +16,16 @@ from gateway.wire.messages import to_chat
 from gateway.wire.messages.codec import COUNT
 
 PATH: Final = b"/tokenize"
+TOOL: Final = b'{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{}}}}'
+_USER: Final = b'{"role":"user","content":"a"}'
+_ASSISTANT: Final = b'{"role":"assistant","content":"a"}'
+EXAMPLES: Final = (
+    b'"messages":[%b]' % _USER,
+    b'"messages":[%b,%b,%b]' % (_USER, _ASSISTANT, _USER),
+    b'"messages":[%b],"tools":[%b]' % (_USER, TOOL),
+    b'"messages":[%b],"tools":[%b,%b]' % (_USER, TOOL, TOOL),
+)
+"""Chats with next to no text, whose counts tell what a template adds: a message, two more, a tool, one more."""
 _ASKED: Final = (
     "messages",
     "tools",
@@ -76,6 +86,11 @@ def question(call: Call, served_model: str, served_model_json: bytes, *, native:
             except InvalidRequest:  # told when it is sent
                 return None
     return None
+
+
+def examples(served_model_json: bytes) -> list[bytes]:
+    """The bodies that ask `PATH` to count `EXAMPLES` for this model."""
+    return [b'{"model":%b,%b}' % (served_model_json, example) for example in EXAMPLES]
 
 
 def counted(answer: bytes) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ import anthropic
 import openai
 import pytest
 
+from gateway.clock import SystemClock
+from gateway.runtime.measuring import Measuring
 from gateway.store.records import Record
+from gateway.telemetry.logs import Log
 from tests.contract import kinds
 from tests.contract.upstreams import Servers
 from tests.support import vllm
@@ -210,5 +214,27 @@ def test_vllm_counts_an_input_before_it_is_refused_for_what_it_could_be(
             used = (record.input_tokens or 0) + (record.cached_input_tokens or 0)
             assert record.held_input == used  # to the token
             assert record.action == ""
+
+    run(main())
+
+
+SHORTEST = {"type": "function", "function": {"name": "f"}}
+TALK = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "a"}]
+
+
+@ON_VLLM
+@pytest.mark.parametrize("fields", [{"tools": [SHORTEST] * 20}, {"messages": TALK * 40 + TALK[:1]}])
+def test_what_the_template_of_vllm_adds_is_measured_and_held(gateway: Starting, fields: dict[str, Any]) -> None:
+    async def main() -> None:
+        async with gateway({"acme": [usd(10**12)]}) as metered:
+            lines: list[bytes] = []
+            measuring = Measuring(Log(SystemClock(), "debug", lines.append))
+            await measuring.look(metered.running.gw.backends, metered.running.gw.snapshot)
+            (counts,) = [json.loads(line)["counts"] for line in lines]
+            assert counts == sorted(counts)  # all of them are numbers
+            assert (await metered.ask("a", max_tokens=4)).json()["usage"]["prompt_tokens"] == counts[0]
+            assert (await metered.ask("a", max_tokens=4, **fields)).status_code == 200
+            record = await metered.last()
+            assert counts[0] < (record.input_tokens or 0) + (record.cached_input_tokens or 0) <= record.held_input
 
     run(main())

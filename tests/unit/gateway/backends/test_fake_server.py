@@ -86,6 +86,15 @@ def test_a_prompt_longer_than_the_context_is_refused() -> None:
     assert "maximum context length is 10 tokens" in body["error"]["message"]
 
 
+def test_a_template_stands_before_each_chat_answered_or_counted() -> None:
+    body = b'{"messages": [{"role": "user", "content": "hi"}]}'
+    without, behind = (Fake(Script(template_tokens=tokens)) for tokens in (0, 3000))
+    counts = [json.loads(ask(fake, "POST", "/tokenize", body)[1])["count"] for fake in (without, behind)]
+    assert counts[1] == counts[0] + 3000
+    assert chat(behind)[1]["usage"]["prompt_tokens"] == counts[1]
+    assert chat(behind)[1]["choices"][0]["message"]["content"] == "hi"
+
+
 def test_tokens_can_be_counted_and_turned_back() -> None:
     fake = Fake(Script())
     status, body = ask(fake, "POST", "/tokenize", b'{"prompt": "hello you"}')

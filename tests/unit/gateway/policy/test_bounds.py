@@ -7,13 +7,18 @@ import pytest
 
 from gateway.errors import InvalidRequest
 from gateway.policy import bounds
-from gateway.policy.bounds import TEMPLATE_TOKENS, TOOLS_TOKENS, answers, clamped, input_tokens, limited, output_tokens
+from gateway.policy.bounds import answers, clamped, limited, output_tokens
+from gateway.policy.overhead import TEMPLATE_TOKENS, TOOLS_TOKENS, Overhead
 from gateway.wire import chat, completions, scoring
 from gateway.wire.call import Call
 from gateway.wire.messages import codec as messages
 from gateway.wire.responses import codec as responses
 
 SAID = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+def input_tokens(call: Call, image_tokens: int, overhead: Overhead | None = None) -> int:
+    return bounds.input_tokens(call, image_tokens, overhead or Overhead())
 
 
 def ask(**fields: Any) -> Call:
@@ -28,6 +33,17 @@ def test_a_body_has_at_most_as_many_tokens_as_bytes_and_what_a_template_adds() -
     call = ask()
     assert input_tokens(call, 8192) == len(call.body) + TEMPLATE_TOKENS
     assert input_tokens(ask(tools=[]), 0) == len(ask(tools=[]).body) + TEMPLATE_TOKENS + TOOLS_TOKENS
+
+
+def test_a_body_has_what_the_template_of_its_model_was_measured_to_add() -> None:
+    long, wordy = Overhead(), Overhead()
+    long.measured("e", (3000, 3010, 5000, 5010))
+    assert input_tokens(ask(tools=[]), 0, long) == len(ask(tools=[]).body) + long.template + long.tools
+    wordy.measured("e", (20, 120, None, None))  # a message may make 100 tokens
+    for count in (1, 7):
+        call = ask(messages=[{"role": "user"}] * count)
+        assert len(call.body) + wordy.template <= input_tokens(call, 0, wordy)
+        assert input_tokens(call, 0, wordy) >= 20 + 100 * count
 
 
 def image(url: str) -> list[dict[str, Any]]:

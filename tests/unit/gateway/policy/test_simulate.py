@@ -11,7 +11,7 @@ from gateway.config import snapshot
 from gateway.config.model import AnyModel, Config, Endpoint, Key, Model, Onnx, Provider, Tenant, Vllm
 from gateway.config.model_meters import CallPrice, Downgrade, MeterEntry, Project, TokenPrices
 from gateway.config.snapshot_meters import CONCURRENT, INPUT, MONEY, OUTPUT
-from gateway.policy.bounds import TEMPLATE_TOKENS
+from gateway.policy.overhead import TEMPLATE_TOKENS
 from gateway.policy.simulate import SECOND, Simulation
 from gateway.policy.trace import Assumptions, Counts, Request
 

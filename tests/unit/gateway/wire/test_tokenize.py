@@ -57,6 +57,13 @@ def test_what_a_count_would_leave_out_is_not_asked_for(fields: dict[str, Any]) -
     assert question(chat.CODEC, {"messages": SAID, **fields}) is None
 
 
+def test_what_a_template_adds_is_asked_with_a_message_two_more_a_tool_and_one_more() -> None:
+    asked = [json.loads(body) for body in tokenize.examples(b'"served"')]
+    assert [each["model"] for each in asked] == ["served"] * 4
+    assert [len(each["messages"]) for each in asked] == [1, 3, 1, 1]
+    assert [len(each.get("tools", [])) for each in asked] == [0, 0, 1, 2]
+
+
 def test_responses_are_not_asked_for() -> None:
     assert question(RESPONSES, {"input": "hi"}) is None
 
