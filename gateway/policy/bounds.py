@@ -42,6 +42,8 @@ PAIRS: Final = frozenset(("rerank", "score"))
 _decode_limit: Final = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, lt=2**31)]).decode
 _encode: Final = msgspec.json.Encoder().encode
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_HIDDEN: Final = re.compile(rb"\\u00[4-7]")
+"""A letter written as an escape, as no JSON library writes it: it may be one of `image_url`."""
 _DATA: Final = re.compile(rb'"(?:url|image_url)"[ \t\n\r]*:[ \t\n\r]*"data:image/')
 _TEXT_TOO: Final = frozenset(("tools", "functions", "documents", "chat_template_kwargs"))
 _BRACKET: Final = b"["
@@ -60,7 +62,7 @@ def input_tokens(call: Call, image_tokens: int, overhead: Overhead) -> int:
         return _input_of_others(call, most)
     if "tools" in call.fields:
         most += overhead.tools
-    if _may_show(body, endpoint) and b"image" in body:
+    if _may_show(body, endpoint) and (b"image" in body or b"\\u00" in body):
         most += _images(call, image_tokens)
     if call.continues is not None:
         most += KEPT_TOKENS
@@ -155,6 +157,7 @@ def _images(call: Call, image_tokens: int) -> int:
     """
     body = call.body
     images = body.count(b'"image_url"') + body.count(b'"input_image"') + body.count(b'"image"')
+    images += len(_HIDDEN.findall(body))
     if not images or not _TEXT_TOO.isdisjoint(call.fields):
         return images * image_tokens
     inside = at = 0

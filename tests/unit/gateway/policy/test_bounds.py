@@ -61,6 +61,12 @@ def test_an_image_that_is_an_item_of_its_own_counts_too() -> None:
     assert input_tokens(call, 8192) >= len(call.body) + 8192
 
 
+@pytest.mark.parametrize("written", [r"im\u0061ge_url", r"\u0069\u006d\u0061\u0067e_url", r"image\u005Furl"])
+def test_an_image_counts_however_its_name_is_written(written: str) -> None:
+    body = json.dumps({**SAID, "messages": image("https://example.org/cat.png")}).replace("image_url", written)
+    assert input_tokens(chat.parse(body.encode()), 8192) >= len(body) + 8192
+
+
 def test_the_bytes_of_an_image_in_the_body_are_no_tokens() -> None:
     call = ask(messages=image("data:image/png;base64," + "A" * 1_000_000))
     assert 8192 <= input_tokens(call, 8192) < 3 * 8192
