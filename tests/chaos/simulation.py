@@ -16,6 +16,7 @@ from typing import Any
 
 from gateway.config.snapshot_meters import CONCURRENT, MONEY, REQUESTS, Meter, Window
 from gateway.dataplane.leasing import Leasing, Short
+from gateway.errors import MetersUnavailable
 from gateway.policy import authority
 from gateway.policy.leases import Bundle, Hold
 from gateway.store.meters_memory import MemoryMeters, MeterMemory
@@ -216,6 +217,10 @@ async def _caller(
         needs = tuple(amount if each == plan.quantity else 0 for each in range(5))
         try:
             hold = await worker.leasing.hold_or_wait(worker.bundle(), needs)  # type: ignore[arg-type]
+        except MetersUnavailable:
+            if worker.alive:
+                raise
+            return  # it died while this one waited
         except Short:
             outcome.refused += 1
             if witness.room * NOT_NEAR > witness.cap and (plan.quantity != CONCURRENT or witness.room >= 16):
