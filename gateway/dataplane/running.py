@@ -37,8 +37,11 @@ UNPAID: Final = FIRST_STEP // 4
 step is for what is made until it notices) …"""
 UNPAID_BYTES: Final = FIRST_STEP
 """… or so many where bytes are counted, of which a token has some four …"""
-UNPAID_S: Final = 0.1
-"""… and so much time went by since: what came late and all at once is made already."""
+UNPAID_S: Final = 0.15
+"""… and so much time went by since: what came late and all at once is made already …"""
+UNREAD_S: Final = 0.02
+"""… and so much more since that was seen: on a machine that is full, the reply that there is more may have come
+meanwhile, and wait to be read."""
 _WAIT_S: Final = 0.05
 """How long a stream waits for what others give back: its upstream goes on meanwhile."""
 _SMALLER: Final = 4
@@ -122,7 +125,7 @@ class _Stream:
 
     __slots__ = (
         *("_asking", "_connection", "_ended", "_ex", "_exhausted", "_leasing", "_loop", "_record", "_since_s", "_step"),
-        *("_target", "_timer", "_waiter", "cut_by", "over", "passed", "passing", "running"),
+        *("_late_s", "_target", "_timer", "_waiter", "cut_by", "over", "passed", "passing", "running"),
     )
 
     def __init__(
@@ -146,7 +149,7 @@ class _Stream:
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: Waiter[None] | None = None
         self._exhausted = self._ended = False
-        self._since_s = 0.0
+        self._since_s = self._late_s = 0.0
         self._step = FIRST_STEP
         self.running.most = counting.most_believed(record, call)
         self.over = False
@@ -240,7 +243,10 @@ class _Stream:
         now_s = self._loop.time()
         self._since_s = self._since_s or now_s
         unpaid = UNPAID if running.usage is not None else UNPAID_BYTES
-        return beyond >= unpaid and now_s - self._since_s >= UNPAID_S
+        if beyond < unpaid or now_s - self._since_s < UNPAID_S:
+            return False
+        self._late_s = self._late_s or now_s
+        return now_s - self._late_s >= UNREAD_S
 
     def _ask(self) -> None:
         hold = self._record.hold
@@ -303,7 +309,7 @@ class _Stream:
         """The hold is larger; its journal entry comes first."""
         if self._record.holds_more(tokens, nanos):
             self.running.limit += tokens
-            self._since_s = 0.0
+            self._since_s = self._late_s = 0.0
         else:
             self._exhausted = True
 
