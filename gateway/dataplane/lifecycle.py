@@ -44,6 +44,7 @@ def _fail(ex: Exchange, record: Recording, error: GatewayError) -> None:
         record.failed(error, 200, ex.answer_bytes + len(frame))
         ex.end(frame)
         return
+    error = record.told(error)
     status, headers, body = wire_errors.render(error, record.id, routes.errors_of(ex))
     record.failed(error, status, len(body))
     ex.answer(status, headers + record.caller_header, body)

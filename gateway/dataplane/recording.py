@@ -162,6 +162,12 @@ class Recording(Admitted):
 
     # -- the end: exactly once
 
+    def told(self, error: GatewayError) -> GatewayError:
+        """What the caller is told instead of a refusal by a meter of which no record could be kept."""
+        if isinstance(error, MeterError) and not self._opened and not self._gw.journal.accepts_new:
+            return StoreUnavailable(_FULL)
+        return error
+
     def close(self, status: int, code: str, outcome: str, answer_bytes: int) -> None:
         """Writes the record."""
         if self._closed:

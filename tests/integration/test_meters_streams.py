@@ -319,6 +319,20 @@ def test_a_stream_that_is_refused_for_want_of_a_record_costs_nothing(fake: Serve
     run(main())
 
 
+def test_a_refusal_by_a_meter_that_cannot_be_recorded_is_told_as_the_want_of_room(
+    fake: ServerProcess, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with metering(fake, tmp_path, {"acme": [usd(0)]}) as gateway:
+            assert (await gateway.ask("short")).status_code in (402, 429)
+            gateway.running.gw.journal.accepts_new = False
+            answer = await gateway.ask("short")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
+            gateway.running.gw.journal.accepts_new = True
+
+    run(main())
+
+
 def test_a_stream_whose_attempts_fail_costs_nothing(fake: ServerProcess, tmp_path: Path) -> None:
     async def main() -> None:
         async with metering(fake, tmp_path, {"acme": [usd(10**12)]}) as gateway:
