@@ -218,9 +218,10 @@ def released(seen: Evidence) -> Verdict:
         name = f"{where}|{quantity}|{window.partition('@')[0]}|{instance}"
         if quantity == "concurrent" or window[:-1].isdigit():
             continue
-        drift = max(drift, abs(version.settled - sums.get(name, 0)))
-        if version.settled != sums.pop(name, 0):
-            verdict.fail(f"{version.key} has {version.settled} settled, its records say otherwise")
+        said = sums.pop(name, 0)
+        drift = max(drift, abs(version.settled - said))
+        if version.settled != said:
+            verdict.fail(f"{version.key} has {version.settled} settled, its records say {said}")
     for name, amount in sums.items():
         if amount:
             drift = max(drift, amount)
