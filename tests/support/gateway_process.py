@@ -136,9 +136,9 @@ class GatewayProcess:
         self.process.send_signal(number)
 
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
-        """The events logged so far, or those of one name."""
-        lines = [line for line in self.log.read_text(encoding="utf-8").splitlines() if line.startswith("{")]
-        found = [json.loads(line) for line in lines]
+        """The events logged so far, or those of one name; a line that is still being written is not one yet."""
+        lines = self.log.read_text(encoding="utf-8").splitlines(keepends=True)
+        found = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")]
         return [each for each in found if name is None or each.get("event") == name]
 
     def until_event(self, name: str, count: int = 1) -> list[dict[str, Any]]:
