@@ -25,7 +25,7 @@ from gateway.backends.base import DIALECTS, build
 from gateway.cli import admin_client
 from gateway.cli import main as lockgate
 from gateway.config.load import VARIABLES
-from gateway.control import app as administration
+from gateway.control import routes as administration
 from gateway.control.gates import Gate
 from gateway.dataplane import meta, routes
 from gateway.policy import health

@@ -9,24 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
 from gateway.config.shape import dotted
-from gateway.control import errors, manual, routes_gateway, routes_principals, routes_tenants
-from gateway.control.backends import Backends
-from gateway.control.changes import Changes
-from gateway.control.checking import Checking
+from gateway.control import errors, manual, routes
 from gateway.control.door import OPEN, App, Door
-from gateway.control.entries import Entries
-from gateway.control.keys import Keys
-from gateway.control.meters import MeterUses
 from gateway.control.names import visible
-from gateway.control.principals import Principals, Tokens
+from gateway.control.principals import Tokens
 from gateway.control.service import Service
-from gateway.control.snapshots import Snapshots
 from gateway.policy.roles import Principal
 
 
@@ -48,7 +41,7 @@ def routed(service: Service) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for each in routers(service):
+    for each in routes.routers(service):
         app.include_router(each)
     app.add_exception_handler(errors.AdminError, _refused)
     app.add_exception_handler(RequestValidationError, _not_taken)
@@ -66,17 +59,6 @@ def routed(service: Service) -> FastAPI:
 
     app.add_route(docs_path, docs, include_in_schema=False)
     return app
-
-
-def routers(service: Service) -> tuple[APIRouter, ...]:
-    """Everything that is behind a gate."""
-    entries = Entries(service)
-    meters, backends = MeterUses(service, entries), Backends(service)
-    return (
-        routes_tenants.router(entries, Keys(service, entries)),
-        routes_gateway.router(meters, backends, Snapshots(service), Checking(service)),
-        routes_principals.router(Principals(service), Changes(service)),
-    )
 
 
 async def _refused(_: Request, error: Exception) -> Response:

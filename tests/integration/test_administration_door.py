@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 
-from gateway.control import app
 from gateway.control.door import MOST_BODY_BYTES
 from gateway.control.gates import Gate
+from gateway.control.routes import routers
 from gateway.policy.roles import Grant, Needs, Principal, may
 from tests.support.administration import ROOT_TOKEN, Administration, administration
 
@@ -45,7 +45,7 @@ def on(folder: Path, work: Callable[[Administration], Awaitable[None]]) -> None:
 
 def routes(admin: Administration) -> Iterator[tuple[str, str, Needs]]:
     """(method, path, needs) of every route. A route that declares no need fails here."""
-    found = [route for router in app.routers(admin.service) for route in router.routes if isinstance(route, APIRoute)]
+    found = [route for router in routers(admin.service) for route in router.routes if isinstance(route, APIRoute)]
     assert len(found) > 30
     for route in found:
         gates = [each.call for each in route.dependant.dependencies if isinstance(each.call, Gate)]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
-from fastapi import Query, Response
+from fastapi import Depends, Query, Response
 
 from gateway.control import entries
 from gateway.control.service import Answer, Body
 
-MOST_ITEMS = 1_000
+MOST_ITEMS: Final = 1_000
 
 Limit: TypeAlias = Annotated[int, Query(ge=1, le=MOST_ITEMS, description="The longest page.")]
 After: TypeAlias = Annotated[str, Query(max_length=1_000, description="`next` of the page before.")]
@@ -19,9 +19,18 @@ Prefix: TypeAlias = Annotated[str, Query(max_length=1_000, description="Only wha
 Gone: TypeAlias = Annotated[bool, Query(description="Those that were removed as well.")]
 
 
-def query(limit: int, after: str, prefix: str, *, gone: bool = False) -> entries.Query:
-    """What the parameters of a list ask for."""
+async def _there(limit: Limit = 100, after: After = "", prefix: Prefix = "") -> entries.Query:
+    return entries.Query(after=after, limit=limit, prefix=prefix)
+
+
+async def _ever(limit: Limit = 100, after: After = "", prefix: Prefix = "", gone: Gone = False) -> entries.Query:
     return entries.Query(after=after, limit=limit, prefix=prefix, gone=gone)
+
+
+Listing: TypeAlias = Annotated[entries.Query, Depends(_there)]
+"""The parameters of a list."""
+ListingEver: TypeAlias = Annotated[entries.Query, Depends(_ever)]
+"""The same where what was removed can be listed too."""
 
 
 def page(items: Sequence[Body], following: str | int | None) -> Response:
