@@ -369,7 +369,7 @@ class Leasing:
         try:
             for first in range(0, len(told), MOST_KEYS):
                 batch = {
-                    bucket.key: (bucket, msgspec.structs.replace(report, want=0))
+                    bucket.key: (bucket, msgspec.structs.replace(report, want=0, restates=True))
                     for bucket, report in told[first : first + MOST_KEYS]
                 }
                 self._learn(batch, await self._store.update(list(batch), self._change(batch), restating=True))

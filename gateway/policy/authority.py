@@ -110,6 +110,8 @@ class Report(Struct, array_like=True):
     warn_at: tuple[int, ...] = ()
     """The amounts used whose crossing is to be told once, lowest first."""
     life: int = 0
+    restates: bool = False
+    """Told again to a store that may have lost something: the position is noted even where nothing is new."""
 
 
 class Reply(Struct, array_like=True):
@@ -150,7 +152,7 @@ def exchange(state: BucketState, owner: str, report: Report, now_s: int) -> Repl
     lease = state.leases.get(owner)
     if lease is None:
         lease = state.leases[owner] = Lease()
-    if report.spent != lease.spent or not (lease.segment or lease.offset):
+    if report.restates or report.spent != lease.spent or not (lease.segment or lease.offset):
         # A report with nothing new changes nothing, so that asking in vain writes nothing.
         lease.segment, lease.offset = report.segment, report.offset
     if report.life > lease.life:
@@ -205,11 +207,21 @@ def settle_dead(state: BucketState, owner: str, spends: Spends, now_s: int) -> N
     state.retired[state_id] = state.retired.get(state_id, 0) + lease.spent + sum(amount for _, amount in spends)
 
 
-def raise_to(state: BucketState, whose: str, spends: Spends, now_s: int) -> None:
-    """After a store may have lost something: what the ledger says was spent, all told, by one live owner (up to the
-    position at which it told its leases again), or by all dead owners of a STATE_ID. What the store knows less of is
-    added, to the newest slots; it never knows too much.
+def raise_to(
+    state: BucketState, whose: str, spends: Spends, now_s: int, restated: tuple[int, int] | None = None
+) -> None:
+    """After a store may have lost something: what the ledger says was spent, all told, by one live owner, which had
+    told its leases again at the position `restated`, or by all dead owners of a STATE_ID. What the store knows less of
+    is added, to the newest slots; it never knows too much.
+
+    A lease that its owner told again is right as it is: the ledger has read on since, and what it says beyond is told
+    by the owner, or found in its journal. What the ledger is needed for is a bucket that the owner had dropped before:
+    it spent nothing of it since.
     """
+    if restated is not None:
+        lease = state.leases.get(whose)
+        if lease is not None and (lease.segment, lease.offset) >= restated:
+            return
     _heed_clock(state, now_s)
     total = sum(amount for _, amount in spends)
     if state_id_of(whose) == whose:
@@ -221,6 +233,7 @@ def raise_to(state: BucketState, whose: str, spends: Spends, now_s: int) -> None
         missing = total - lease.spent
         if missing > 0:
             lease.spent = total
+            lease.segment, lease.offset = restated or (lease.segment, lease.offset)
             lease.granted = max(lease.granted, lease.spent + lease.returned)
     for slot, amount in sorted(spends, reverse=True):
         if missing <= 0:

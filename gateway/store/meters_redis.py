@@ -181,9 +181,10 @@ class RedisMeters:
         def raised(key: str, raw: bytes | None) -> tuple[bytes, None]:
             state = authority.decode(raw)
             for whose, spends in sums[key].items():
-                authority.raise_to(state, whose, spends, now_s)
+                authority.raise_to(state, whose, spends, now_s, restated.get(whose))
             return authority.encode(state), None
 
+        restated = await self.restated()
         async with self._asking():
             await self._redis.ping()
             run = self._run

@@ -180,10 +180,10 @@ class Machine(RuleBasedStateMachine):
         for _ in range(1 + again):
             self.settle_dead(owner)
 
-    @rule(which=st.integers(0, 50))
-    def lose(self, which: int) -> None:
-        """The store is what it was some time ago: live owners tell their leases again, the keeper what the ledger
-        says; only then it grants again."""
+    @rule(which=st.integers(0, 50), meanwhile=st.integers(0, 3))
+    def lose(self, which: int, meanwhile: int) -> None:
+        """The store is what it was some time ago: live owners tell their leases again, and go on with what they have;
+        the keeper tells what the ledger says, which has read on; only then it grants again."""
         for owner in self.owners:
             owner.sent.clear()
             for bucket in owner.leases.buckets.values():
@@ -191,12 +191,17 @@ class Machine(RuleBasedStateMachine):
         while self.dead:
             self.keep(False)
         self.stored = dict(self.backups[which % len(self.backups)])
+        restated = {owner.name: (1, len(owner.journal)) for owner in self.owners}
         for owner in self.owners:
             for bucket in list(owner.leases.buckets.values()):
                 if bucket.known:
-                    report = reports.build(owner.leases, bucket, (1, len(owner.journal)), self.waited_s)
-                    report.want = 0
+                    report = reports.build(owner.leases, bucket, restated[owner.name], self.waited_s)
+                    report.want, report.restates = 0, True
                     reports.learn(owner.leases, bucket, report, self.exchange(owner, report), self.waited_s)
+        for n, _ in enumerate(self.owners):
+            for _ in range(meanwhile):
+                self.settle(n, 0, 7)
+                self.hold(n, 5)
         for owner in self.settled:
             self.settle_dead(owner)
         for key in KEYS:
@@ -206,7 +211,7 @@ class Machine(RuleBasedStateMachine):
             authority.raise_to(state, "s", dead, self.now_s)
             for owner in self.owners:
                 live = [(slot, n) for at, slot, n in owner.journal if at == key]
-                authority.raise_to(state, owner.name, live, self.now_s)
+                authority.raise_to(state, owner.name, live, self.now_s, restated[owner.name])
             self.stored[key] = authority.encode(state)
             self.before[key] = self.known(key)  # it may know again of a lease that was given back
         self.backups = [dict(self.stored)]

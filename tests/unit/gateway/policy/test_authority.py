@@ -168,6 +168,24 @@ def test_reconciling_raises_and_never_adds_twice() -> None:
     assert state_id_of(OWNER) == "state"
 
 
+def test_what_a_live_owner_told_again_is_not_raised_to_what_the_ledger_read_since() -> None:
+    """The owner tells the rest itself, from that place on; were it raised, the rest would count twice if it died."""
+    state = BucketState()
+    ask(state, known=False, least=50, need=50)
+    ask(state, granted=50, spent=10, spends=[(0, 10)], segment=1, offset=40)
+    ask(state, granted=50, spent=10, segment=1, offset=90, restates=True)
+    raise_to(state, OWNER, [(0, 30)], NOW_S, (1, 90))
+    settle_dead(state, OWNER, [(0, 20)], NOW_S)
+    assert (state.settled, sums(state)) == (30, {"state": 30})
+
+
+def test_what_a_live_owner_had_dropped_is_raised_as_of_where_it_told_its_leases_again() -> None:
+    state = BucketState(leases={OWNER: Lease(granted=50, spent=10, returned=0, segment=1, offset=40)}, settled=10)
+    raise_to(state, OWNER, [(0, 30)], NOW_S, (1, 90))
+    lease = state.leases[OWNER]
+    assert (state.settled, lease.spent, lease.segment, lease.offset) == (30, 30, 1, 90)
+
+
 def test_a_threshold_is_told_once_and_again_only_after_a_fall() -> None:
     state = BucketState()
     ask(state, known=False, least=100, need=100)
