@@ -80,13 +80,17 @@ class Upstream:
         self.attempt.code = error.code
         self.endpoint.tell(error, self._gw.clock.monotonic_s())
 
-    def release(self) -> None:
-        """The stream is over, however it ended: one that has not come to its end is cancelled, which frees the GPU.
-
-        One that has may be another request's by now, and is left alone.
+    @property
+    def runs(self) -> bool:
+        """Whether the answer has not come to its end. The connection of one that has may be another request's by now,
+        and is to be left alone.
         """
+        return self.connection.busy and self.connection.requests_sent == self._serial
+
+    def release(self) -> None:
+        """The stream is over, however it ended: one that has not come to its end is cancelled, which frees the GPU."""
         self.endpoint.view.outstanding -= 1
-        if self.connection.busy and self.connection.requests_sent == self._serial:
+        if self.runs:
             self.connection.abort()
 
 

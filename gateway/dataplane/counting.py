@@ -20,7 +20,7 @@ from gateway.wire.running import RunningRelay
 
 ABSURD: Final = 4
 """Where a caller sets no limit, a count of so many times the model's most is not believed."""
-CUT_DRAIN_S: Final = 0.25
+CUT_DRAIN_S: Final = 0.5
 """How long a caller waits for the last frame of an answer that was cut, at most."""
 LEFT_DRAIN_S: Final = 2.0
 """How long an upstream may take to notice that it is no longer heard."""

@@ -124,8 +124,8 @@ class _Stream:
     """
 
     __slots__ = (
-        *("_asking", "_connection", "_ended", "_ex", "_exhausted", "_leasing", "_loop", "_record", "_since_s", "_step"),
-        *("_late_s", "_target", "_timer", "_waiter", "cut_by", "over", "passed", "passing", "running"),
+        *("_asking", "_ended", "_ex", "_exhausted", "_leasing", "_loop", "_record", "_since_s", "_step"),
+        *("_late_s", "_target", "_timer", "_upstream", "_waiter", "cut_by", "over", "passed", "passing", "running"),
     )
 
     def __init__(
@@ -144,7 +144,7 @@ class _Stream:
         self._loop = asyncio.get_running_loop()
         self._ex = ex
         self._record = record
-        self._connection = upstream.connection
+        self._upstream = upstream
         self._asking: asyncio.Task[tuple[int, int]] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: Waiter[None] | None = None
@@ -328,5 +328,7 @@ class _Stream:
         self._hang_up(counting.CUT_DRAIN_S)
 
     def _hang_up(self, within_s: float) -> None:
-        self._timer = self._loop.call_later(within_s, self._connection.abort)
-        self._connection.hang_up()
+        if self._upstream.runs:
+            connection = self._upstream.connection
+            self._timer = self._loop.call_later(within_s, connection.abort)
+            connection.hang_up()
