@@ -53,6 +53,7 @@ class Client:
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
         self.where = sender.where
+        self.local = sender if isinstance(sender, Local) else None
 
     def get(self, *path: str, **query: object) -> Json:
         """What stands at the path; query parameters that are None are left out."""
@@ -115,7 +116,8 @@ def options(command: _F) -> _F:
         "--url",
         metavar="URL",
         envvar=URL_VARIABLE,
-        help="The control listener to ask, http://HOST:PORT.  [default: the state directory on this machine]",
+        help=f"The control listener to ask, http://HOST:PORT; also as {URL_VARIABLE}.  "
+        "[default: the state directory on this machine]",
     )(wrapped)  # type: ignore[return-value]  # click's decorators keep what they decorate callable
 
 
@@ -181,8 +183,8 @@ class Local:
 
     def __init__(self, where: Path, config: Path | None) -> None:
         self.where = str(where)
-        self._state_dir = where
-        self._config = config
+        self.state_dir = where
+        self.config = config
         self._runner = asyncio.Runner()
         self._app: App | None = None
         self._stores: tuple[ControlStore, MeterStore] | None = None
@@ -218,7 +220,7 @@ class Local:
         from gateway.runtime import administering
 
         try:
-            found = await administering.opened(self._state_dir, self._config, _user())
+            found = await administering.opened(self.state_dir, self.config, _user())
         except administering.NotKnown as error:
             raise click.ClickException(str(error)) from error
         self._stores = found.stores

@@ -1,4 +1,8 @@
-"""Options and endings that the commands of administration share."""
+"""Options and endings that the commands of administration share.
+
+What a thing can be given (`--meter`, `--expires`, …) is a `Part`: an option whose value goes into the body of the
+request, in the same words wherever a thing is made or changed. A command reads what was named with `said`.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +17,102 @@ from gateway.cli.admin_client import Client
 from gateway.cli.admin_table import Column, Item
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_SAID = "lockgate.said"
+_NONE = "none"
+
+
+class Group(click.Group):
+    """Lists its commands in the order in which one needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+class Part(click.Option):
+    """An option that says a part of a body: the field of its name."""
+
+
+def part(
+    option: str, field: str, read: Callable[[Any], Any] = lambda given: given, **settings: Any
+) -> Callable[[_F], _F]:
+    """Adds a `Part`. `read` makes the field's value of what was given; its ValueError is the user's mistake."""
+
+    def keep(context: click.Context, _option: click.Parameter, given: Any) -> None:
+        if given not in (None, ()):
+            try:
+                context.meta.setdefault(_SAID, {})[field] = read(given)
+            except ValueError as error:
+                raise click.BadParameter(str(error)) from error
+
+    return click.option(option, cls=Part, expose_value=False, callback=keep, **settings)
+
+
+def said(**others: Any) -> Item:
+    """The parts that were named, and others."""
+    parts: Item = click.get_current_context().meta.get(_SAID, {})
+    return others | parts
+
+
+def changed() -> Item:
+    """The parts that were named. A usage error when there are none."""
+    if not (found := said()):
+        options = [each.opts[0] for each in click.get_current_context().command.params if isinstance(each, Part)]
+        raise click.UsageError(
+            f"say what to change: {' or '.join((', '.join(options[:-1]), options[-1])).lstrip(' or')}"
+        )
+    return found
+
+
+def metered(command: _F) -> _F:
+    """Adds `--meter`, as often as there are meters."""
+    return part(
+        "--meter",
+        "meters",
+        _meters,
+        multiple=True,
+        metavar="METER",
+        help="A meter: '$50 month', '600 requests 60s per=key', '2M output_tokens day 80%=warn'; repeat for more, "
+        "`none` for none.",
+    )(command)
+
+
+def expiring(command: _F) -> _F:
+    """Adds `--expires`."""
+    return part(
+        "--expires",
+        "expires",
+        lambda given: None if given == "never" else given,
+        metavar="DATE",
+        help="Its last day (2027-06-30, in UTC), a time with its zone, or `never`.",
+    )(command)
+
+
+def listed(option: str, field: str, metavar: str, help_text: str, **settings: Any) -> Callable[[_F], _F]:
+    """Adds an option that is repeated for each of a list."""
+    return part(option, field, list, multiple=True, metavar=metavar, help=f"{help_text}; repeat for more.", **settings)
+
+
+def _meters(given: tuple[str, ...]) -> list[Item]:
+    return [] if given == (_NONE,) else [meter_words.meter(written) for written in given]
 
 
 def output(command: _F) -> _F:
     """Adds `--format`; the function gets `form`."""
-    return click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)(
-        command
-    )
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        help="For people, or for programs.",
+    )(command)
 
 
 def listing(command: _F) -> _F:
     """Adds `--limit` and `--format`."""
-    return click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="So many.")(
-        output(command)
-    )
+    return click.option(
+        "--limit", type=click.IntRange(min=1), metavar="N", default=100, show_default=True, help="At most so many."
+    )(output(command))
 
 
 def sure(command: _F) -> _F:
@@ -41,28 +127,17 @@ def versioned(command: _F) -> _F:
     )(command)
 
 
-def metered(command: _F) -> _F:
-    """Adds `--meter`, as often as there are meters; the function gets `meter`."""
-
-    def read(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> list[Item]:
-        try:
-            return [meter_words.meter(written) for written in given]
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from error
-
-    return click.option(
-        "--meter",
-        multiple=True,
-        callback=read,
-        metavar="METER",
-        help="A meter: '$50 month', '600 requests 60s per=key', '2M output_tokens day 80%=warn'; repeat for more.",
-    )(command)
-
-
 def confirmed(question: str, *, yes: bool) -> None:
-    """Asks before what cannot be undone; ends the command when the answer is no."""
-    if not yes:
-        click.confirm(question, abort=True)
+    """Asks before what cannot be undone; ends the command when the answer is no, or when nobody answers."""
+    if yes:
+        return
+    try:
+        agreed = click.confirm(question)
+    except click.Abort:  # the end of the input, which leaves the cursor behind the question
+        click.echo()
+        agreed = False
+    if not agreed:
+        raise click.ClickException("nothing was changed (--yes does it without asking)")
 
 
 def show_list(
@@ -80,12 +155,12 @@ def show_list(
     click.echo(admin_table.closing(items, noun, client.where, more=more))
 
 
-def show_one(item: Item, columns: Sequence[Column], form: str, said: str) -> None:
+def show_one(item: Item, columns: Sequence[Column], form: str, told: str) -> None:
     """Prints one thing under a line that says what was done or is shown; or as JSON."""
     if form == "json":
         click.echo(json.dumps(item))
         return
-    click.echo(said)
+    click.echo(told)
     for line in admin_table.fields(item, columns):
         click.echo(line)
 

@@ -1,49 +1,87 @@
-"""What the administration answers, as a person reads it. Pure."""
+"""What the administration answers, as a person reads it. It knows the time, and nothing else of the world."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from gateway.cli.meters_table import aligned
 
 Item = dict[str, Any]
-Column = tuple[str, Callable[[Item], str]]
+Cell = Callable[[Item], str]
 
-NOTHING = "–"
+NOTHING: Final = "–"
+MOST_CHARS: Final = 100
+"""As wide as a table may be, if cutting what can be cut is enough."""
+_LEAST_CHARS: Final = 16
+"""What is left of a cell that is cut."""
+
+
+class Column(NamedTuple):
+    """A head and what stands under it. `cut`: in a table that is too wide it is cut; names and numbers never are."""
+
+    head: str
+    cell: Cell
+    cut: bool = False
 
 
 def table(items: Sequence[Item], columns: Sequence[Column]) -> Iterator[str]:
     """A line for each item under the heads of the columns."""
-    rows = [[head for head, _ in columns], *([cell(item) for _, cell in columns] for item in items)]
-    yield from aligned(rows, left=len(columns))
+    rows = [[column.head for column in columns], *([column.cell(item) for column in columns] for item in items)]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    most = _fitting(widths, [at for at, column in enumerate(columns) if column.cut])
+    yield from aligned(
+        [[_cut(cell, width) for cell, width in zip(row, most, strict=True)] for row in rows], len(columns)
+    )
+
+
+def _fitting(widths: Sequence[int], cut: Sequence[int]) -> list[int]:
+    """How wide each column may be: the widest of those that can be cut give way first."""
+    found = list(widths)
+    while sum(found) + 2 * (len(found) - 1) > MOST_CHARS:
+        widest = max(cut, key=found.__getitem__, default=None)
+        if widest is None or found[widest] <= _LEAST_CHARS:
+            break
+        found[widest] -= 1
+    return found
+
+
+def _cut(cell: str, most: int) -> str:
+    return cell if len(cell) <= most else cell[: most - 1] + "…"
 
 
 def fields(item: Item, columns: Sequence[Column]) -> Iterator[str]:
-    """One item, a line for each column."""
-    width = max(len(head) for head, _ in columns)
-    for head, cell in columns:
-        yield f"  {head:<{width}}  {cell(item)}"
+    """One item, a line for each column that says something of it."""
+    told = [(column.head, cell) for column in columns if (cell := column.cell(item))]
+    width = max(len(head) for head, _ in told)
+    for head, cell in told:
+        yield f"  {head:<{width}}  {cell}"
 
 
-def text(name: str) -> Callable[[Item], str]:
+def text(name: str) -> Cell:
     """A field as it is."""
     return lambda item: NOTHING if item.get(name) in (None, "") else str(item[name])
 
 
-def words(name: str, empty: str = NOTHING) -> Callable[[Item], str]:
+def words(name: str, empty: str = NOTHING) -> Cell:
     """A list of names."""
     return lambda item: ", ".join(map(str, item.get(name) or ())) or empty
 
 
-def moment(name: str) -> Callable[[Item], str]:
-    """A time, to the second."""
+def moment(name: str) -> Cell:
+    """A time, to the second; nothing at all where there is none."""
+    return lambda item: str(item.get(name) or "")[:19].replace("T", " ").removesuffix("Z")
 
-    def cell(item: Item) -> str:
-        written = item.get(name)
-        return NOTHING if not written else str(written)[:19].replace("T", " ").removesuffix("Z")
 
-    return cell
+def made(item: Item) -> str:
+    """When an entry of the store was made, and by whom."""
+    return f"{moment('created_at')(item)} by {item['created_by']}" if item.get("created_at") else ""
+
+
+def changed(item: Item) -> str:
+    """When an entry of the store was last changed, if it ever was."""
+    return moment("changed_at")(item) if (item.get("version") or 0) > 1 else ""
 
 
 def meters(item: Item) -> str:
@@ -57,10 +95,15 @@ def source(item: Item) -> str:
 
 
 def state(item: Item) -> str:
-    """Of a key: whether it is valid, and until when."""
+    """Whether a secret is valid, and until when."""
+    from gateway.config import units
+
     if item.get("gone_at"):
         return f"revoked {moment('gone_at')(item)}"
-    return f"until {item['expires']}" if item.get("expires") else "no end"
+    expires = item.get("expires")
+    if not expires:
+        return "no end"
+    return f"{'ended' if units.instant(expires) <= time.time() else 'until'} {expires}"
 
 
 def roles(item: Item) -> str:
@@ -68,6 +111,10 @@ def roles(item: Item) -> str:
     return ", ".join(
         grant["role"] + (f" of {grant['tenant']}" if grant.get("tenant") else "") for grant in item["roles"]
     )
+
+
+STORED: Final = (Column("made (UTC)", made), Column("changed (UTC)", changed))
+"""What of an entry of the store is shown where one is shown."""
 
 
 def closing(items: Sequence[Item], noun: str, where: str, *, more: bool) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
 
 from gateway.cli import admin_client, admin_options, admin_table
 from gateway.cli.admin_client import Client
+from gateway.cli.admin_table import Column
 
 
 def _takes(item: dict[str, Any]) -> str:
@@ -17,16 +19,16 @@ def _takes(item: dict[str, Any]) -> str:
 
 
 COLUMNS = (
-    ("backend", admin_table.text("name")),
-    ("kind", admin_table.text("kind")),
-    ("endpoint", admin_table.text("url")),
-    ("takes calls", _takes),
-    ("running", lambda item: admin_table.NOTHING if item["outstanding"] is None else f"{item['outstanding']:g}"),
-    ("in", admin_table.source),
+    Column("backend", admin_table.text("name")),
+    Column("kind", admin_table.text("kind")),
+    Column("endpoint", admin_table.text("url")),
+    Column("takes calls", _takes, cut=True),
+    Column("running", lambda item: admin_table.NOTHING if item["outstanding"] is None else f"{item['outstanding']:g}"),
+    Column("in", admin_table.source),
 )
 
 
-@click.group(short_help="Show backends, and drain or resume an endpoint.")
+@click.group(cls=admin_options.Group, short_help="Show backends, and drain or resume an endpoint.")
 def backends() -> None:
     """Show backends, and drain or resume an endpoint."""
 
@@ -46,18 +48,23 @@ def list_(client: Client, prefix: str, limit: int, form: str) -> None:
 @backends.command(short_help="Send no new call to an endpoint.")
 @click.argument("backend")
 @click.argument("endpoint")
+@admin_options.output
 @admin_client.changing
-def drain(client: Client, backend: str, endpoint: str, reason: str | None) -> None:
+def drain(client: Client, backend: str, endpoint: str, form: str, reason: str | None) -> None:
     """Sends no new call to ENDPOINT (its URL) of BACKEND; those that run come to their end."""
-    client.call("POST", ("backends", backend, "drain"), body={"endpoint": endpoint}, reason=reason)
-    click.echo(f"{endpoint} of {backend} takes no new call, in {client.where}")
+    _order(client, backend, endpoint, form, reason, verb="drain", told="takes no new call")
 
 
 @backends.command(short_help="End the drain of an endpoint.")
 @click.argument("backend")
 @click.argument("endpoint")
+@admin_options.output
 @admin_client.changing
-def resume(client: Client, backend: str, endpoint: str, reason: str | None) -> None:
+def resume(client: Client, backend: str, endpoint: str, form: str, reason: str | None) -> None:
     """Lets ENDPOINT (its URL) of BACKEND take calls again."""
-    client.call("POST", ("backends", backend, "resume"), body={"endpoint": endpoint}, reason=reason)
-    click.echo(f"{endpoint} of {backend} takes calls, in {client.where}")
+    _order(client, backend, endpoint, form, reason, verb="resume", told="takes calls")
+
+
+def _order(client: Client, backend: str, endpoint: str, form: str, reason: str | None, *, verb: str, told: str) -> None:
+    done = client.call("POST", ("backends", backend, verb), body={"endpoint": endpoint}, reason=reason)
+    click.echo(json.dumps(done) if form == "json" else f"{endpoint} of {backend} {told}, in {client.where}")

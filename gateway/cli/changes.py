@@ -3,44 +3,71 @@
 from __future__ import annotations
 
 import json
+import textwrap
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
-from gateway.cli import admin_client, admin_options, admin_table
+from gateway.cli import admin_client, admin_options, admin_table, usage_times
 from gateway.cli.admin_client import Client
+from gateway.cli.admin_table import Column, Item
+
+
+def _moment(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
+    """A time as the API takes it."""
+    if given is None:
+        return None
+    try:
+        moment_ns = usage_times.moment_ns(given, ZoneInfo("UTC"), time.time_ns())
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return datetime.fromtimestamp(moment_ns // 10**9, UTC).isoformat()
+
 
 COLUMNS = (
-    ("no.", admin_table.text("seq")),
-    ("when (UTC)", admin_table.moment("at")),
-    ("who", admin_table.text("principal")),
-    ("did", admin_table.text("action")),
-    ("what", lambda item: f"{item['kind']} {item['tenant'] + '/' if item['tenant'] else ''}{item['name']}"),
-    ("from → to", lambda item: "; ".join(_difference(item)) or admin_table.NOTHING),
-    ("why", admin_table.text("reason")),
+    Column("no.", admin_table.text("seq")),
+    Column("when (UTC)", admin_table.moment("at")),
+    Column("did", admin_table.text("action")),
+    Column("what", lambda item: f"{item['kind']} {item['tenant'] + '/' if item['tenant'] else ''}{item['name']}"),
+    Column("who", lambda item: item["principal"] + (f" ({item['subject']})" if item["subject"] else ""), cut=True),
 )
-_MOST_CHARS = 60
+_KINDS = ("tenant", "project", "key", "principal", "endpoint")
+_WORDS = {"meters": admin_table.meters, "roles": admin_table.roles}
+_INDENT = "       "
 
 
-@click.group(short_help="Show who changed what, and verify the log.")
+@click.group(cls=admin_options.Group, short_help="Show who changed what, and verify the log.")
 def changes() -> None:
     """Show who changed what, and verify that nothing in the log was edited."""
 
 
 @changes.command(name="list", short_help="List changes, the newest first.")
-@click.option("--kind", metavar="KIND", help="Of tenants, projects, keys, principals or endpoints only (`key`, …).")
+@click.option("--kind", type=click.Choice(_KINDS), help="Of entries of this kind only.")
 @click.option("--tenant", metavar="NAME", help="Of this tenant, its projects and keys only.")
 @click.option("--name", metavar="NAME", help="Of this entry only.")
 @click.option("--principal", metavar="NAME", help="By this principal only.")
-@click.option("--since", metavar="TIME", help="Not before this day, or time with its zone.")
-@click.option("--until", metavar="TIME", help="Before this time.")
+@click.option("--since", metavar="TIME", callback=_moment, help="Not before: 7d ago, a day, or a time (UTC).")
+@click.option("--until", metavar="TIME", callback=_moment, help="Before: written likewise.")
 @admin_options.listing
 @admin_client.options
 def list_(client: Client, limit: int, form: str, **filters: str | None) -> None:
-    """Lists changes, the newest first."""
+    """Lists changes, the newest first: each with what it changed from which value to which, and why."""
     items, more = client.pages("changes", limit=limit, **filters)
-    admin_options.show_list(items, COLUMNS, form, "change", client, more=more)
+    if form == "json" or not items:
+        admin_options.show_list(items, COLUMNS, form, "change", client, more=more)
+        return
+    head, rule, *lines = admin_table.table(items, COLUMNS)
+    for line in (head, rule):
+        click.echo(line)
+    for line, item in zip(lines, items, strict=True):
+        click.echo(line)
+        for told in _told(item):
+            click.echo(textwrap.fill(told, admin_table.MOST_CHARS, initial_indent=_INDENT, subsequent_indent=_INDENT))
+    click.echo(f"\n{admin_table.closing(items, 'change', client.where, more=more)}")
 
 
 @changes.command(short_help="Say whether the log is whole.")
@@ -64,29 +91,32 @@ def verify(client: Client, head: tuple[str, ...], form: str) -> None:
         raise SystemExit(1)
 
 
-def _difference(item: dict[str, Any]) -> Iterator[str]:
-    """`expires: – → 2027-06-30`, of an update."""
-    before, after = item["before"] or {}, item["after"] or {}
-    if item["action"] == "delete":
-        return
-    for name in dict.fromkeys((*before, *after)):
+def _told(item: Item) -> Iterator[str]:
+    """What stands under the line of a change."""
+    yield from _difference(item["before"] or {}, item["after"] or {})
+    if item["reason"]:
+        yield f"why: {item['reason']}"
+
+
+def _difference(before: Item, after: Item) -> Iterator[str]:
+    """`expires: – → 2027-06-30`; what a new entry has; nothing of one that was removed."""
+    for name in dict.fromkeys((*before, *after)) if after else ():
         old, new = before.get(name), after.get(name)
-        if old == new or (name == "hash" and not before):
+        if old == new or (not before and (name == "hash" or new in ([], ""))):
             continue
         if name == "hash":
             yield "another secret"
         elif name == "previous":
-            yield f"the old one until {new['expires']}" if new else "the old one no longer"
+            yield f"the old secret until {new['expires']}" if new else "the old secret no longer"
         else:
-            yield f"{name}: {_short(old)} → {_short(new)}" if before else f"{name}: {_short(new)}"
+            yield f"{name}: {_value(name, old)} → {_value(name, new)}" if before else f"{name}: {_value(name, new)}"
 
 
-def _short(value: Any) -> str:
-    if value is None:
+def _value(name: str, value: Any) -> str:
+    if value in (None, [], ""):
         return admin_table.NOTHING
-    if isinstance(value, list) and value and isinstance(value[0], dict) and "cap" in value[0]:
-        return admin_table.meters({"meters": value})
+    if name in _WORDS:
+        return _WORDS[name]({name: value})
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
-        value = ", ".join(value)
-    told = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return told if len(told) <= _MOST_CHARS else told[: _MOST_CHARS - 1] + "…"
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -24,6 +24,8 @@ def meter(written: str) -> dict[str, Any]:
         if setting is None:
             if _WINDOW.fullmatch(word) and cap:
                 made["window"] = word
+            elif len(cap) == (1 if "$" in "".join(cap) else 2):
+                raise ValueError(_neither(word))
             else:
                 cap.append(word)
         elif setting[1].endswith("%"):
@@ -33,6 +35,14 @@ def meter(written: str) -> dict[str, Any]:
     if not cap:
         raise ValueError("a meter is a cap and a window, such as '$50 month' or '600 requests 60s'")
     return {"cap": " ".join(cap), **made}
+
+
+def _neither(word: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(word, ("day", "week", "month", "lifetime"), n=1)
+    told = f"did you mean {near[0]}?" if near else "a window is 60s, 5m, 1h, …, or day, week, month, lifetime"
+    return f"{word!r} is neither a window nor a setting (per=key, zone=Europe/Berlin, 80%=warn): {told}"
 
 
 def _action(word: str) -> Any:

@@ -1,10 +1,12 @@
-"""`lockgate meters`: how the meters stand, and what to do about an owner that will never be heard of again."""
+"""`lockgate meters`: how the meters stand, other caps for them, and what to do about an owner that is
+gone for good."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,25 +14,87 @@ import click
 
 from gateway.cli import admin_client, admin_options, admin_table, places
 from gateway.cli.admin_client import Client
+from gateway.cli.admin_table import Column, Item
 
 if TYPE_CHECKING:
     from gateway.policy.authority import BucketState
     from gateway.store.meters import MeterStore
 
 _T = TypeVar("_T")
+_MOST_BUCKETS = 100_000
+"""So many are looked at to find those with the least left."""
 
 
 STANDING = (
-    ("meter", admin_table.text("bucket")),
-    ("cap", admin_table.text("cap_text")),
-    ("used", lambda item: _amount(item, "used")),
-    ("left", lambda item: _amount(item, "left")),
+    Column("meter", admin_table.text("bucket")),
+    Column("cap", admin_table.text("cap_text")),
+    Column("used", lambda item: _amount(item, "used")),
+    Column("left", lambda item: _amount(item, "left")),
 )
 
 
-@click.group(short_help="Show meters, raise or lower a cap, or reclaim what a lost owner had leased.")
+@click.group(
+    cls=admin_options.Group, short_help="Show meters, raise or lower a cap, or reclaim what a lost owner had leased."
+)
 def meters() -> None:
     """Show meters, raise or lower a cap, or reclaim what a lost owner had leased."""
+
+
+@meters.command(short_help="Show what is used, leased and left of each meter.")
+@click.argument("prefix", default="")
+@click.option("--owners", is_flag=True, help="Show who has leased what instead; with --state-dir only.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", default=50, show_default=True, help="At most so many."
+)
+@admin_options.output
+@admin_client.options
+def show(client: Client, prefix: str, owners: bool, limit: int, form: str) -> None:
+    """Shows the buckets of the meters, those with the least left first; only those whose name begins with PREFIX
+    (`tenant:acme`, `key:acme/app`).
+
+    `used` was spent in the window, `leased` is in the hands of workers: held by requests that run, or taken ahead.
+    """
+    from gateway.cli import meters_table
+
+    if owners:
+        found, lines = _owners(client, prefix)
+    else:
+        found = _rows(client, prefix)
+        lines = meters_table.table(found[:limit])
+    if form == "json":
+        for row in found:
+            click.echo(json.dumps(row))
+        return
+    if not found:
+        click.echo(f"No {'leases' if owners else 'meter has been used yet'} in {client.where}.")
+        return
+    for line in lines:
+        click.echo(line)
+    if not owners and len(found) > limit:
+        click.echo(f"… {len(found) - limit:,} more; say a prefix, or --limit")
+
+
+def _rows(client: Client, prefix: str) -> list[Item]:
+    """The buckets that there are. On this machine the store itself is asked: it also says who has leased of them."""
+    from gateway.cli import meters_table
+
+    if client.local is None:
+        items, _ = client.pages("meters", limit=_MOST_BUCKETS, prefix=prefix)
+        return meters_table.rows_of_answers(items)
+    states = _with_store(client.local.state_dir, client.local.config, lambda store: _buckets(store, prefix))
+    return meters_table.rows(states, int(time.time()))
+
+
+def _owners(client: Client, prefix: str) -> tuple[list[Item], Iterator[str]]:
+    """Who has leased what, and the lines of its table."""
+    from gateway.cli import meters_table
+
+    if client.local is None:
+        raise click.UsageError("--owners is about workers of this machine: it takes --state-dir, not --url")
+    where = client.local.state_dir
+    leases = _leases(_with_store(where, client.local.config, lambda store: _buckets(store, prefix)))
+    lines = meters_table.owners_table(leases, {owner: _status(where, owner) for owner in leases})
+    return [{"owner": owner, "unspent": by} for owner, by in sorted(leases.items())], lines
 
 
 @meters.command(name="raise", short_help="Raise a cap.")
@@ -70,54 +134,16 @@ def _set_cap(client: Client, meter: str, cap: str, form: str, reason: str | None
     admin_options.show_one(changed, STANDING, form, f"{told} in {client.where}")
 
 
-def _amount(item: dict[str, Any], name: str) -> str:
+def _amount(item: Item, name: str) -> str:
     from gateway.cli import meters_table
 
     return meters_table.amount(item["quantity"], item[name])
 
 
-@meters.command(short_help="Show what is used, leased and left of each meter.")
-@click.argument("prefix", default="")
-@click.option("--owners", is_flag=True, help="Show who has leased what instead.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="So many buckets.")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
-@places.options
-def show(prefix: str, owners: bool, limit: int, form: str, state_dir: Path | None, config: Path | None) -> None:
-    """Shows the buckets of the meters, those with the least left first; only those whose name begins with PREFIX
-    (`tenant:acme`, `key:acme/app`).
-
-    `used` was spent in the window, `leased` is in the hands of workers: held by requests that run, or taken ahead.
-    """
-    import msgspec
-
-    from gateway.cli import meters_table
-
-    where = places.state_dir_of(state_dir, config)
-    states = _with_store(where, config, lambda store: _buckets(store, prefix))
-    if owners:
-        leases = _leases(states)
-        lines = meters_table.owners_table(leases, {owner: _status(where, owner) for owner in leases})
-        found: list[dict[str, Any]] = [{"owner": owner, "unspent": by} for owner, by in sorted(leases.items())]
-    else:
-        rows = meters_table.rows(states, int(time.time()))
-        lines, found = meters_table.table(rows[:limit]), rows
-    if form == "json":
-        for row in found:
-            click.echo(msgspec.json.encode(row))
-        return
-    if not found:
-        click.echo("No leases." if owners else "No meter has been used yet.")
-        return
-    for line in lines:
-        click.echo(line)
-    if not owners and len(found) > limit:
-        click.echo(f"… {len(found) - limit:,} more; say a prefix, or --limit")
-
-
 @meters.command(short_help="Give back what an owner that is gone had leased.")
 @click.argument("owner")
 @click.option("--as-spent", is_flag=True, help="Count what it had leased as spent, instead of giving it back.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@admin_options.sure
 @places.options
 def reclaim(owner: str, as_spent: bool, yes: bool, state_dir: Path | None, config: Path | None) -> None:
     """Ends the leases of OWNER (as `meters show --owners` names it), which will never be heard of again: a machine that
@@ -141,8 +167,7 @@ def reclaim(owner: str, as_spent: bool, yes: bool, state_dir: Path | None, confi
 
     for line in owners_table({owner: {key: lease.unspent for key, lease in leases.items()}}, {owner: status}):
         click.echo(line)
-    if not yes:
-        click.confirm("Count all of this as spent?" if as_spent else "Give all of this back?", abort=True)
+    admin_options.confirmed("Count all of this as spent?" if as_spent else "Give all of this back?", yes=yes)
     spends = dict.fromkeys(leases) if as_spent else dict.fromkeys(leases, ())
     _with_store(where, config, lambda store: settling.end(store, owner, spends, SystemClock()))
     click.echo(f"{owner} has no leases any more")

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.policy.authority import BucketState
 
+Row = dict[str, Any]
 _GAP = "  "
 
 
@@ -19,36 +20,46 @@ def amount(quantity: str, value: int) -> str:
     return f"{'-' if value < 0 else ''}${whole:,}.{cents}"
 
 
-def rows(states: Mapping[str, BucketState], now_s: int) -> list[dict[str, Any]]:
+def rows(states: Mapping[str, BucketState], now_s: int) -> list[Row]:
     """A row for each bucket, those with the least left, by share, first."""
     found = []
     for key, state in states.items():
-        meter, quantity, window, instance = [*key.split("|"), "", "", ""][:4]
         used, leased = state.used(now_s), state.leased()
-        left = max(0, state.cap - used - leased)
-        found.append(
-            {
-                "bucket": key,
-                "meter": meter,
-                "quantity": quantity,
-                "window": f"{window} {instance}".strip(),
-                "used": used,
-                "leased": leased,
-                "cap": state.cap,
-                "left": left,
-                "owners": sorted(owner for owner, lease in state.leases.items() if lease.unspent),
-            }
-        )
+        owners = sorted(owner for owner, lease in state.leases.items() if lease.unspent)
+        found.append(_row(key, used, leased, state.cap, max(0, state.cap - used - leased)) | {"owners": owners})
+    return _least_first(found)
+
+
+def rows_of_answers(items: Iterable[Row]) -> list[Row]:
+    """The same of what the administration answers, which does not know the owners."""
+    return _least_first([_row(*(item[name] for name in ("bucket", "used", "leased", "cap", "left"))) for item in items])
+
+
+def _row(bucket: str, used: int, leased: int, cap: int, left: int) -> Row:
+    meter, quantity, window, instance = [*bucket.split("|"), "", "", ""][:4]
+    told = {"bucket": bucket, "meter": meter, "quantity": quantity, "window": f"{window} {instance}".strip()}
+    return told | {"used": used, "leased": leased, "cap": cap, "left": left}
+
+
+def _least_first(found: list[Row]) -> list[Row]:
     return sorted(found, key=lambda row: (row["left"] / row["cap"] if row["cap"] else 0.0, row["bucket"]))
 
 
-def table(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def table(found: Sequence[Row]) -> Iterator[str]:
     """Buckets, what of each is used, leased by workers and left."""
     lines = [("meter", "counts", "window", "used", "leased", "cap", "left", "owners")]
     for row in found:
         quantity = row["quantity"]
         numbers = (amount(quantity, row[name]) for name in ("used", "leased", "cap", "left"))
-        lines.append((row["meter"], quantity, row["window"] or "–", *numbers, str(len(row["owners"])) or ""))
+        lines.append(
+            (
+                row["meter"],
+                quantity,
+                row["window"] or "–",
+                *numbers,
+                str(len(row["owners"])) if "owners" in row else "–",
+            )
+        )
     yield from aligned(lines, left=3)
 
 

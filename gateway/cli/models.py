@@ -10,6 +10,7 @@ import click
 
 from gateway.cli import admin_client, admin_options, admin_table
 from gateway.cli.admin_client import Client
+from gateway.cli.admin_table import Column
 
 if TYPE_CHECKING:
     from gateway.backends.model_files import ModelFiles
@@ -17,18 +18,21 @@ if TYPE_CHECKING:
 
 
 COLUMNS = (
-    ("model", admin_table.text("alias")),
-    ("kind", admin_table.text("kind")),
-    ("backend", admin_table.text("backend")),
-    ("served as", admin_table.text("served_model")),
-    ("else", admin_table.words("fallback")),
-    ("price", lambda item: "yes" if item["priced"] else "none"),
-    ("meters", admin_table.meters),
-    ("in", admin_table.source),
+    Column("model", admin_table.text("alias")),
+    Column("kind", admin_table.text("kind")),
+    Column("backend", admin_table.text("backend")),
+    Column("served as", admin_table.text("served_model"), cut=True),
+    Column("fallback", admin_table.words("fallback"), cut=True),
+    Column("priced", lambda item: "yes" if item["priced"] else "no"),
+    Column("meters", admin_table.meters, cut=True),
+    Column("in", admin_table.source),
 )
 
 
-@click.group(short_help="List the gateway's models; package classic (ONNX) models, and show what is in a package.")
+@click.group(
+    cls=admin_options.Group,
+    short_help="List the gateway's models; package classic (ONNX) models, and show what is in a package.",
+)
 def models() -> None:
     """List the gateway's models; package classic (ONNX) models, and show what is in a package."""
 

@@ -2,30 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
 from gateway.cli import admin_client, admin_options, admin_table
 from gateway.cli.admin_client import Client
+from gateway.cli.admin_table import Column
 
+_F = TypeVar("_F", bound=Callable[..., Any])
 COLUMNS = (
-    ("principal", admin_table.text("name")),
-    ("roles", admin_table.roles),
-    ("is", admin_table.text("subject")),
-    ("token valid", admin_table.state),
-    ("version", admin_table.text("version")),
+    Column("principal", admin_table.text("name")),
+    Column("roles", admin_table.roles, cut=True),
+    Column("subject", admin_table.text("subject"), cut=True),
+    Column("token", admin_table.state),
+    Column("version", admin_table.text("version")),
 )
-ROLE_HELP = "owner, admin, operator or viewer; admin:TENANT or viewer:TENANT for one tenant; repeat for more."
+_FIELDS = (*COLUMNS, *admin_table.STORED)
+_ROLES = ("owner", "admin", "operator", "viewer")
 
 
-@click.group(short_help="Show, make, change and remove who may administer.")
+@click.group(cls=admin_options.Group, short_help="Show, make, change and remove who may administer.")
 def principals() -> None:
     """Show, make, change and remove who may administer.
 
-    owner: principals, and all that follows. admin: tenants, projects, keys, meters. operator: drain, resume, check.
-    viewer: read.
+    \b
+      owner     principals, and all that follows
+      admin     tenants, projects, keys, meters
+      operator  drain, resume, check
+      viewer    read
+
+    \b
+      lockgate principals create anna --role admin:acme --subject anna@example.com
     """
+
+
+def _described(command: _F) -> _F:
+    """Adds what a principal can be given."""
+    for add in (
+        admin_options.expiring,
+        admin_options.part("--subject", "subject", metavar="TEXT", help="The person or system it is."),
+        admin_options.part(
+            "--role",
+            "roles",
+            _grants,
+            multiple=True,
+            metavar="ROLE",
+            help=f"{', '.join(_ROLES)}; admin:TENANT or viewer:TENANT for one tenant; repeat for more.",
+        ),
+    ):
+        command = add(command)
+    return command
+
+
+def _grants(given: tuple[str, ...]) -> list[dict[str, str | None]]:
+    parts = [word.partition(":") for word in given]
+    for role, _, _ in parts:
+        if role not in _ROLES:
+            raise ValueError(f"there is no role {role!r}: {', '.join(_ROLES)}")
+    return [{"role": role, "tenant": tenant or None} for role, _, tenant in parts]
 
 
 @principals.command(name="list", short_help="List principals.")
@@ -38,26 +74,26 @@ def list_(client: Client, prefix: str, limit: int, form: str) -> None:
     admin_options.show_list(items, COLUMNS, form, "principal", client, more=more)
 
 
+@principals.command(short_help="Show a principal.")
+@click.argument("principal")
+@admin_options.output
+@admin_client.options
+def show(client: Client, principal: str, form: str) -> None:
+    """Shows PRINCIPAL, without its token, which nobody has."""
+    found = client.get("principals", principal)
+    admin_options.show_one(found, _FIELDS, form, f"Principal {principal} in {client.where}")
+
+
 @principals.command(short_help="Make a principal.")
 @click.argument("principal")
-@click.option("--role", multiple=True, required=True, metavar="ROLE", help=ROLE_HELP)
-@click.option("--subject", default="", metavar="TEXT", help="The person or system it is.")
-@click.option("--expires", metavar="DATE", help="The last day of its token, or a time with its zone.")
+@_described
 @admin_options.output
 @admin_client.changing
-def create(
-    client: Client,
-    principal: str,
-    role: tuple[str, ...],
-    subject: str,
-    expires: str | None,
-    form: str,
-    reason: str | None,
-) -> None:
-    """Makes PRINCIPAL and shows its token, this once."""
-    body: dict[str, Any] = {"name": principal, "roles": _grants(role), "subject": subject}
-    if expires is not None:
-        body["expires"] = expires
+def create(client: Client, principal: str, form: str, reason: str | None) -> None:
+    """Makes PRINCIPAL with at least one role and shows its token, this once."""
+    body = admin_options.said(name=principal)
+    if "roles" not in body:
+        raise click.UsageError("say what it may do: --role")
     made = client.call("POST", ("principals",), body=body, reason=reason)
     admin_options.show_one(made, COLUMNS, form, f"Made the principal {principal} in {client.where}")
     admin_options.show_secret(made, "token", form)
@@ -65,32 +101,16 @@ def create(
 
 @principals.command(short_help="Change a principal's roles, subject or end.")
 @click.argument("principal")
-@click.option("--role", multiple=True, metavar="ROLE", help=f"In place of those it had: {ROLE_HELP}")
-@click.option("--subject", metavar="TEXT", help="The person or system it is.")
-@click.option("--expires", metavar="DATE", help="The last day of its token, a time with its zone, or `never`.")
+@_described
 @admin_options.versioned
 @admin_options.output
 @admin_client.changing
-def change(
-    client: Client,
-    principal: str,
-    role: tuple[str, ...],
-    subject: str | None,
-    expires: str | None,
-    version: int | None,
-    form: str,
-    reason: str | None,
-) -> None:
-    """Changes what is named of PRINCIPAL. The last owner stays one."""
-    body: dict[str, Any] = {"roles": _grants(role)} if role else {}
-    if subject is not None:
-        body["subject"] = subject
-    if expires is not None:
-        body["expires"] = None if expires == "never" else expires
-    if not body:
-        raise click.UsageError("say what to change: --role, --subject or --expires")
+def change(client: Client, principal: str, version: int | None, form: str, reason: str | None) -> None:
+    """Changes what is named of PRINCIPAL; roles that are named take the place of all it had. The last owner stays
+    one."""
+    body = admin_options.changed()
     changed = client.call("PATCH", ("principals", principal), body=body, reason=reason, version=version)
-    admin_options.show_one(changed, COLUMNS, form, f"Changed the principal {principal} in {client.where}")
+    admin_options.show_one(changed, _FIELDS, form, f"Changed the principal {principal} in {client.where}")
 
 
 @principals.command(short_help="Give a principal another token.")
@@ -100,7 +120,7 @@ def change(
 @admin_client.changing
 def rotate(client: Client, principal: str, yes: bool, form: str, reason: str | None) -> None:
     """Gives PRINCIPAL another token and shows it, this once; the old one ends at once."""
-    admin_options.confirmed(f"End the token of {principal} at once?", yes=yes)
+    admin_options.confirmed(f"Replace the token of {principal}? Who has the old one is refused at once.", yes=yes)
     made = client.call("POST", ("principals", principal, "rotate"), reason=reason)
     admin_options.show_one(made, COLUMNS, form, f"Rotated the token of {principal} in {client.where}")
     admin_options.show_secret(made, "token", form)
@@ -116,8 +136,3 @@ def remove(client: Client, principal: str, yes: bool, form: str, reason: str | N
     question = f"Remove the principal {principal} for good?"
     found = admin_options.remove(client, ("principals", principal), question, yes=yes, reason=reason)
     admin_options.show_one(found, COLUMNS, form, f"Removed the principal {principal} from {client.where}")
-
-
-def _grants(written: tuple[str, ...]) -> list[dict[str, str | None]]:
-    parts = [word.partition(":") for word in written]
-    return [{"role": role, "tenant": tenant or None} for role, _, tenant in parts]

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from gateway.cli import admin_client, admin_options, admin_table
 from gateway.cli.admin_client import Client
+from gateway.cli.admin_table import Column
 
 COLUMNS = (
-    ("project", admin_table.text("name")),
-    ("meters", admin_table.meters),
-    ("in", admin_table.source),
+    Column("project", admin_table.text("name")),
+    Column("meters", admin_table.meters, cut=True),
+    Column("in", admin_table.source),
 )
+_FIELDS = (*COLUMNS, *admin_table.STORED)
 
 
-@click.group(short_help="Show, make, change and remove a tenant's projects.")
+@click.group(cls=admin_options.Group, short_help="Show, make, change and remove a tenant's projects.")
 def projects() -> None:
-    """Show, make, change and remove a tenant's projects."""
+    """Show, make, change and remove a tenant's projects.
+
+    \b
+      lockgate projects create acme search --meter '$20 month'
+    """
 
 
 @projects.command(name="list", short_help="List a tenant's projects.")
@@ -32,16 +36,26 @@ def list_(client: Client, tenant: str, prefix: str, limit: int, form: str) -> No
     admin_options.show_list(items, COLUMNS, form, "project", client, more=more)
 
 
+@projects.command(short_help="Show a project.")
+@click.argument("tenant")
+@click.argument("project")
+@admin_options.output
+@admin_client.options
+def show(client: Client, tenant: str, project: str, form: str) -> None:
+    """Shows PROJECT of TENANT."""
+    found = client.get("tenants", tenant, "projects", project)
+    admin_options.show_one(found, _FIELDS, form, f"Project {project} of {tenant} in {client.where}")
+
+
 @projects.command(short_help="Make a project.")
 @click.argument("tenant")
 @click.argument("project")
 @admin_options.metered
 @admin_options.output
 @admin_client.changing
-def create(client: Client, tenant: str, project: str, meter: list[Any], form: str, reason: str | None) -> None:
+def create(client: Client, tenant: str, project: str, form: str, reason: str | None) -> None:
     """Makes PROJECT of TENANT; keys say which projects they may work for."""
-    body = {"name": project, "meters": meter}
-    made = client.call("POST", ("tenants", tenant, "projects"), body=body, reason=reason)
+    made = client.call("POST", ("tenants", tenant, "projects"), body=admin_options.said(name=project), reason=reason)
     admin_options.show_one(made, COLUMNS, form, f"Made the project {project} of {tenant} in {client.where}")
 
 
@@ -52,19 +66,11 @@ def create(client: Client, tenant: str, project: str, meter: list[Any], form: st
 @admin_options.versioned
 @admin_options.output
 @admin_client.changing
-def change(
-    client: Client,
-    tenant: str,
-    project: str,
-    meter: list[Any],
-    version: int | None,
-    form: str,
-    reason: str | None,
-) -> None:
-    """Gives PROJECT of TENANT the meters named, in place of all it had; none when none is named."""
+def change(client: Client, tenant: str, project: str, version: int | None, form: str, reason: str | None) -> None:
+    """Gives PROJECT of TENANT the meters named, in place of all it had."""
     path = ("tenants", tenant, "projects", project)
-    changed = client.call("PATCH", path, body={"meters": meter}, reason=reason, version=version)
-    admin_options.show_one(changed, COLUMNS, form, f"Changed the project {project} of {tenant} in {client.where}")
+    changed = client.call("PATCH", path, body=admin_options.changed(), reason=reason, version=version)
+    admin_options.show_one(changed, _FIELDS, form, f"Changed the project {project} of {tenant} in {client.where}")
 
 
 @projects.command(short_help="Remove a project.")

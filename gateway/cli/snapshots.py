@@ -9,16 +9,20 @@ import click
 
 from gateway.cli import admin_client, admin_options, admin_table
 from gateway.cli.admin_client import Client
+from gateway.cli.admin_table import Column
+
+_DIGITS = 16
+"""So much of a digest is shown in lists; commands take it for the whole where it is the only one that begins so."""
 
 COLUMNS = (
-    ("snapshot", admin_table.text("digest")),
-    ("first in force (UTC)", admin_table.moment("at")),
-    ("a change of", lambda item: str(item["base"] or "")[:12] or admin_table.NOTHING),
+    Column("snapshot", lambda item: str(item["digest"])[:_DIGITS]),
+    Column("first in force (UTC)", admin_table.moment("at")),
+    Column("a change of", lambda item: str(item["base"] or admin_table.NOTHING)[:_DIGITS]),
 )
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 
 
-@click.group(short_help="Show the configurations that were in force, and what differs.")
+@click.group(cls=admin_options.Group, short_help="Show the configurations that were in force, and what differs.")
 def snapshots() -> None:
     """Show the configurations that were in force, and what differs between two."""
 
@@ -37,7 +41,7 @@ def list_(client: Client, limit: int, form: str) -> None:
 @admin_options.output
 @admin_client.options
 def show(client: Client, digest: str, form: str) -> None:
-    """Says what the snapshot DIGEST runs; the one in force when left out."""
+    """Says what the snapshot DIGEST (or the beginning of it) runs; the one in force when left out."""
     found = client.get("snapshots", digest)
     if form == "json":
         click.echo(json.dumps(found))
@@ -60,7 +64,8 @@ def diff(client: Client, old: str, new: str, form: str) -> None:
         return
     for item in found["items"]:
         click.echo(_line(item))
-    click.echo("… and more" if found["more"] else f"{len(found['items'])} differences")
+    count = len(found["items"])
+    click.echo("… and more" if found["more"] else f"{count} difference{'' if count == 1 else 's'}")
 
 
 def _line(item: dict[str, Any]) -> str:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from gateway.cli import admin_client, admin_options, admin_table
 from gateway.cli.admin_client import Client
+from gateway.cli.admin_table import Column
 
 COLUMNS = (
-    ("tenant", admin_table.text("name")),
-    ("models", admin_table.words("models", "none")),
-    ("meters", admin_table.meters),
-    ("in", admin_table.source),
+    Column("tenant", admin_table.text("name")),
+    Column("models", admin_table.words("models", "none"), cut=True),
+    Column("meters", admin_table.meters, cut=True),
+    Column("in", admin_table.source),
 )
+_FIELDS = (*COLUMNS, *admin_table.STORED)
 
 
-@click.group(short_help="Show, make, change and remove tenants.")
+@click.group(cls=admin_options.Group, short_help="Show, make, change and remove tenants.")
 def tenants() -> None:
-    """Show, make, change and remove tenants. What stands in the configuration's files is changed there."""
+    """Show, make, change and remove tenants. What stands in the configuration's files is changed there.
+
+    \b
+      lockgate tenants create acme --meter '$50 month'
+    """
 
 
 @tenants.command(name="list", short_help="List tenants.")
@@ -38,48 +42,33 @@ def list_(client: Client, prefix: str, limit: int, form: str) -> None:
 @admin_client.options
 def show(client: Client, tenant: str, form: str) -> None:
     """Shows TENANT."""
-    admin_options.show_one(client.get("tenants", tenant), COLUMNS, form, f"Tenant {tenant} in {client.where}")
+    admin_options.show_one(client.get("tenants", tenant), _FIELDS, form, f"Tenant {tenant} in {client.where}")
 
 
 @tenants.command(short_help="Make a tenant.")
 @click.argument("tenant")
-@click.option(
-    "--model", multiple=True, default=("*",), show_default=True, metavar="PATTERN", help="A model it may use."
-)
+@admin_options.listed("--model", "models", "PATTERN", "A model it may use", default=("*",), show_default=True)
 @admin_options.metered
 @admin_options.output
 @admin_client.changing
-def create(
-    client: Client, tenant: str, model: tuple[str, ...], meter: list[Any], form: str, reason: str | None
-) -> None:
-    """Makes TENANT. It may use every model unless `--model` names some (repeat it for more)."""
-    body = {"name": tenant, "models": list(model), "meters": meter}
-    made = client.call("POST", ("tenants",), body=body, reason=reason)
+def create(client: Client, tenant: str, form: str, reason: str | None) -> None:
+    """Makes TENANT. It may use every model unless `--model` names some."""
+    made = client.call("POST", ("tenants",), body=admin_options.said(name=tenant), reason=reason)
     admin_options.show_one(made, COLUMNS, form, f"Made the tenant {tenant} in {client.where}")
 
 
 @tenants.command(short_help="Change a tenant's models or meters.")
 @click.argument("tenant")
-@click.option("--model", multiple=True, metavar="PATTERN", help="The models it may use, in place of those it had.")
+@admin_options.listed("--model", "models", "PATTERN", "A model it may use")
 @admin_options.metered
 @admin_options.versioned
 @admin_options.output
 @admin_client.changing
-def change(
-    client: Client,
-    tenant: str,
-    model: tuple[str, ...],
-    meter: list[Any],
-    version: int | None,
-    form: str,
-    reason: str | None,
-) -> None:
-    """Changes what is named of TENANT; meters that are named take the place of all it had."""
-    body = ({"models": list(model)} if model else {}) | ({"meters": meter} if meter else {})
-    if not body:
-        raise click.UsageError("say what to change: --model or --meter")
+def change(client: Client, tenant: str, version: int | None, form: str, reason: str | None) -> None:
+    """Changes what is named of TENANT; models and meters that are named take the place of all it had."""
+    body = admin_options.changed()
     changed = client.call("PATCH", ("tenants", tenant), body=body, reason=reason, version=version)
-    admin_options.show_one(changed, COLUMNS, form, f"Changed the tenant {tenant} in {client.where}")
+    admin_options.show_one(changed, _FIELDS, form, f"Changed the tenant {tenant} in {client.where}")
 
 
 @tenants.command(short_help="Remove a tenant.")

@@ -6,6 +6,7 @@ A snapshot is told by its parts and in the words of `lockgate check`; its caller
 from __future__ import annotations
 
 import asyncio
+import re
 from itertools import islice
 from typing import Final
 
@@ -21,6 +22,8 @@ from gateway.control.service import Answer, Body, Service, time_text
 from gateway.errors import ConfigError
 
 MOST_DIFFERENCES: Final = 1_000
+_BEGINNING: Final = re.compile(r"[0-9a-f]{8,63}")
+"""Of a digest: too short ones would soon mean several."""
 
 
 class _Readiness(msgspec.Struct):
@@ -57,6 +60,7 @@ class Snapshots:
 
     async def get(self, digest: str) -> Answer:
         """One of them, in numbers and in words. Raises errors.NotFound."""
+        digest = await self._whole(digest)
         config = await self._read(digest)
         found = await asyncio.to_thread(lambda: list(archive.history(self._service.state_dir)))
         kept = next((each for each in found if each.digest == digest), None)
@@ -65,6 +69,7 @@ class Snapshots:
 
     async def diff(self, old: str, new: str) -> Answer:
         """What differs from `old` to `new`. Raises errors.NotFound."""
+        old, new = await self._whole(old), await self._whole(new)
         before, after = await self._read(old), await self._read(new)
 
         def found() -> Body:
@@ -73,6 +78,16 @@ class Snapshots:
             return {"old": old, "new": new, "items": items, "more": len(every) > MOST_DIFFERENCES}
 
         return Answer(await asyncio.to_thread(found))
+
+    async def _whole(self, digest: str) -> str:
+        """The digest that begins so, if it is the only one; as it is if there is none. Raises errors.Invalid."""
+        if not _BEGINNING.fullmatch(digest):
+            return digest
+        every = await asyncio.to_thread(lambda: list(archive.history(self._service.state_dir)))
+        found = [each.digest for each in every if each.digest.startswith(digest)]
+        if len(found) > 1:
+            raise errors.Invalid(f"{len(found)} snapshots begin with {digest}: write more of the digest")
+        return found[0] if found else digest
 
     async def _read(self, digest: str) -> Config:
         try:

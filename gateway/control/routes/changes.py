@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
-from gateway.config import units
+from gateway.config.entries import Kind
 from gateway.control import changes as change_uses
 from gateway.control import errors
 from gateway.control.changes import Changes
@@ -19,9 +20,13 @@ from gateway.store.control.base import Filters
 
 _Before: TypeAlias = Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before.")]
 _Only: TypeAlias = Annotated[str | None, Query(max_length=200)]
+_Kind: TypeAlias = Annotated[Kind | None, Query(description="Of entries of this kind only.")]
 _Time: TypeAlias = Annotated[
-    str | None, Query(max_length=64, description="A moment with its zone: 2026-11-22T09:00:00Z.")
+    str | None,
+    Query(max_length=64, description="A moment with its zone (2026-11-22T09:00:00Z), or a day: its beginning in UTC."),
 ]
+_LAST_NS: Final = 2**63 - 1
+"""As late as a store can say."""
 _Head: TypeAlias = Annotated[list[str], Query(max_length=100, description="SEQ:HASH that was noted elsewhere.")]
 
 
@@ -51,7 +56,7 @@ class VerifyAnswer(BaseModel):
 
 
 async def _filters(
-    kind: _Only = None,
+    kind: _Kind = None,
     tenant: _Only = None,
     name: _Only = None,
     principal: _Only = None,
@@ -90,9 +95,15 @@ def _ns(written: str | None, param: str) -> int | None:
     if written is None:
         return None
     try:
-        return units.instant(written) * 1_000_000_000
-    except ValueError as error:
-        raise errors.Invalid(f"{param}: {error}", param=param) from error
+        moment = datetime.fromisoformat(written)
+        if len(written) == len("2026-11-22"):
+            moment = moment.replace(tzinfo=UTC)
+        if moment.tzinfo is None:
+            raise ValueError
+        return min(max(0, int(moment.timestamp())) * 10**9, _LAST_NS)
+    except (ValueError, OverflowError) as error:
+        told = f"{param}: expected a day (2026-11-22) or a time with its zone (2026-11-22T09:00:00Z)"
+        raise errors.Invalid(told, param=param) from error
 
 
 def router(changes: Changes) -> APIRouter:

@@ -29,6 +29,19 @@ def test_a_meter_is_written_in_words(written: str, made: dict[str, Any]) -> None
     assert meter(written) == made
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("$50 mont", "'mont' is neither a window nor a setting .* did you mean month"),
+        ("$50 fortnight", "'fortnight' .* a window is 60s"),
+        ("600 requests each minute", "'each' is neither"),
+    ],
+)
+def test_a_word_that_means_nothing_is_named(written: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        meter(written)
+
+
 @pytest.mark.parametrize("written", ["", "per=key", "{", '{"cap": '])
 def test_what_is_no_meter_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match=r"a cap and a window|Expecting"):

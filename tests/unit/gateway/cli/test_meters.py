@@ -54,7 +54,7 @@ def test_buckets_are_shown_as_a_table_and_as_json(state_dir: Path) -> None:
     assert "tenant:acme  usd     month@UTC 2026-11" in told
     (row,) = map(json.loads, run("show", "--state-dir", state_dir, "--format", "json").stdout.splitlines())
     assert (row["bucket"], row["used"], row["leased"], row["left"]) == (KEY, 10, 990, 9_000)
-    assert run("show", "key:", "--state-dir", state_dir).stdout == "No meter has been used yet.\n"
+    assert run("show", "key:", "--state-dir", state_dir).stdout == f"No meter has been used yet in {state_dir}.\n"
 
 
 def test_owners_are_shown_with_what_has_become_of_them(state_dir: Path) -> None:
