@@ -17,8 +17,8 @@ from pathlib import Path
 
 SERVER_CORE = 0
 LOAD_CORE = min(1, (os.cpu_count() or 1) - 1)
-SETTLED_NS = 1_000_000  # CPU of a tree in one SETTLE_S below which it is only ticking
-SETTLE_S = 0.15
+SETTLE_S = 0.6  # longer than Lockgate rests between two looks into its journals (0.5 s)
+SETTLED_NS = 20_000_000  # CPU of a tree in one SETTLE_S below which it is only ticking: an idle gateway takes half
 SETTLE_LIMIT_S = 10.0
 
 
@@ -136,7 +136,11 @@ def cpu_ns(pids: Sequence[int]) -> int:
 
 
 def settle(pid: int) -> None:
-    """Waits until the tree of `pid` does no more work (what it derives after the answers counts as theirs)."""
+    """Waits until the tree of `pid` does no more work (what it derives after the answers counts as theirs).
+
+    A narrower bound is one that two idle workers pass by chance only: their ticking was then waited out for up to ten
+    seconds, and counted as work of the requests before.
+    """
     give_up = time.monotonic() + SETTLE_LIMIT_S
     before = cpu_ns(tree(pid))
     while time.monotonic() < give_up:
