@@ -17,7 +17,6 @@ from typing import Any
 
 import click
 import pytest
-from fastapi.routing import APIRoute
 
 from gateway import errors
 from gateway.backends import fake, serving
@@ -26,7 +25,7 @@ from gateway.cli import admin_client
 from gateway.cli import main as lockgate
 from gateway.config.load import VARIABLES
 from gateway.control import routes as administration
-from gateway.control.gates import Gate
+from gateway.control.gates import gated
 from gateway.dataplane import meta, routes
 from gateway.policy import health
 from gateway.runtime import ops
@@ -288,13 +287,9 @@ def test_every_route_of_the_administration_is_told_with_its_role() -> None:
     }
     nobody: Any = None
     found = {}
-    for router in administration.routers(nobody):
-        for route in router.routes:
-            assert isinstance(route, APIRoute)
-            (gate,) = [each.call for each in route.dependant.dependencies if isinstance(each.call, Gate)]
-            role = "any" if gate.needs.scope == "none" else gate.needs.role
-            method = next(iter(route.methods or ()))
-            found[method, route.path.removeprefix("/admin").replace(":path}", "}")] = role
+    for method, path, needs in gated(administration.routers(nobody)):
+        role = "any" if needs.scope == "none" else needs.role
+        found[method, path.removeprefix("/admin").replace(":path}", "}")] = role
     assert told == found
 
 

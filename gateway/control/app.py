@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
 from gateway.config.shape import dotted
-from gateway.control import errors, manual, routes
+from gateway.control import errors, gates, manual, manual_page, routes
 from gateway.control.door import OPEN, App, Door
 from gateway.control.names import visible
 from gateway.control.principals import Tokens
@@ -40,8 +40,10 @@ def routed(service: Service) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
-    for each in routes.routers(service):
+    found = routes.routers(service)
+    for each in found:
         app.include_router(each)
     app.add_exception_handler(errors.AdminError, _refused)
     app.add_exception_handler(RequestValidationError, _not_taken)
@@ -50,12 +52,12 @@ def routed(service: Service) -> FastAPI:
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
-        return manual.completed(plain())
+        return manual.completed(plain(), gates.gated(found))
 
     app.openapi = openapi  # type: ignore[method-assign]  # how FastAPI has it extended
 
     async def docs(_: Request) -> Response:
-        return HTMLResponse(manual.page(app.openapi()))
+        return HTMLResponse(manual_page.page(app.openapi()))
 
     app.add_route(docs_path, docs, include_in_schema=False)
     return app

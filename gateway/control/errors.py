@@ -7,7 +7,7 @@ in the body.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 
 class AdminError(Exception):
@@ -163,3 +163,7 @@ class Unavailable(AdminError):
 
 class Internal(AdminError):
     """Our bug: traced in the log under the request's id, not shown."""
+
+
+EVERY: Final[tuple[type[AdminError], ...]] = tuple(sorted(AdminError.__subclasses__(), key=lambda each: each.status))
+"""All of them, by status."""

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from fastapi import Depends, Request
+from fastapi import APIRouter, Depends, Request
+from fastapi.routing import APIRoute
 
 from gateway.control import errors
 from gateway.control.service import Asked, Retried
@@ -47,6 +49,16 @@ class Gate:
 def needs(role: Role, scope: Scope = "gateway") -> Any:
     """The gate of a route, for `Annotated[Asked, needs("admin")]`."""
     return Depends(Gate(Needs(role, scope)))
+
+
+def gated(routers: Iterable[APIRouter]) -> Iterator[tuple[str, str, Needs]]:
+    """(method, path, needs) of every route. Raises TypeError for one that has no gate, or two."""
+    for route in (route for router in routers for route in router.routes if isinstance(route, APIRoute)):
+        gates = [each.call for each in route.dependant.dependencies if isinstance(each.call, Gate)]
+        if len(gates) != 1:
+            raise TypeError(f"{route.path} does not say who may call it: give it an `asked` with needs(…)")
+        for method in sorted(route.methods or ()):
+            yield method, route.path, gates[0].needs
 
 
 def _reason(request: Request) -> str:

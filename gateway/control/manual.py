@@ -1,17 +1,34 @@
-"""The OpenAPI document completed, and a page that shows it without any script or anything from elsewhere. Pure."""
+"""The OpenAPI document completed: who may call a route, its errors, its headers, and examples. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from html import escape
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from gateway.control import errors, manual_examples
+from gateway.policy.roles import Needs
+
 Document = dict[str, Any]
+Gated = tuple[str, str, Needs]
+"""(method, path, what it asks of who calls it)"""
+
+TAGS: Final[Mapping[str, str]] = {
+    "tenants": "Who may ask, for which models, within which limits.",
+    "projects": "Parts of a tenant's work that are metered and told apart.",
+    "keys": "What callers come with. A secret is in the answer that made it and nowhere else.",
+    "meters": "What was used of requests, tokens and money, and what is left of each cap.",
+    "models": "What callers can name. Models are declared in the files.",
+    "backends": "What serves the models, how its endpoints stand, and the drain of one.",
+    "snapshots": "The configurations that were in force, and what differs between two.",
+    "check": "A configuration checked without being put in force.",
+    "principals": "Who may administer, with which roles.",
+    "changes": "Who changed what, when and why, and whether that log is whole.",
+}
+"""The resources, in the order of the manual."""
 
 _FAULTS: Final[Mapping[str, str]] = {
     "400": "The request is not what is taken; `param` names the part.",
     "401": "No token, or one that is not valid.",
-    "403": "The principal has no role that allows this.",
     "404": "There is no such thing.",
     "409": "It cannot be done as things stand: `code` says why.",
     "413": "The body is too large.",
@@ -26,32 +43,22 @@ _HEADERS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "idempotency-key": (("post",), "The same request with the same key is done once, and answered alike for a day."),
     "x-lockgate-reason": (("post", "patch", "delete"), "Why; it is kept in the change log."),
 }
-
-
-def completed(document: Document) -> Document:
-    """The document with the token, the errors and the headers that all routes have."""
-    components = document.setdefault("components", {})
-    if "securitySchemes" in components:  # it is kept by FastAPI, and was completed before
-        return document
-    components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-    document["security"] = [{"token": []}]
-    schemas = components.setdefault("schemas", {})
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
-    schemas["FaultAnswer"] = _FAULT_SCHEMA
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            responses = operation["responses"]
-            responses.pop("422", None)
-            responses |= {status: _fault(text) for status, text in _FAULTS.items() if _has(status, method, path)}
-            operation.setdefault("parameters", []).extend(
-                {"name": name, "in": "header", "required": False, "schema": _HEADER_SCHEMAS[name], "description": text}
-                for name, (only, text) in _HEADERS.items()
-                if method in only
-            )
-    return document
-
-
+_HEADER_SCHEMAS: Final[Mapping[str, Document]] = {
+    "if-match": {"type": "string", "pattern": '^(\\*|"?[0-9]{1,18}"?)$'},
+    "idempotency-key": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+    "x-lockgate-reason": {"type": "string", "maxLength": 500, "pattern": "^[ -~]*$"},
+}
+_PARTS: Final[Mapping[str, str]] = {
+    "tenant": "The tenant's name.",
+    "project": "The project's name.",
+    "key": "The key's name, which is not its secret.",
+    "bucket": "A meter as the list names it; behind its subject (`key:acme/app`) the rest may be left out.",
+    "alias": "The model as callers name it.",
+    "backend": "The backend's name.",
+    "digest": "Of a snapshot; its beginning (8 digits) is enough where no other begins so.",
+    "other": "Of the snapshot to compare with.",
+    "principal": "The principal's name.",
+}
 _FAULT_SCHEMA: Final[Document] = {
     "type": "object",
     "required": ["error"],
@@ -60,18 +67,67 @@ _FAULT_SCHEMA: Final[Document] = {
             "type": "object",
             "required": ["code", "message", "param"],
             "properties": {
-                "code": {"type": "string"},
-                "message": {"type": "string"},
-                "param": {"type": ["string", "null"]},
+                "code": {"type": "string", "enum": [each.code for each in errors.EVERY]},
+                "message": {"type": "string", "description": "For the person who must act."},
+                "param": {"type": ["string", "null"], "description": "The part of the request that it is about."},
             },
         }
     },
+    "example": {"error": {"code": "not_found", "message": "there is no tenant acme", "param": None}},
 }
-_HEADER_SCHEMAS: Final[Mapping[str, Document]] = {
-    "if-match": {"type": "string", "pattern": '^(\\*|"?[0-9]{1,18}"?)$'},
-    "idempotency-key": {"type": "string", "pattern": "^[!-~]{1,200}$"},
-    "x-lockgate-reason": {"type": "string", "maxLength": 500, "pattern": "^[ -~]*$"},
-}
+
+
+def completed(document: Document, gated: Iterable[Gated]) -> Document:
+    """The document with the token, the roles, the errors and headers that all routes have, and examples."""
+    components = document.setdefault("components", {})
+    if "securitySchemes" in components:  # it is kept by FastAPI, and was completed before
+        return document
+    components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"token": []}]
+    document["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
+    schemas = components.setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["FaultAnswer"] = _FAULT_SCHEMA
+    roles = {(method.lower(), path.replace(":path}", "}")): needs for method, path, needs in gated}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            _complete(operation, method, path, role(roles[method, path]))
+    manual_examples.add(document)
+    return document
+
+
+def role(needs: Needs) -> str:
+    """Who may call a route, in words."""
+    words = {
+        "gateway": f"{needs.role}",
+        "tenant": f"{needs.role} of the tenant",
+        "some": f"{needs.role} of what is shown or changed",
+        "none": "any token",
+    }
+    return words[needs.scope]
+
+
+def _complete(operation: Document, method: str, path: str, who: str) -> None:
+    text = operation["description"]
+    operation["summary"] = text.partition(".")[0].partition(":")[0].partition(";")[0]
+    operation["description"] = f"{text}\n\nRole: {who}."
+    operation["x-lockgate-role"] = who
+    responses = operation["responses"]
+    responses.pop("422", None)
+    next(each for status, each in responses.items() if status.startswith("2"))["description"] = "Done."
+    responses |= {status: _fault(text) for status, text in _FAULTS.items() if _has(status, method, path)}
+    responses["403"] = _fault(f"The principal has no role that allows this: it takes {who}.")
+    parameters = operation.setdefault("parameters", [])
+    for each in parameters:
+        if each["in"] == "path":
+            each["description"] = _PARTS[each["name"]]
+    parameters.extend(
+        {"name": name, "in": "header", "required": False, "schema": _HEADER_SCHEMAS[name], "description": text}
+        for name, (only, text) in _HEADERS.items()
+        if method in only
+    )
+    operation["responses"] = dict(sorted(responses.items()))
 
 
 def _has(status: str, method: str, path: str) -> bool:
@@ -81,81 +137,3 @@ def _has(status: str, method: str, path: str) -> bool:
 def _fault(text: str) -> Document:
     schema = {"$ref": "#/components/schemas/FaultAnswer"}
     return {"description": text, "content": {"application/json": {"schema": schema}}}
-
-
-def page(document: Document) -> str:
-    """The document as a page: each route with what it takes and answers."""
-    return "".join(_page(document))
-
-
-_STYLE: Final = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}"
-    "h2{border-top:1px solid #ccc;padding-top:1em}code,pre{font-family:ui-monospace,monospace;font-size:.9em}"
-    "summary{cursor:pointer;padding:.2em 0}summary b{display:inline-block;width:4.5em}"
-    "table{border-collapse:collapse;margin:.5em 0 1em 1em}"
-    "td,th{text-align:left;padding:.1em 1.2em .1em 0;vertical-align:top}"
-)
-
-
-def _page(document: Document) -> Iterator[str]:
-    info = document["info"]
-    yield f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(info['title'])}</title>"
-    yield f"<style>{_STYLE}</style><h1>{escape(info['title'])}</h1><p>{escape(info['description'])}</p>"
-    yield "<p>Send the token as <code>Authorization: Bearer …</code>. "
-    yield "The same as a document for tools: <a href=openapi.json>openapi.json</a>.</p>"
-    heading = ""
-    for path, method, operation in _operations(document):
-        tag = operation["tags"][0]
-        if tag != heading:
-            yield f"<h2>{escape(tag)}</h2>"
-            heading = tag
-        yield f"<details><summary><b>{method.upper()}</b> <code>{escape(path)}</code></summary>"
-        yield f"<p>{escape(operation.get('description', ''))}</p>"
-        yield from _table("parameter", [_parameter(each) for each in operation["parameters"]])
-        yield from _table("body", _fields(document, operation.get("requestBody")))
-        good = next(status for status in operation["responses"] if status.startswith("2"))
-        yield from _table(f"answer ({good})", _fields(document, operation["responses"][good]))
-        yield "</details>"
-
-
-def _operations(document: Document) -> list[tuple[str, str, Document]]:
-    """In the order of their tags as they first come."""
-    found = [(path, method, each) for path, methods in document["paths"].items() for method, each in methods.items()]
-    tags = list(dict.fromkeys(each["tags"][0] for _, _, each in found))
-    return sorted(found, key=lambda each: tags.index(each[2]["tags"][0]))
-
-
-def _table(head: str, rows: list[tuple[str, str, str]]) -> Iterator[str]:
-    if rows:
-        yield f"<table><tr><th>{escape(head)}<th>type<th>"
-        for row in rows:
-            yield "<tr>" + "".join(f"<td>{escape(cell)}" for cell in row)
-        yield "</table>"
-
-
-def _parameter(parameter: Document) -> tuple[str, str, str]:
-    return f"{parameter['name']} ({parameter['in']})", _type(parameter["schema"]), parameter.get("description", "")
-
-
-def _fields(document: Document, holder: Document | None) -> list[tuple[str, str, str]]:
-    if not holder or "content" not in holder:
-        return []
-    schema = next(iter(holder["content"].values()))["schema"]
-    found = document["components"]["schemas"].get(_type(schema), schema)
-    required = found.get("required", ())
-    return [
-        (name if name in required else f"{name} (optional)", _type(field), field.get("description", ""))
-        for name, field in found.get("properties", {}).items()
-    ]
-
-
-def _type(schema: Document) -> str:
-    if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
-    if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(map(_type, schema["anyOf"])))
-    if "enum" in schema:
-        return " or ".join(map(str, schema["enum"]))
-    if schema.get("type") == "array":
-        return f"list of {_type(schema.get('items', {}))}"
-    return str(schema.get("const", schema.get("type", "any")))

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 from schemathesis import GenerationMode
 
-from gateway.control import app
+from gateway.control import app, manual_page
 from tests.support.administration import ROOT_TOKEN, Administration, administration, quoted
 
 EXAMPLES = 12
@@ -111,3 +111,30 @@ def test_the_page_shows_every_route_and_needs_nothing_from_elsewhere(tmp_path: P
             assert ROOT_TOKEN not in page
 
     asyncio.run(run())
+
+
+def test_every_request_has_a_summary_the_role_it_takes_and_examples_that_are_true() -> None:
+    nobody: Any = None
+    document = app.routed(nobody).openapi()
+    assert set(document["components"]["schemas"]["FaultAnswer"]["example"]["error"]) == {"code", "message", "param"}
+    told = {tag["name"] for tag in document["tags"]}
+    names = []
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            names.append(operation["operationId"])
+            assert set(operation["tags"]) <= told
+            assert operation["summary"]
+            assert operation["description"].endswith(f"Role: {operation['x-lockgate-role']}.")
+            assert all(each.get("description") or each["in"] == "query" for each in operation["parameters"])
+            for holder in (operation.get("requestBody"), *operation["responses"].values()):
+                if holder is not None:
+                    media = holder["content"]["application/json"]
+                    whole = {**media["schema"], "components": document["components"]}
+                    problems = list(Draft202012Validator(whole).iter_errors(media["example"]))
+                    assert not problems, f"{method} {path}: {problems}"
+    assert len(names) == len(set(names)) > 30
+    roles = {name: document["paths"][name]["get"]["x-lockgate-role"] for name in ("/admin/principals", "/admin/models")}
+    assert roles == {"/admin/principals": "owner", "/admin/models": "viewer"}
+    page = manual_page.page(document)
+    for part in ("admin of the tenant", "meters[].cap", "last_owner", "idempotency-key (header)", "&quot;next&quot;"):
+        assert part in page
