@@ -366,6 +366,7 @@ class Leasing:
         known = [bucket for bucket in self.leases.buckets.values() if bucket.known]
         now_s = self._now_s()
         told = [(bucket, reports.build(self.leases, bucket, position, now_s)) for bucket in known]
+        heard = 0
         try:
             for first in range(0, len(told), MOST_KEYS):
                 batch = {
@@ -373,14 +374,14 @@ class Leasing:
                     for bucket, report in told[first : first + MOST_KEYS]
                 }
                 self._learn(batch, await self._store.update(list(batch), self._change(batch), restating=True))
+                heard += len(batch)
             await self._store.restate_done(position)
             self._restated = True
         except MeterStoreDown:
             self.failures += 1
         finally:
-            for bucket, _ in told:
-                if bucket.asked or reports.untold(bucket):
-                    reports.unheard(self.leases, bucket)
+            for bucket, _ in told[heard:]:
+                reports.unheard(self.leases, bucket)
 
     def _asked_back(self, keys: Sequence[str]) -> None:
         """Another owner is short of these: gives back what is in the pocket, and tells what was spent."""

@@ -249,7 +249,7 @@ class Leases:
         if hold.settled:
             return False
         needs = (0, 0, output_tokens, 0, nanos)
-        if self.take(hold.bundle, needs, hold.bundle.lengthening, first=True) is not None:
+        if self.take(hold.bundle, needs, lengthens=True, first=True) is not None:
             return False  # before those that wait to begin
         amounts = hold.amounts
         hold.amounts = (amounts[0], amounts[1], amounts[2] + output_tokens, amounts[3], amounts[4] + nanos)
@@ -292,11 +292,12 @@ class Leases:
 
     # -- the rare cases
 
-    def take(self, bundle: Bundle, needs: Needs, buckets: Sequence[Bucket], *, first: bool = False) -> Bucket | None:
-        """Takes all or nothing, with everything heeded; returns the bucket that is short. `first`: whoever waits for
-        a bucket is this one, or behind it."""
-        if any(bucket.gone for bucket in bundle.buckets):
-            return self._take_anew(bundle, needs, buckets, first)
+    def take(self, bundle: Bundle, needs: Needs, *, lengthens: bool = False, first: bool = False) -> Bucket | None:
+        """Takes all or nothing, with everything heeded; returns the bucket that is short. `lengthens`: for a request
+        that runs; `first`: whoever waits for a bucket is this one, or behind it."""
+        if any(bucket.gone for bucket in bundle.buckets):  # dropped as idle: those of their keys that are there now
+            bundle.put([self._again(each) if each.gone else each for each in bundle.buckets])
+        buckets = bundle.lengthening if lengthens else bundle.buckets
         for bucket in buckets:
             need = of(needs, bucket.quantity)
             if need > bucket.slack or (need and bucket.waiting and not first):
@@ -345,7 +346,7 @@ class Leases:
         return True
 
     def forget(self, bucket: Bucket) -> None:
-        """Drops a bucket of which nothing is held, nothing left and nothing untold."""
+        """Drops a bucket of which nothing is held, nothing left, nothing untold and nothing on its way."""
         bucket.gone = True
         bucket.low = ALARM
         del self.buckets[bucket.key]
@@ -356,7 +357,7 @@ class Leases:
             if bucket is at:
                 break
             bucket.slack += of(needs, bucket.quantity)
-        short = self.take(bundle, needs, bundle.buckets)
+        short = self.take(bundle, needs)
         if short is not None:
             return short
         self.holds += 1
@@ -376,12 +377,5 @@ class Leases:
                 self.thirsty[bucket] = None
                 self.wake()
 
-    def _take_anew(self, bundle: Bundle, needs: Needs, buckets: Sequence[Bucket], first: bool) -> Bucket | None:
-        """Some of the bundle's buckets were dropped as idle: puts in those of their keys that are there now."""
-        now = {id(each): self._again(each) if each.gone else each for each in bundle.buckets}
-        chosen = [now[id(each)] for each in buckets]
-        bundle.put([now[id(each)] for each in bundle.buckets])
-        return self.take(bundle, needs, chosen, first=first)
-
     def _again(self, bucket: Bucket) -> Bucket:
-        return self.bucket(bucket.meter, bucket.key)
+        return self.buckets.get(bucket.key) or self.bucket(bucket.meter, bucket.key)

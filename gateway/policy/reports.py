@@ -53,6 +53,9 @@ def build(
     leases.thirsty.pop(bucket, None)
     bucket.low = ALARM
     leases.fresh.pop(bucket, None)
+    leases.busy.discard(bucket)  # until the reply it is not looked after: it must not be dropped meanwhile
+    if leases.resting.pop(bucket, None) is None:
+        leases.kept.pop(bucket, None)
     return Report(
         key=bucket.key,
         cap=bucket.cap,

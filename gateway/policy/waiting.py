@@ -27,7 +27,7 @@ class Waiting:
     the bucket that is short for good, or with None when the authority cannot be asked.
     """
 
-    __slots__ = ("asked", "buckets", "bundle", "deadline_s", "ended", "extends", "needs", "on_end", "short", "wait_s")
+    __slots__ = ("asked", "bundle", "deadline_s", "ended", "extends", "needs", "on_end", "short", "wait_s")
 
     def __init__(
         self,
@@ -42,13 +42,18 @@ class Waiting:
         self.on_end = on_end
         self.wait_s = wait_s
         self.extends = extends
-        self.buckets: Sequence[Bucket] = bundle.buckets if extends is None else bundle.lengthening
         self.short: Bucket | None = None
         self.asked = False
         """Its needs were part of an exchange."""
         self.deadline_s = 0.0
         """Set when it begins to wait for what others give back."""
         self.ended = False
+
+    @property
+    def buckets(self) -> Sequence[Bucket]:
+        """What it needs something of: what is in the bundle now, since a bucket that nobody used may be dropped
+        while it waits for another one."""
+        return self.bundle.buckets if self.extends is None else self.bundle.lengthening
 
 
 class Queue:
@@ -124,7 +129,7 @@ class Queue:
             if blocked and not blocked.isdisjoint(waiting.buckets) and self._is_behind(waiting, blocked):
                 again = again or not waiting.asked
                 continue
-            short = self._leases.take(waiting.bundle, waiting.needs, waiting.buckets, first=True)
+            short = self._leases.take(waiting.bundle, waiting.needs, lengthens=waiting.extends is not None, first=True)
             if short is None:
                 self.end(waiting, self._taken(waiting))
                 continue

@@ -126,7 +126,7 @@ def test_who_comes_later_takes_nothing_of_a_bucket_that_others_wait_for() -> Non
     bundle = leases.bundle([money])
     money.waiting, money.low = 1, ALARM
     assert leases.hold(bundle, CALL) is money
-    assert leases.take(bundle, CALL, [money], first=True) is None
+    assert leases.take(bundle, CALL, first=True) is None
     assert isinstance(leases.hold(bundle, needs(requests=1)), Hold)  # it needs nothing of it
 
 

@@ -179,3 +179,31 @@ def _live_bytes(leases: Leases) -> int:
         values = {id(each): each for name in _attributes() for each in [getattr(bucket, name)] if name != "meter"}
         own += sys.getsizeof(bucket) + sum(sys.getsizeof(each) for each in values.values() if each not in (0, False))
     return tables + own
+
+
+def test_a_bucket_is_not_dropped_while_a_reply_is_on_its_way() -> None:
+    """It would be made again, and both would tell their own sums of one lease."""
+    told = Told()
+    money = told.leases.bucket(meter(MONEY, 1_000), "m")
+    told.tell(money)
+    assert money in told.leases.resting
+    report = reports.build(told.leases, money, HERE, 0.0, 100, 100)
+    reports.look_after(told.leases, 2 * reports.RESTS_S)
+    assert told.leases.buckets == {"m": money}
+    assert not money.gone
+    reply = exchange(told.states["m"], "s:1", report, NOW_S)
+    reports.learn(told.leases, money, report, reply, 2 * reports.RESTS_S)
+    assert money.slack == 100
+
+
+def test_a_bucket_is_not_dropped_either_when_who_waited_for_the_reply_has_left() -> None:
+    told = Told()
+    money = told.leases.bucket(meter(MONEY, 1_000), "m")
+    money.waiting = 1
+    told.tell(money)
+    assert money in told.leases.busy
+    reports.build(told.leases, money, HERE, 0.0, 100, 100)
+    money.waiting = 0
+    reports.look_after(told.leases, 1.0)
+    reports.look_after(told.leases, 2 * reports.RESTS_S)
+    assert not money.gone

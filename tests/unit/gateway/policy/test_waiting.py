@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from gateway.config.snapshot_meters import MONEY, OUTPUT, REQUESTS
+from gateway.policy import reports
 from gateway.policy.leases import SECOND_NS, Bucket, Hold, Leases, Needs
 from gateway.policy.waiting import DRY_S, FUTILE_S, Queue, Waiting
 from tests.support.meters import meter, needs, rolling
@@ -197,3 +198,21 @@ def test_a_rolling_window_is_dry_only_until_the_next_slot() -> None:
     scene.queue.demands()
     scene.queue.decide(NOW_S, 10 * SECOND_NS - 5_000_000)
     assert bucket.dry_until_s == NOW_S + 0.005
+
+
+def test_a_bucket_that_was_dropped_and_made_again_while_a_request_waited_for_another_is_the_one_it_takes_of() -> None:
+    scene = Scene()
+    output = scene.bucket(OUTPUT)
+    waiting = scene.wait("first", needs(output=10, nanos=50), output)
+    reports.rest(scene.leases, output, NOW_S)
+    reports.look_after(scene.leases, NOW_S + 2 * reports.RESTS_S)
+    assert output.gone
+    assert scene.leases.hold(waiting.bundle, needs(output=1)) is not output  # another request made it again
+    again = scene.leases.buckets[output.key]
+    assert again is not output
+    scene.put(50)
+    scene.put(10, again)
+    scene.decide()
+    assert list(scene.ended) == ["first"]
+    assert isinstance(scene.ended["first"], Hold)
+    assert output not in scene.leases.fresh
