@@ -366,21 +366,20 @@ class Leasing:
         known = [bucket for bucket in self.leases.buckets.values() if bucket.known]
         now_s = self._now_s()
         told = [(bucket, reports.build(self.leases, bucket, position, now_s)) for bucket in known]
-        heard = 0
         try:
-            for first in range(0, len(told), MOST_KEYS):
+            while told:
                 batch = {
                     bucket.key: (bucket, msgspec.structs.replace(report, want=0, restates=True))
-                    for bucket, report in told[first : first + MOST_KEYS]
+                    for bucket, report in told[:MOST_KEYS]
                 }
                 self._learn(batch, await self._store.update(list(batch), self._change(batch), restating=True))
-                heard += len(batch)
+                del told[:MOST_KEYS]
             await self._store.restate_done(position)
             self._restated = True
         except MeterStoreDown:
             self.failures += 1
         finally:
-            for bucket, _ in told[heard:]:
+            for bucket, _ in told:
                 reports.unheard(self.leases, bucket)
 
     def _asked_back(self, keys: Sequence[str]) -> None:
