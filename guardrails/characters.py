@@ -24,7 +24,8 @@ _PUNCTUATION: Final = {
 }
 
 _UNSEEN: Final = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
-"""Invisible, though Unicode counts them as letters, marks or symbols: joiners, fillers, selectors, Braille's blank."""
+"""Invisible, though Unicode counts them as letters, marks or symbols: joiners, fillers, selectors, Braille's blank.
+"""
 
 
 def is_invisible(character: str) -> bool:

@@ -1,8 +1,9 @@
-"""How much a text reads like English, by pairs of letters: enough to tell a text from its rot13, and i from l in leet.
+"""How much a text reads like English, by pairs of letters: enough to tell a text from its rot13, and i from l in
+leet.
 
-The table is log2 of how often a letter follows another, in steps of one, 9 the most, counted over the 372,000 pairs of
-the topics of Python's documentation (`pydoc_data.topics`, PSF licence) and this project's READMEs; `^` is the border of
-a word.
+The table is log2 of how often a letter follows another, in steps of one, 9 the most, counted over the 372,000 pairs
+of the topics of Python's documentation (`pydoc_data.topics`, PSF licence) and this project's READMEs; `^` is the
+border of a word.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What a reader sees of a text, and what a model can read out of it: checks look at these, not at the text as it came.
+"""What a reader sees of a text, and what a model can read out of it: checks look at these, not at the text as it
+came.
 
 `canonical` shows the text as a reader sees it; `views` adds what encodings in it hide. Both know for each character
 where it came from. Linear in the text's length; what comes out is at most five times as long as what went in.
@@ -35,8 +36,9 @@ _SURELY_LATIN: Final = str.maketrans(SURELY_LATIN)
 
 @dataclass(frozen=True, slots=True)
 class Canonical:
-    """A text as a reader sees it: NFKC, nothing invisible, letters that pass for Latin ones as those where a word shows
-    that they do, digits of every script as 0 to 9. Character `i` came from the original's `[starts[i], ends[i])`.
+    """A text as a reader sees it: NFKC, nothing invisible, letters that pass for Latin ones as those where a word
+    shows that they do, digits of every script as 0 to 9. Character `i` came from the original's `[starts[i],
+    ends[i])`.
     """
 
     text: str

@@ -1,0 +1,83 @@
+"""Which characters of a text may leave: those that no finding, known or still to come, can touch.
+
+Findings that overlap are one, so that no character of either is delivered. What is delivered depends on the text
+and on the findings, and not on when either became known.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable
+from typing import Final
+
+from guardrails.verdict import Action, Finding
+
+Mask = Callable[[Action, str, str], str]
+"""What stands for a masked part: the action, the code of the finding, and the part itself."""
+
+_Span = tuple[int, int, int, Action, Finding]
+
+
+class Holdback:
+    """One text on its way out. Give it text and findings, then ask what may leave."""
+
+    __slots__ = ("_base", "_mask", "_spans", "_text", "blocked_at")
+
+    def __init__(self, mask: Mask) -> None:
+        self._mask: Final = mask
+        self._text = ""
+        self._base = 0  # where `_text` begins
+        self._spans: list[_Span] = []
+        self.blocked_at: int | None = None
+        """Where the finding begins because of which nothing leaves any more."""
+
+    def add(self, text: str) -> None:
+        self._text += text
+
+    def hold(self, finding: Finding, action: Action, rank: int) -> None:
+        """A part that must not leave as it is. Of findings in one part, the first, then the longest, then that of the
+        lowest rank names it.
+        """
+        insort(self._spans, (finding.start, -finding.end, rank, action, finding), key=lambda span: span[:3])
+
+    def release(self, settled: int) -> str:
+        """What may leave when every finding that begins before `settled` is known."""
+        out: list[str] = []
+        while self._spans and self.blocked_at is None:
+            count, end, blocked_at = self._cluster()
+            start, _, _, action, finding = self._spans[0]
+            if start > settled or (end > settled and blocked_at is None):
+                break
+            out.append(self._take(start))
+            part = self._take(end)
+            self.blocked_at = blocked_at
+            if blocked_at is None:
+                out.append(self._mask(action, finding.code, part))
+            del self._spans[:count]
+        if self.blocked_at is not None:
+            self._text = ""
+        else:
+            out.append(self._take(min(settled, self._spans[0][0] if self._spans else settled)))
+        return "".join(out)
+
+    def _cluster(self) -> tuple[int, int, int | None]:
+        """How many spans overlap with the first or with each other, where they end, and where the first that blocks
+        begins.
+        """
+        count = 0
+        end = 0
+        blocked_at: int | None = None
+        for start, minus_end, _, action, _ in self._spans:
+            if count and start >= end:
+                break
+            count += 1
+            end = max(end, -minus_end)
+            if action is Action.BLOCK and blocked_at is None:
+                blocked_at = start
+        return count, end, blocked_at
+
+    def _take(self, end: int) -> str:
+        size = max(0, end - self._base)
+        part, self._text = self._text[:size], self._text[size:]
+        self._base += len(part)
+        return part
