@@ -144,8 +144,7 @@ class Machine(RuleBasedStateMachine):
         self.waited_s += seconds
         self.turn(self.now_s + seconds)
         for owner in self.owners:
-            if not owner.sent:
-                reports.look_after(owner.leases, self.waited_s)
+            reports.look_after(owner.leases, self.waited_s)
 
     @rule(key=st.sampled_from(KEYS), cap=st.integers(0, 2_000))
     def reload(self, key: str, cap: int) -> None:
