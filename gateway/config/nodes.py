@@ -116,7 +116,7 @@ def _json_node(value: Any, file: str, line: int, depth: int) -> Node:
         return Node(members, file, line, dict.fromkeys(members, line))
     if isinstance(value, list):
         return Node([_json_node(item, file, line, depth + 1) for item in value], file, line)
-    if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+    if isinstance(value, str) and not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
         raise Unreadable(line, "half of a surrogate pair is not a character")
     return Node(value, file, line)
 

@@ -7,6 +7,7 @@ lines, nor the nearest known key, nor the second mistake.
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -73,7 +74,6 @@ class Shaper:
     def __init__(self, environ: Mapping[str, str], report: Report) -> None:
         self.environ = environ
         self.report = report
-        self._fields: dict[type, tuple[FieldInfo, ...]] = {}
 
     def build(self, kind: type[T], node: Node, path: Path) -> T | None:
         """The value, or None when something in it was wrong and has been reported."""
@@ -116,7 +116,7 @@ class Shaper:
         members = self._members(node, path, "a map of settings")
         if members is None:
             return _WRONG
-        fields = self._fields.setdefault(kind, msgspec.structs.fields(kind))
+        fields = _fields(kind)
         known = [info.encode_name for info in fields] + list(tag)
         for key in members.keys() - set(known):
             self.report(
@@ -223,6 +223,12 @@ class Shaper:
             return node.value
         self.report(path, node, f"expected {allowed}, got {_named(node)}")
         return None
+
+
+@functools.cache
+def _fields(kind: type[Struct]) -> tuple[FieldInfo, ...]:
+    """Evaluating the annotations takes longer than all else of a small section."""
+    return msgspec.structs.fields(kind)
 
 
 def nearest(word: str, known: list[str]) -> str:
