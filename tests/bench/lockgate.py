@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[2]
 TENANTS = ("acme", "globex")
 CLASSIC = "churn"  # the alias of the classic model
 WORKER_MODULE = "gateway.runtime.worker"
+CONTROL_MODULE = "gateway.runtime.control_process"
+ADMIN_TOKEN = "the-admin-token-of-the-bench-0123456789"
 SUMMARY = {
     "command": "python -m gateway serve --config DIR --port P --state-dir D, one worker unless said otherwise",
     "on": [
@@ -75,13 +77,14 @@ def write_config(
     endpoints: Sequence[str] = (),
     classic: Path | None = None,
     grpc: int | None = None,
+    control: int | None = None,
     meters: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> Config:
     """YAML for the few things, JSON lines for the many; the lines for the load generator are in random order.
 
     `endpoints` are the model servers' addresses, the mock upstream's when left out; `classic` is the folder of a
-    classic model, `grpc` the port of a gRPC listener. `meters` are those of the gateway, of each tenant and of each
-    key; with any of them the models have a price.
+    classic model, `grpc` and `control` the ports of these listeners. `meters` are those of the gateway, of each tenant
+    and of each key; with any of them the models have a price.
     """
     caps = meters or {}
     price = {"price": {"input": "$0.05/1M", "output": "$0.2/1M"}} if caps else {}
@@ -98,6 +101,7 @@ def write_config(
                 "server": {
                     "ops": f"127.0.0.1:{free_port()}",
                     **({} if grpc is None else {"grpc": f"127.0.0.1:{grpc}"}),
+                    **({} if control is None else {"control": _control(control)}),
                 },
                 "backends": {
                     "mock": {
@@ -146,6 +150,10 @@ def write_config(
     return Config(folder, keys, models, values[0], aliases[0])
 
 
+def _control(port: int) -> dict[str, str]:
+    return {"bind": f"127.0.0.1:{port}", "admin_token": ADMIN_TOKEN}
+
+
 def _lines(entries: Iterable[dict[str, Any]]) -> str:
     return "".join(json.dumps(entry) + "\n" for entry in entries)
 
@@ -161,9 +169,13 @@ class Started:
     @property
     def workers(self) -> list[int]:
         """Process ids of the workers."""
-        found = [pid for pid in tree(self.target.pid)[1:] if WORKER_MODULE in command_line(pid)]
+        return self.children(WORKER_MODULE)
+
+    def children(self, module: str) -> list[int]:
+        """Process ids of those that run a module of ours."""
+        found = [pid for pid in tree(self.target.pid)[1:] if module in command_line(pid)]
         if not found:
-            raise BenchError("no worker process found under the gateway")
+            raise BenchError(f"no process of {module} found under the gateway")
         return found
 
 
