@@ -6,7 +6,7 @@ A document is kept as it was written (`"cap": "$1"`), so that who reads it finds
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +19,7 @@ from gateway.config.shape import Path, dotted
 from gateway.config.snapshot_meters import counts_money, sections
 from gateway.control import errors
 from gateway.control.service import Body, time_text
+from gateway.control.written import Section
 from gateway.errors import ConfigError
 
 SECRET_FIELDS = ("hash", "previous")
@@ -69,9 +70,21 @@ def shaped(kind: Kind, document: Mapping[str, Any], environ: Mapping[str, str]) 
         raise errors.Invalid("; ".join(lines[:_MOST_PROBLEMS]), param=param) from error
 
 
-def review(config: Config, tenant: str, section: Tenant, under: Path = ()) -> None:
-    """Checks what must hold between a tenant, as far as `section` holds it, and the models that there are. `under` is
-    where in the tenant the document stands. Raises errors.Invalid."""
+def review(config: Config, tenant: str, name: str, section: Section, projects: Iterable[str] = ()) -> None:
+    """Checks what must hold between an entry and what stands around it: the models that there are, and the projects of
+    its tenant. Raises errors.Invalid."""
+    match section:
+        case Tenant():
+            _review(config, name, section)
+        case Project():
+            _review(config, tenant, Tenant(models=(), projects={name: section}), ("projects", name))
+        case Key():
+            known = dict.fromkeys(projects, Project())  # bare: only their names count
+            _review(config, tenant, Tenant(models=(), projects=known, keys={name: section}), ("keys", name))
+
+
+def _review(config: Config, tenant: str, section: Tenant, under: Path = ()) -> None:
+    """`section` is the tenant as far as it is of interest, and `under` where in it the document stands."""
     wanted = _downgrades(section)
     models = {alias: model for alias, model in config.models.items() if alias in wanted}
     if len(models) < len(wanted):

@@ -12,8 +12,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from msgspec import Struct
 
 from gateway.config.entries import Entry, EntryId
-from gateway.config.model import Config, Tenant
-from gateway.config.model_meters import Project
+from gateway.config.model import Config, Key
 from gateway.config.shape import Path
 from gateway.control import documents, errors, names, written
 from gateway.control.service import MOST_TRIES, Answer, Asked, Body, Declared, Service, asking, refusal
@@ -69,7 +68,7 @@ class Entries:
         errors.NotFound when there is no such tenant."""
         declared = await self._service.declared()
         if tenant:
-            await self._tenant(declared, tenant)
+            await self._demand(declared, tenant)
         of_files = declared_in(declared.config, shelf, tenant)
         most = query.limit + 1
         wanted = (
@@ -111,7 +110,7 @@ class Entries:
         if name in declared_in(declared.config, shelf, tenant):
             return Answer(_declared(declared, shelf, tenant, name))
         if tenant:
-            await self._tenant(declared, tenant)
+            await self._demand(declared, tenant)
         raise errors.NotFound(f"there is no {base.told(EntryId(shelf, tenant, names.visible(name)))}")
 
     # -- change --------------------------------------------------------------------------------------------------------
@@ -127,11 +126,12 @@ class Entries:
             place = _place(declared, shelf, tenant, name)
             told = base.told(EntryId(shelf, tenant, name))
             raise errors.Exists(f"{told} is there already: it is declared in {place}", param="name")
-        steps = await self._needs(shelf, tenant, name, document, declared)
+        steps = self._needs(shelf, tenant, name, document, declared)
         put = Put(EntryId(shelf, tenant, name), documents.encoded(document), base.NEW)
         try:
             return await self._service.change([*steps, put], asked, _last)
         except base.Refused as error:
+            await self._no_such_project(error, document, name, declared)
             raise refusal(error, documents.shown) from error
 
     async def patch(self, shelf: Shelf, tenant: str, name: str, change: Callable[[Body], Body], asked: Asked) -> Answer:
@@ -144,11 +144,14 @@ class Entries:
             entry = await self.stored(shelf, tenant, name)
             declared = await self._service.declared()
             document = change(documents.decoded(entry))
-            steps = await self._needs(shelf, tenant, name, document, declared)
+            steps = self._needs(shelf, tenant, name, document, declared)
             expect = entry.version if asked.expect is None else asked.expect
-            return await self._service.change(
-                [*steps, Put(entry.id, documents.encoded(document), expect)], asked, _last
-            )
+            put = Put(entry.id, documents.encoded(document), expect)
+            try:
+                return await self._service.change([*steps, put], asked, _last)
+            except base.NotThere as error:
+                await self._no_such_project(error, document, name, declared)
+                raise
 
         return await self._again(once, asked)
 
@@ -167,10 +170,13 @@ class Entries:
                         "(all_below=true; --all-below)",
                         details=_counts(below),
                     )
-            elif shelf == "project":
-                await self._not_booked_to(tenant, name)
             steps: list[Step] = [Remove(each.id) for each in below]
-            return await self._service.change([*steps, Remove(entry.id, asked.expect)], asked, _last)
+            try:
+                return await self._service.change([*steps, Remove(entry.id, asked.expect)], asked, _last)
+            except base.NotEmpty:
+                if shelf == "project":
+                    await self._not_booked_to(tenant, name)
+                raise
 
         return await self._again(once, asked)
 
@@ -204,48 +210,37 @@ class Entries:
             return None
         return await asking(self._service.store.entry(EntryId(shelf, tenant, name)))
 
-    async def _tenant(self, declared: Declared, tenant: str) -> list[Step]:
-        """What must hold so that the tenant is there. Raises errors.NotFound."""
-        if tenant in declared.config.tenants:
-            return []
-        if await self._entry(TENANTS, "", tenant) is None:
-            raise errors.NotFound(f"there is no tenant {names.visible(tenant)}")
-        return [Keep(EntryId("tenant", "", tenant))]
+    async def _demand(self, declared: Declared, tenant: str) -> None:
+        """Raises errors.NotFound when there is no such tenant."""
+        if tenant not in declared.config.tenants and await self._entry(TENANTS, "", tenant) is None:
+            raise _no_tenant(tenant)
 
-    async def _needs(self, shelf: Shelf, tenant: str, name: str, document: Body, declared: Declared) -> list[Step]:
-        """Checks the document, and says what must still be there when it is written. Raises errors.Invalid or
-        NotFound."""
-        steps = [] if shelf == "tenant" else await self._tenant(declared, tenant)
-        section = documents.shaped(shelf, document, self._service.environ)
-        under: Path = ()
-        match section:
-            case Tenant():
-                whole, tenant = section, name
-            case Project():
-                whole, under = Tenant(models=(), projects={name: section}), ("projects", name)
-            case _:
-                projects, kept = await self._projects(section.projects, tenant, declared)
-                steps += kept
-                whole, under = Tenant(models=(), projects=projects, keys={name: section}), ("keys", name)
-        documents.review(declared.config, tenant, whole, under)
-        return steps
-
-    async def _projects(
-        self, wanted: Sequence[str], tenant: str, declared: Declared
-    ) -> tuple[dict[str, Project], list[Step]]:
-        """The projects among those that there are (bare, as only their names count), and what must stay."""
-        found = dict.fromkeys(declared_in(declared.config, PROJECTS, tenant), Project())
+    def _needs(self, shelf: Shelf, tenant: str, name: str, document: Body, declared: Declared) -> list[Step]:
+        """Checks the document, and says what must be in the store when it is written; the store is not asked before.
+        Raises errors.Invalid or NotFound."""
         steps: list[Step] = []
-        for project in dict.fromkeys(wanted):
-            if project in found:
-                continue
-            if await self._entry(PROJECTS, tenant, project) is None:  # the refusal names the nearest there is
-                there = await asking(self._service.store.entries(PROJECTS, tenant, limit=_NEAREST_OF))
-                found |= {entry.name: Project() for entry in there}
-                break
-            found[project] = Project()
-            steps.append(Keep(EntryId("project", tenant, project)))
-        return found, steps
+        if shelf != "tenant" and tenant not in declared.config.tenants:
+            if names.problem(tenant) is not None:
+                raise _no_tenant(tenant)
+            steps.append(Keep(EntryId("tenant", "", tenant)))
+        section = documents.shaped(shelf, document, self._service.environ)
+        if not isinstance(section, Key):
+            documents.review(declared.config, tenant, name, section)
+            return steps
+        declared_too = declared_in(declared.config, PROJECTS, tenant)
+        documents.review(declared.config, tenant, name, section, [*declared_too, *section.projects])
+        elsewhere = [project for project in section.projects if project not in declared_too]
+        return [*steps, *(Keep(EntryId("project", tenant, project)) for project in elsewhere)]
+
+    async def _no_such_project(self, error: base.Refused, document: Body, key: str, declared: Declared) -> None:
+        """Where a key was refused for a project that is not there: raises errors.Invalid with the nearest there is."""
+        if not isinstance(error, base.NotThere) or error.id.kind != "project":
+            return
+        tenant = error.id.tenant
+        there = await asking(self._service.store.entries(PROJECTS, tenant, limit=_NEAREST_OF))
+        known = [*declared_in(declared.config, PROJECTS, tenant), *(entry.name for entry in there)]
+        section = documents.shaped(KEYS, document, self._service.environ)
+        documents.review(declared.config, tenant, key, section, known)
 
     async def _below(self, tenant: str) -> list[Entry]:
         found: list[Entry] = []
@@ -266,6 +261,10 @@ class Entries:
                 f"keys of {tenant} may work for the project {project}: {told}. Take it from their projects first",
                 details={"keys": booked[:100]},
             )
+
+
+def _no_tenant(tenant: str) -> errors.NotFound:
+    return errors.NotFound(f"there is no tenant {names.visible(tenant)}")
 
 
 def _last(entries: Sequence[Entry]) -> Body:

@@ -7,9 +7,8 @@ configured token can be taken away without locking everybody out.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -19,7 +18,7 @@ from gateway.config.entries import Entry, EntryId
 from gateway.control import documents, errors, issuing, names
 from gateway.control.entries import Listed, Query
 from gateway.control.keys import NANOS
-from gateway.control.service import Answer, Asked, Body, Service, asking, refusal
+from gateway.control.service import MOST_TRIES, Answer, Asked, Body, Service, asking, refusal
 from gateway.policy import roles
 from gateway.policy.roles import Grant, Principal
 from gateway.store.control import base
@@ -82,7 +81,6 @@ class Principals:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._one_at_a_time = asyncio.Lock()
 
     async def page(self, query: Query) -> Listed:
         """A page in the order of the names."""
@@ -113,34 +111,44 @@ class Principals:
         made = {"hash": issued.hash, **document}
         _check(made)
         put = Put(EntryId("principal", "", name), documents.encoded(made), base.NEW)
-        return _with_token(await self._change([put], asked), issued.secret)
+        return _with_token(await _again(lambda: self._change([put], asked), name, asked), issued.secret)
 
     async def patch(self, name: str, patch: Body, asked: Asked) -> Answer:
         """Changes what is named. Raises errors.LastOwner when no owner would be left."""
-        async with self._one_at_a_time:
+
+        async def once() -> Answer:
             entry = await self._stored(name)
             document = documents.merged(documents.decoded(entry), patch)
             after = _check(document)
             steps = [] if _owns(after) else await self._other_owner(entry)
             return await self._change([*steps, self._put(entry, document, asked)], asked)
 
+        return await _again(once, name, asked)
+
     async def rotate(self, name: str, asked: Asked) -> Answer:
         """Gives the principal another token; the old one is no longer valid."""
         if (known := await self._service.replay(asked)) is not None:
             return _with_token(known, "")
         issued = issuing.new_token()
-        entry = await self._stored(name)
-        document = documents.decoded(entry) | {"hash": issued.hash}
-        return _with_token(await self._change([self._put(entry, document, asked)], asked), issued.secret)
+
+        async def once() -> Answer:
+            entry = await self._stored(name)
+            document = documents.decoded(entry) | {"hash": issued.hash}
+            return await self._change([self._put(entry, document, asked)], asked)
+
+        return _with_token(await _again(once, name, asked), issued.secret)
 
     async def remove(self, name: str, asked: Asked) -> Answer:
         """Takes the principal away; its token is no longer valid. Raises errors.LastOwner."""
-        async with self._one_at_a_time:
+
+        async def once() -> Answer:
             entry = await self._stored(name)
             steps = await self._other_owner(entry)
             # As it was read: one that was made an owner meanwhile is not the one that was looked at.
             expect = entry.version if asked.expect is None else asked.expect
             return await self._change([*steps, Remove(entry.id, expect)], asked)
+
+        return await _again(once, name, asked)
 
     def _put(self, entry: Entry, document: Body, asked: Asked) -> Put:
         return Put(entry.id, documents.encoded(document), entry.version if asked.expect is None else asked.expect)
@@ -166,10 +174,21 @@ class Principals:
         )
 
     async def _change(self, steps: Sequence[Step], asked: Asked) -> Answer:
+        return await self._service.change(steps, asked, lambda entries: _shown(entries[-1]))
+
+
+async def _again(once: Callable[[], Awaitable[Answer]], name: str, asked: Asked) -> Answer:
+    """What `once` answers, done again where somebody changed meanwhile what it had read: the other owner, or, when no
+    version was named, the principal itself."""
+    tries = 0
+    while True:
         try:
-            return await self._service.change(steps, asked, lambda entries: _shown(entries[-1]))
+            return await once()
         except base.Refused as error:
-            raise refusal(error, _shown) from error
+            tries += 1
+            moved = error.id.name != name or (isinstance(error, base.Conflict) and asked.expect is None)
+            if not moved or tries >= MOST_TRIES:
+                raise refusal(error, _shown) from error
 
 
 def _owns(document: _Document) -> bool:

@@ -146,8 +146,8 @@ def refusal(error: base.Refused, view: Callable[[Entry], Body]) -> errors.AdminE
                 f"{base.told(last.id)} was there and was removed; records and changes name it, so take another name",
                 param="name",
             )
-        case base.NotEmpty(child=child):
-            return errors.InUse(f"{base.told(error.id)} still has the {base.told(child)}")
+        case base.NotEmpty():
+            return errors.InUse(str(error))
         case _:
             return errors.NotFound(f"there is no {base.told(error.id)}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import pytest
@@ -18,9 +18,8 @@ from tests.support.control_stores import ALICE, KINDS, Site, site
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(request.param, tmp_path_factory.mktemp("histories")) as there:
-        yield there
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return site(request.param, tmp_path_factory.mktemp("histories"), request)
 
 
 class Histories(RuleBasedStateMachine):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -21,7 +20,6 @@ from gateway.store.control.base import (
     Filters,
     Gone,
     Keep,
-    NotEmpty,
     NotThere,
     Once,
     Put,
@@ -32,32 +30,9 @@ from gateway.store.control.base import (
     Verified,
     Who,
 )
-from tests.support.control_stores import ACME, ALICE, KINDS, Site, fill, key, put, site
+from tests.support.control_stores import ACME, ALICE, BOB, Site, fill, key, play, put
 
-BOB = Who("bob", "bob@example.org", "cli")
 PROJECT = EntryId("project", "acme", "search")
-Scene = Callable[[ControlStore], Coroutine[Any, Any, None]]
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def lasting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(request.param, tmp_path_factory.mktemp("control")) as there:
-        yield there
-
-
-@pytest.fixture
-def place(lasting: Site) -> Site:
-    """A store with nothing in it."""
-    lasting.wipe()
-    return lasting
-
-
-def play(place: Site, scene: Scene) -> None:
-    async def run() -> None:
-        async with place.store() as store:
-            await scene(store)
-
-    asyncio.run(run())
 
 
 def names(entries: list[Entry]) -> list[str]:
@@ -155,20 +130,6 @@ def test_all_steps_are_done_or_none_and_each_sees_those_before_it(place: Site) -
         assert [(entry.name, entry.version) for entry in done] == [("acme", 1), ("app", 1), ("acme", 2), ("acme", 2)]
         assert await store.revision() == 3
         assert await store.apply([], ALICE, "", 1) == []
-
-    play(place, scene)
-
-
-def test_a_tenant_with_keys_is_not_removed_except_together_with_them(place: Site) -> None:
-    async def scene(store: ControlStore) -> None:
-        await put(store, Put(ACME, b"1", NEW), Put(key("app"), b"1", NEW), Put(PROJECT, b"1", NEW))
-        for step in ([Remove(ACME)], [Remove(key("app")), Remove(ACME)]):
-            with pytest.raises(NotEmpty):
-                await store.apply(step, ALICE, "", 1)
-        await store.apply([Remove(key("app")), Remove(PROJECT), Remove(ACME)], ALICE, "", 1)
-        assert await store.entries() == []
-        with pytest.raises(NotThere):
-            await store.apply([Keep(ACME), Put(key("late"), b"1", NEW)], ALICE, "", 1)
 
     play(place, scene)
 

@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import msgspec
 import pytest
 
 from gateway.policy.changes import START, Change, Head, sealed
 from gateway.store.control.base import NEW, Broken, ControlStoreDown, Put, Remove, Verified
-from tests.support.control_stores import ACME, ALICE, KINDS, Site, key, put, site
+from tests.support.control_stores import ACME, ALICE, Site, key, put
 
 CHANGES = "lockgate_control_changes"
 ENTRIES = "lockgate_control_entries"
 COUNT = 6
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def lasting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(request.param, tmp_path_factory.mktemp("tampered")) as there:
-        yield there
-
-
 @pytest.fixture
-def place(lasting: Site) -> Site:
+def place(place: Site) -> Site:
     """A store with six changes: a tenant and three keys are made, one is changed, one revoked."""
-    lasting.wipe()
 
     async def run() -> None:
-        async with lasting.store() as store:
+        async with place.store() as store:
             await put(store, Put(ACME, b"{}", NEW), *(Put(key(name), b"1", NEW) for name in "abc"), reason="new")
             await put(store, Put(key("a"), b"2"), now_ns=2)
             await store.apply([Remove(key("b"))], ALICE, "", 3)
             assert await store.revision() == COUNT
 
     asyncio.run(run())
-    return lasting
+    return place
 
 
 def verify(place: Site, *known: Head) -> Verified | Broken:

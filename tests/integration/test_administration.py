@@ -5,36 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.policy import authority
-from gateway.policy.authority import BucketState
-from gateway.store.meters_memory import MemoryMeters
-from tests.support.administration import Administration, administration, quoted
-
-KEYS = "/tenants/acme/keys"
+from gateway.control.issuing import hash_of
+from tests.support.administration import KEYS, Administration, on, quoted
+from tests.support.control_stores import Site
 
 
-def on(folder: Path, work: Callable[[Administration], Awaitable[None]], **parts: Any) -> None:
-    """Does `work` with an administration that has the tenant acme in its store, and filed in its files."""
-
-    async def run() -> None:
-        async with administration(folder, **parts) as admin:
-            await admin.made("/tenants", {"name": "acme", "models": ["*"]})
-            await work(admin)
-
-    asyncio.run(run())
-
-
-def _written(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
-
-
-def test_tenants_of_the_files_and_of_the_store_are_one_list(tmp_path: Path) -> None:
+def test_tenants_of_the_files_and_of_the_store_are_one_list(place: Site) -> None:
     async def work(admin: Administration) -> None:
         for name in ("zeta", "beta"):
             await admin.made("/tenants", {"name": name, "models": ["small"]})
@@ -54,7 +34,7 @@ def test_tenants_of_the_files_and_of_the_store_are_one_list(tmp_path: Path) -> N
         found = (await admin.ask("GET", "/tenants?prefix=b")).json["items"]
         assert [item["name"] for item in found] == ["beta"]
 
-    on(tmp_path, work)
+    on(place, work)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +49,7 @@ def test_tenants_of_the_files_and_of_the_store_are_one_list(tmp_path: Path) -> N
         ("a" * 65, "at most 64"),
     ],
 )
-def test_a_name_that_is_none_is_refused_with_what_is_wrong(tmp_path: Path, name: str, told: str) -> None:
+def test_a_name_that_is_none_is_refused_with_what_is_wrong(place: Site, name: str, told: str) -> None:
     async def work(admin: Administration) -> None:
         for path, body in (
             ("/tenants", {"name": name, "models": ["*"]}),
@@ -83,10 +63,10 @@ def test_a_name_that_is_none_is_refused_with_what_is_wrong(tmp_path: Path, name:
         got = await admin.ask("GET", f"/tenants/{quoted(name.encode('utf-8', 'replace').decode())}")
         assert got.status in (200, 404)
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_what_is_there_already_is_not_made_again(tmp_path: Path) -> None:
+def test_what_is_there_already_is_not_made_again(place: Site) -> None:
     async def work(admin: Administration) -> None:
         await admin.made(KEYS, {"name": "app"})
         again = await admin.ask("POST", KEYS, {"name": "app"})
@@ -97,10 +77,10 @@ def test_what_is_there_already_is_not_made_again(tmp_path: Path) -> None:
         nowhere = await admin.ask("POST", "/tenants/nobody/keys", {"name": "app"})
         assert (nowhere.status, nowhere.code) == (404, "not_found")
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_what_the_files_declare_is_changed_there(tmp_path: Path) -> None:
+def test_what_the_files_declare_is_changed_there(place: Site) -> None:
     async def work(admin: Administration) -> None:
         for method, path, body in (
             ("PATCH", "/tenants/filed", {"models": ["small"]}),
@@ -116,7 +96,7 @@ def test_what_the_files_declare_is_changed_there(tmp_path: Path) -> None:
         made = await admin.made("/tenants/filed/keys", {"name": "new", "projects": ["docs"]})
         assert made["source"] == "api"
 
-    on(tmp_path, work)
+    on(place, work)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +121,7 @@ def test_what_the_files_declare_is_changed_there(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_document_is_refused_with_the_words_of_the_files(
-    tmp_path: Path, body: Any, param: str | None, told: str
+    place: Site, body: Any, param: str | None, told: str
 ) -> None:
     async def work(admin: Administration) -> None:
         await admin.made("/tenants/acme/projects", {"name": "web"})
@@ -149,22 +129,10 @@ def test_a_bad_document_is_refused_with_the_words_of_the_files(
         assert (answer.status, answer.code, answer.json["error"]["param"]) == (400, "invalid_request", param)
         assert told in answer.message
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_money_is_not_counted_where_that_would_refuse_every_call(tmp_path: Path) -> None:
-    files = "backends: {b: {kind: fake}}\nmodels: {m: {backend: b}}\n"
-
-    async def work(admin: Administration) -> None:
-        answer = await admin.ask("POST", KEYS, {"name": "app", "meters": [{"cap": "$1", "window": "month"}]})
-        assert (answer.status, answer.json["error"]["param"]) == (400, "meters[0].cap")
-        assert "give the models prices first" in answer.message
-        await admin.made(KEYS, {"name": "app", "meters": [{"cap": "9 requests", "window": "60s"}]})
-
-    on(tmp_path, work, files=files)
-
-
-def test_a_patch_changes_what_it_names_and_null_takes_away(tmp_path: Path) -> None:
+def test_a_patch_changes_what_it_names_and_null_takes_away(place: Site) -> None:
     async def work(admin: Administration) -> None:
         meters = [{"cap": "$1", "window": "month"}]
         await admin.made(KEYS, {"name": "app", "expires": "2099-06-30", "meters": meters})
@@ -176,10 +144,10 @@ def test_a_patch_changes_what_it_names_and_null_takes_away(tmp_path: Path) -> No
         same = await admin.ask("PATCH", f"{KEYS}/app", {"models": ["small"]})
         assert same.json["version"] == 3
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_an_edit_of_what_was_changed_meanwhile_is_told_both_versions(tmp_path: Path) -> None:
+def test_an_edit_of_what_was_changed_meanwhile_is_told_both_versions(place: Site) -> None:
     async def work(admin: Administration) -> None:
         await admin.ask("PATCH", "/tenants/acme", {"models": ["small"]}, if_match='"1"')
         late = await admin.ask("PATCH", "/tenants/acme", {"models": ["large"]}, if_match='"1"')
@@ -191,10 +159,10 @@ def test_an_edit_of_what_was_changed_meanwhile_is_told_both_versions(tmp_path: P
         bad = await admin.ask("PATCH", "/tenants/acme", {"models": ["large"]}, if_match="one")
         assert (bad.status, bad.json["error"]["param"]) == (400, "if-match")
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_edits_at_once_that_name_no_version_are_all_kept(tmp_path: Path) -> None:
+def test_edits_at_once_that_name_no_version_are_all_kept(place: Site) -> None:
     async def work(admin: Administration) -> None:
         await admin.made(KEYS, {"name": "app"})
         bodies = [{"models": ["small"]}, {"expires": "2099-01-01"}, {"meters": [{"cap": "$1", "window": "day"}]}]
@@ -203,10 +171,10 @@ def test_edits_at_once_that_name_no_version_are_all_kept(tmp_path: Path) -> None
         found = (await admin.ask("GET", f"{KEYS}/app")).json
         assert (found["models"], found["expires"], len(found["meters"])) == (["small"], "2099-01-01", 1)
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_a_key_is_shown_once_rotated_with_both_valid_and_revoked_for_good(tmp_path: Path) -> None:
+def test_a_key_is_shown_once_rotated_with_both_valid_and_revoked_for_good(place: Site) -> None:
     async def work(admin: Administration) -> None:
         made = await admin.made(KEYS, {"name": "app"})
         first = (await admin.ask("GET", "/changes")).json["items"][0]["after"]["hash"]
@@ -223,15 +191,16 @@ def test_a_key_is_shown_once_rotated_with_both_valid_and_revoked_for_good(tmp_pa
         assert (await admin.ask("POST", KEYS, {"name": "app"})).code == "name_used"
         listed = (await admin.ask("GET", f"{KEYS}?gone=true")).json["items"]
         assert [item["name"] for item in listed] == ["app"]
-        kept = _written(tmp_path)
+        kept = place.kept()
+        assert hash_of(made["secret"]).encode() in kept
         for secret in (made["secret"], rotated["secret"], at_once["secret"]):
             assert secret.encode() not in kept
             assert secret.encode() not in b"".join(admin.lines)
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_a_request_that_is_repeated_is_done_once_and_its_secret_shown_once(tmp_path: Path) -> None:
+def test_a_request_that_is_repeated_is_done_once_and_its_secret_shown_once(place: Site) -> None:
     async def work(admin: Administration) -> None:
         first = await admin.ask("POST", KEYS, {"name": "app"}, idempotency_key="k-1")
         again = await admin.ask("POST", KEYS, {"name": "app"}, idempotency_key="k-1")
@@ -246,10 +215,10 @@ def test_a_request_that_is_repeated_is_done_once_and_its_secret_shown_once(tmp_p
         bad = await admin.ask("POST", KEYS, {"name": "x"}, idempotency_key="a b")
         assert (bad.status, bad.json["error"]["param"]) == (400, "idempotency-key")
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_what_others_need_stays(tmp_path: Path) -> None:
+def test_what_others_need_stays(place: Site) -> None:
     async def work(admin: Administration) -> None:
         await admin.made("/tenants/acme/projects", {"name": "web"})
         await admin.made(KEYS, {"name": "app", "projects": ["web"]})
@@ -266,48 +235,10 @@ def test_what_others_need_stays(tmp_path: Path) -> None:
             ("delete", "key"),
         ]
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_a_meter_is_read_raised_and_lowered_below_what_is_used(tmp_path: Path) -> None:
-    meters = MemoryMeters()
-
-    async def work(admin: Administration) -> None:
-        await admin.made(KEYS, {"name": "app", "meters": [{"cap": "$1", "window": "month", "at": {"80%": "warn"}}]})
-        unused = (await admin.ask("GET", "/meters/key:acme/app")).json
-        bucket = "key:acme/app|usd|month@UTC|2027-01"
-        assert (unused["bucket"], unused["used"], unused["cap"], unused["cap_text"]) == (bucket, 0, 10**9, "$1")
-        state = authority.encode(BucketState(settled=2 * 10**9, cap=10**9))
-        await meters.update([bucket], lambda key, stored: (state, None))
-        raised = (await admin.ask("PATCH", "/meters/key:acme/app", {"cap": "$5"})).json
-        assert (raised["cap_text"], raised["used"], raised["left"]) == ("$5", 2 * 10**9, 3 * 10**9)
-        lowered = await admin.ask("PATCH", f"/meters/{quoted(bucket)}", {"cap": "$0.50"})
-        assert (lowered.status, lowered.json["left"]) == (200, 0)
-        kept = (await admin.ask("GET", f"{KEYS}/app")).json["meters"]
-        assert kept == [{"cap": "$0.50", "window": "month", "at": {"80%": "warn"}}]
-        other = await admin.ask("PATCH", "/meters/key:acme/app", {"cap": "5 requests"})
-        assert (other.status, other.json["error"]["param"]) == (400, "cap")
-        listed = (await admin.ask("GET", "/meters?prefix=key:&below_permille=100")).json["items"]
-        assert [item["bucket"] for item in listed] == [bucket]
-        for nothing in ("key:acme/nobody", "tenant:nobody", "nonsense", "model:nobody", quoted("a|b|c|d|e")):
-            assert (await admin.ask("GET", f"/meters/{nothing}")).status == 404, nothing
-
-    on(tmp_path, work, meters=meters)
-
-
-def test_of_several_meters_one_must_be_named(tmp_path: Path) -> None:
-    async def work(admin: Administration) -> None:
-        meters = [{"cap": "$1", "window": "month"}, {"cap": "9 requests", "window": "60s"}]
-        await admin.made(KEYS, {"name": "app", "meters": meters})
-        many = await admin.ask("PATCH", "/meters/key:acme/app", {"cap": "$2"})
-        assert (many.status, many.code) == (409, "ambiguous")
-        one = await admin.ask("PATCH", f"/meters/{quoted('key:acme/app|requests')}", {"cap": "10 requests"})
-        assert (one.status, one.json["cap"]) == (200, 10)
-
-    on(tmp_path, work)
-
-
-def test_an_endpoint_is_drained_and_resumed_as_often_as_one_likes(tmp_path: Path) -> None:
+def test_an_endpoint_is_drained_and_resumed_as_often_as_one_likes(place: Site) -> None:
     async def work(admin: Administration) -> None:
         endpoint = {"endpoint": "http://gpu-1:8000/"}
         for _ in range(2):
@@ -321,26 +252,26 @@ def test_an_endpoint_is_drained_and_resumed_as_often_as_one_likes(tmp_path: Path
         assert (await admin.ask("POST", "/backends/scripted/drain", endpoint)).status == 400
         assert (await admin.ask("POST", "/backends/nobody/drain", endpoint)).status == 404
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_models_are_listed_and_told(tmp_path: Path) -> None:
+def test_models_are_listed_and_told(place: Site) -> None:
     async def work(admin: Administration) -> None:
         page = (await admin.ask("GET", "/models?limit=1")).json
         assert ([item["alias"] for item in page["items"]], page["next"]) == (["large"], "large")
         assert (await admin.ask("GET", "/models/small")).json["backend"] == "scripted"
         assert (await admin.ask("GET", "/models/a/b/c")).status == 404
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_snapshots_are_listed_told_and_compared(tmp_path: Path) -> None:
+def test_snapshots_are_listed_told_and_compared(place: Site) -> None:
     async def work(admin: Administration) -> None:
         from gateway.config import archive
 
         (old,) = (await admin.ask("GET", "/snapshots")).json["items"]
         config = (await admin.service.declared()).config
-        new = archive.write(tmp_path, archive.encode(type(config)(backends=config.backends)))
+        new = archive.write(place.folder, archive.encode(type(config)(backends=config.backends)))
         told = (await admin.ask("GET", f"/snapshots/{old['digest']}")).json
         assert (told["tenants"], told["keys"], told["models"]) == (1, 1, 2)
         diff = (await admin.ask("GET", f"/snapshots/{old['digest']}/diff/{new}")).json
@@ -354,10 +285,10 @@ def test_snapshots_are_listed_told_and_compared(tmp_path: Path) -> None:
         assert (await admin.ask("GET", f"/snapshots/{'0' * 64}")).status == 404
         assert (await admin.ask("GET", "/snapshots/..%2f..%2fsecret")).status == 404
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_a_configuration_is_checked_and_nothing_is_changed(tmp_path: Path) -> None:
+def test_a_configuration_is_checked_and_nothing_is_changed(place: Site) -> None:
     async def work(admin: Administration) -> None:
         text = "backends: {b: {kind: fake}}\nmodels: {m: {backend: b}}\n"
         good = await admin.made("/check", {"files": {"a.yaml": text}})
@@ -370,10 +301,10 @@ def test_a_configuration_is_checked_and_nothing_is_changed(tmp_path: Path) -> No
         for name in ("../a.yaml", "a.sh", "/etc/a.yaml", "a\x00.yaml"):
             assert (await admin.ask("POST", "/check", {"files": {name: ""}})).json["error"]["param"] == "files"
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_every_change_is_kept_with_who_what_and_why(tmp_path: Path) -> None:
+def test_every_change_is_kept_with_who_what_and_why(place: Site) -> None:
     async def work(admin: Administration) -> None:
         token = await admin.token_of("bob", "admin")
         body = {"name": "app", "expires": "2099-01-01"}
@@ -396,4 +327,4 @@ def test_every_change_is_kept_with_who_what_and_why(tmp_path: Path) -> None:
         logged = admin.events("entry_put")[-1]
         assert (logged["kind"], logged["name"], logged["principal"], logged["version"]) == ("key", "app", "bob", 2)
 
-    on(tmp_path, work)
+    on(place, work)

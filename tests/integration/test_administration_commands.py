@@ -14,19 +14,23 @@ from click.testing import CliRunner, Result
 
 from gateway.cli import main
 from tests.support import gateway_process
+from tests.support.control_stores import KINDS, site
 from tests.support.gateway_process import GatewayProcess, until
 
 TOKEN = "an-admin-token-of-the-tests-0123456789"
 ENVIRONMENT = {"LOCKGATE_ADMIN_TOKEN": TOKEN, "COLUMNS": "200"}
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GatewayProcess, str]]:
+@pytest.fixture(scope="module", params=KINDS)
+def gateway(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[GatewayProcess, str]]:
     """A gateway with administration on, and its control listener's URL."""
     control = {"bind": "127.0.0.1:0", "admin_token": TOKEN}
     folder = tmp_path_factory.mktemp("commands")
     models = {"small": {"backend": "scripted", "price": "free"}}
-    configuration = gateway_process.minimal(server={"workers": 1, "control": control}, models=models)
+    stores = {"control": site(request.param, tmp_path_factory.mktemp("store"), request).url}
+    configuration = gateway_process.minimal(server={"workers": 1, "control": control}, models=models, stores=stores)
     with gateway_process.serving(folder, configuration) as found:
         running = json.loads((found.state_dir / "run" / "gateway.json").read_bytes())
         yield found, running["control"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from gateway.control.gates import Gate
 from gateway.control.routes import routers
 from gateway.policy.roles import Grant, Needs, Principal, may
 from tests.support.administration import ROOT_TOKEN, Administration, administration
+from tests.support.control_stores import Site
 
 GRANTS = {
     "owner": Grant("owner"),
@@ -35,9 +35,9 @@ BODIES: dict[str, Any] = {
 }
 
 
-def on(folder: Path, work: Callable[[Administration], Awaitable[None]]) -> None:
+def on(place: Site, work: Callable[[Administration], Awaitable[None]]) -> None:
     async def run() -> None:
-        async with administration(folder) as admin:
+        async with administration(place.folder, url=place.url) as admin:
             await work(admin)
 
     asyncio.run(run())
@@ -54,7 +54,7 @@ def routes(admin: Administration) -> Iterator[tuple[str, str, Needs]]:
             yield method, route.path, gates[0].needs
 
 
-def test_every_route_lets_in_who_may_and_nobody_else(tmp_path: Path) -> None:
+def test_every_route_lets_in_who_may_and_nobody_else(place: Site) -> None:
     async def work(admin: Administration) -> None:
         await admin.made("/tenants", {"name": "acme", "models": ["*"]})
         tokens = {name: await admin.token_of(name, grant.role, grant.tenant) for name, grant in GRANTS.items()}
@@ -81,10 +81,10 @@ def test_every_route_lets_in_who_may_and_nobody_else(tmp_path: Path) -> None:
             assert refused.status == 401, path
         assert walked > 200
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_who_has_a_role_for_one_tenant_sees_nothing_of_others(tmp_path: Path) -> None:
+def test_who_has_a_role_for_one_tenant_sees_nothing_of_others(place: Site) -> None:
     async def work(admin: Administration) -> None:
         await admin.made("/tenants", {"name": "acme", "models": ["*"]})
         await admin.made("/tenants", {"name": "globex", "models": ["*"]})
@@ -104,10 +104,10 @@ def test_who_has_a_role_for_one_tenant_sees_nothing_of_others(tmp_path: Path) ->
         assert own.status == 403, "a tenant's own limits are given to it"
         assert (await admin.ask("PATCH", "/meters/tenant:acme", {"cap": "$9"}, token=token)).status == 403
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_the_last_owner_is_neither_removed_nor_demoted_nor_given_an_end(tmp_path: Path) -> None:
+def test_the_last_owner_is_neither_removed_nor_demoted_nor_given_an_end(place: Site) -> None:
     async def work(admin: Administration) -> None:
         await admin.token_of("alice", "owner")
         for method, body in (
@@ -125,10 +125,10 @@ def test_the_last_owner_is_neither_removed_nor_demoted_nor_given_an_end(tmp_path
         assert (await admin.ask("DELETE", "/principals/root")).status == 404
         assert (await admin.ask("POST", "/principals", {"name": "root", "roles": [{"role": "viewer"}]})).status == 400
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_a_token_ends_with_its_principal_its_rotation_and_its_date(tmp_path: Path) -> None:
+def test_a_token_ends_with_its_principal_its_rotation_and_its_date(place: Site) -> None:
     async def work(admin: Administration) -> None:
         body = {"name": "bob", "roles": [{"role": "viewer"}], "expires": "2027-01-16"}
         first = (await admin.made("/principals", body))["token"]
@@ -144,10 +144,10 @@ def test_a_token_ends_with_its_principal_its_rotation_and_its_date(tmp_path: Pat
         assert (await admin.ask("GET", "/whoami", token=second)).status == 401
         assert (await admin.ask("POST", "/principals", body)).code == "name_used"
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_who_guesses_is_slowed_and_logged_without_the_guess(tmp_path: Path) -> None:
+def test_who_guesses_is_slowed_and_logged_without_the_guess(place: Site) -> None:
     async def work(admin: Administration) -> None:
         for guess in range(5):
             assert (await admin.ask("GET", "/tenants", token=f"wrong-guess-{guess}")).status == 401
@@ -163,44 +163,44 @@ def test_who_guesses_is_slowed_and_logged_without_the_guess(tmp_path: Path) -> N
         assert b"wrong-guess" not in b"".join(admin.lines)
         assert ROOT_TOKEN.encode() not in b"".join(admin.lines)
 
-    on(tmp_path, work)
+    on(place, work)
 
 
 @pytest.mark.parametrize(
     "query", ["token=x", "access_token=", "API_KEY=x", f"x={ROOT_TOKEN}", "prefix=lga-" + "a" * 43, "a=lg-" + "a" * 43]
 )
-def test_a_token_in_a_url_is_refused_also_beside_a_good_one(tmp_path: Path, query: str) -> None:
+def test_a_token_in_a_url_is_refused_also_beside_a_good_one(place: Site, query: str) -> None:
     async def work(admin: Administration) -> None:
         for token in (ROOT_TOKEN, None):
             answer = await admin.ask("GET", f"/tenants?{query}", token=token)
             assert (answer.status, answer.code) == (400, "token_in_url")
         assert ROOT_TOKEN.encode() not in b"".join(admin.lines)
 
-    on(tmp_path, work)
+    on(place, work)
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", f"Basic {ROOT_TOKEN}", ROOT_TOKEN])
-def test_a_request_without_a_token_is_refused_and_counts_as_no_guess(tmp_path: Path, header: str) -> None:
+def test_a_request_without_a_token_is_refused_and_counts_as_no_guess(place: Site, header: str) -> None:
     async def work(admin: Administration) -> None:
         for _ in range(7):
             answer = await admin.ask("GET", "/tenants", token=None, authorization=header)
             assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
         assert admin.events("admin_token_wrong") == []
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_a_body_that_is_too_large_is_refused_however_it_comes(tmp_path: Path) -> None:
+def test_a_body_that_is_too_large_is_refused_however_it_comes(place: Site) -> None:
     async def work(admin: Administration) -> None:
         body = b'{"files": {"a.yaml": "' + b"a" * MOST_BODY_BYTES + b'"}}'
         assert (await admin.ask("POST", "/check", body)).code == "body_too_large"
         told = await admin.ask("POST", "/check", b"{}", content_length=str(MOST_BODY_BYTES + 1))
         assert told.code == "body_too_large"
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_what_is_not_there_is_told_in_the_same_form(tmp_path: Path) -> None:
+def test_what_is_not_there_is_told_in_the_same_form(place: Site) -> None:
     async def work(admin: Administration) -> None:
         assert (await admin.ask("GET", "/nothing")).code == "unknown_path"
         put = await admin.ask("PUT", "/tenants", {})
@@ -211,10 +211,10 @@ def test_what_is_not_there_is_told_in_the_same_form(tmp_path: Path) -> None:
         assert answer.headers["x-request-id"].startswith("adm_")
         assert answer.headers["cache-control"] == "no-store"
 
-    on(tmp_path, work)
+    on(place, work)
 
 
-def test_a_store_that_does_not_answer_is_a_503_and_our_bugs_are_a_500_without_their_reason(tmp_path: Path) -> None:
+def test_a_store_that_does_not_answer_is_a_503_and_our_bugs_are_a_500_without_their_reason(place: Site) -> None:
     from gateway.store.control.base import ControlStoreDown
 
     class Down:
@@ -232,8 +232,8 @@ def test_a_store_that_does_not_answer_is_a_503_and_our_bugs_are_a_500_without_th
     async def run() -> None:
         from gateway.store.control.opening import open_store
 
-        store: Any = Down(open_store("sqlite", tmp_path))
-        async with administration(tmp_path, store=store) as admin:
+        store: Any = Down(open_store(place.url, place.folder))
+        async with administration(place.folder, store=store) as admin:
             store.error = ControlStoreDown("the disk is full")
             down = await admin.ask("GET", "/tenants")
             assert (down.status, down.code) == (503, "unavailable")

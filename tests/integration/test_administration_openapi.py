@@ -20,19 +20,23 @@ from schemathesis import GenerationMode
 
 from gateway.control import app, manual_page
 from tests.support.administration import ROOT_TOKEN, Administration, administration, quoted
+from tests.support.control_stores import KINDS, site
 
-EXAMPLES = 12
-"""Of each route and kind; some forty routes."""
+EXAMPLES = {"sqlite": 12, "postgresql": 4}
+"""For each of some forty routes, by the kind of store: what is refused before it is asked is the same on both."""
+
+Place = tuple[str, asyncio.Runner, Administration]
+"""The kind of store, a loop, and on it an administration over that store with a little of everything."""
 
 
-@pytest.fixture(scope="module")
-def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.Runner, Administration]]:
-    """One administration with a little of everything, and the loop it runs on."""
+@pytest.fixture(scope="module", params=KINDS)
+def admin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    place = site(request.param, tmp_path_factory.mktemp("openapi"), request)
     with asyncio.Runner() as runner:
-        context = administration(tmp_path_factory.mktemp("openapi"))
+        context = administration(place.folder, url=place.url)
         found = runner.run(context.__aenter__())
         runner.run(_fill(found))
-        yield runner, found
+        yield place.kind, runner, found
         runner.run(context.__aexit__(None, None, None))
 
 
@@ -51,15 +55,15 @@ def _operations() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("method", "path"), _operations())
 def test_every_answer_is_as_the_document_says_and_none_is_an_error_of_ours(
-    admin: tuple[asyncio.Runner, Administration], method: str, path: str
+    admin: Place, method: str, path: str
 ) -> None:
-    runner, found = admin
+    kind, runner, found = admin
     document = app.routed(found.service).openapi()
     operation = schemathesis.openapi.from_dict(document)[path][method]
     known = {"tenant": "acme", "project": "web", "key": "app", "principal": "bob", "backend": "gpu"}
 
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=EXAMPLES[kind],
         deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),

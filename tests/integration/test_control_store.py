@@ -10,7 +10,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -21,13 +20,8 @@ from gateway.store.control.base import NEW, ControlStore, ControlStoreDown, Put,
 from gateway.store.control.heads import FILE, Heads
 from gateway.store.control.opening import DATABASE, open_store
 from gateway.store.control.sqlite import SqliteControl
-from tests.support.control_stores import ACME, KINDS, Site, fill, key, put, site
-
-
-@pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
-    with site(request.param, tmp_path) as there:
-        yield there
+from tests.support.control_stores import ACME, Site, fill, key, own_postgres, put
+from tests.support.store_servers import PostgresServer
 
 
 def writer(place: Site, name: str) -> subprocess.Popen[str]:
@@ -67,31 +61,30 @@ def test_what_killed_writers_were_told_is_kept_is_kept_whole_and_the_log_too(pla
 def test_a_server_that_hangs_or_is_gone_is_told_and_used_again_when_it_is_back(tmp_path: Path) -> None:
     from gateway.store.control.postgres import PostgresControl
 
-    async def run(place: Site) -> None:
-        assert place.server is not None
+    async def run(place: Site, server: PostgresServer) -> None:
         store = PostgresControl(place.url, Heads(tmp_path / FILE), timeout_s=5.0)
         await store.open()
         await fill(store, ["a"])
         impatient = PostgresControl(place.url, Heads(tmp_path / FILE), timeout_s=0.3)
-        place.server.freeze()
+        server.freeze()
         with pytest.raises(ControlStoreDown, match=r"no answer within 0\.3 s"):
             await impatient.revision()
-        place.server.thaw()
+        server.thaw()
         watch = store.watch()
         await anext(watch)
-        place.server.kill()
+        server.kill()
         with pytest.raises(ControlStoreDown, match=r"the PostgreSQL of stores\.control: "):
             await fill(store, ["b"])
         with pytest.raises(ControlStoreDown):
             await anext(watch)
-        place.server.start()
+        server.start()
         await fill(store, ["c"])
         assert [entry.name for entry in await store.entries()] == ["a", "c"]
         await impatient.close()
         await store.close()
 
-    with site("postgresql", tmp_path) as place:
-        asyncio.run(run(place))
+    with own_postgres(tmp_path) as (place, server):
+        asyncio.run(run(place, server))
 
 
 @pytest.mark.postgresql
@@ -103,15 +96,14 @@ def test_a_server_that_may_forget_or_lets_us_make_no_tables_is_refused_at_the_st
         finally:
             await store.close()
 
-    with site("postgresql", tmp_path) as place:
-        assert place.server is not None
-        place.server.query("CREATE ROLE guest LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    with own_postgres(tmp_path) as (place, server):
+        server.query("CREATE ROLE guest LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC")
         with pytest.raises(ControlStoreDown, match=r"stores\.control: permission denied for schema public$"):
             asyncio.run(start(place.url.replace("lockgate@", "guest@")))
-        place.server.query("ALTER SYSTEM SET fsync = off")
-        place.server.query("SELECT pg_reload_conf()")
+        server.query("ALTER SYSTEM SET fsync = off")
+        server.query("SELECT pg_reload_conf()")
         for _ in range(200):
-            if place.server.query("SHOW fsync").strip() == "off":
+            if server.query("SHOW fsync").strip() == "off":
                 break
             time.sleep(0.02)  # between two looks
         with pytest.raises(ConfigError, match="may forget what was changed: set `fsync = on`"):

@@ -8,74 +8,18 @@ import contextlib
 import os
 import signal
 import sqlite3
-import threading
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from gateway.config import archive
 from gateway.runtime import control_mirror
 from tests.support.control_changes import change, gone, key_hash, made
-from tests.support.gateway_process import KEY, GatewayProcess, launch, lives, minimal, serving, until, write
+from tests.support.gateway_process import KEY, launch, lives, minimal, serving, until, write
+from tests.support.overlaid import asked, in_force, load, metric, more
 
 SECRET = "lg-made-by-api"
 OTHER = "lg-made-by-api-too"
 TOKEN = {"ADMIN": "0123456789abcdef" * 4}
 TWO = minimal(server={"workers": 2})
-
-
-def in_force(gateway: GatewayProcess, count: int) -> None:
-    """Waits until so many changes of entries are in force on every worker."""
-    (*_, last) = gateway.until_event("entries_in_force", count)
-
-    def has_it(slot: int) -> bool:
-        told = gateway.events("worker_reloaded")
-        return any((each["slot"], each["snapshot"]) == (slot, last["snapshot"]) for each in told)
-
-    until(lambda: all(map(has_it, range(len(gateway.worker_pids())))), "every worker has the change")
-
-
-def asked(gateway: GatewayProcess, key: str, times: int = 8, **more: Any) -> Counter[int]:
-    """The answers to some requests, whichever worker gives them."""
-    return Counter(gateway.chat(key=key, **more).status for _ in range(times))
-
-
-def metric(gateway: GatewayProcess, name: str) -> float:
-    text = gateway.request("GET", "/metrics", ops=True).body.decode()
-    return float(next(line.split()[1] for line in text.splitlines() if line.startswith(name)))
-
-
-@contextlib.contextmanager
-def load(gateway: GatewayProcess, key: str, callers: int = 4) -> Iterator[list[int]]:
-    """Callers that ask as fast as they are answered; the statuses of their answers, 0 for none, in the order of their
-    ends."""
-    statuses: list[int] = []
-    over = threading.Event()
-
-    def ask() -> None:
-        while not over.is_set():
-            try:
-                statuses.append(gateway.chat(key=key).status)
-            except OSError:
-                statuses.append(0)
-
-    threads = [threading.Thread(target=ask) for _ in range(callers)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield statuses
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
-
-
-def more(statuses: list[int], count: int = 40) -> list[int]:
-    """The statuses of requests that begin from now on: those that run may be answered as they began."""
-    begun = len(statuses) + 4
-    until(lambda: len(statuses) >= begun + count, "more answers")
-    return statuses[begun:]
 
 
 def test_a_key_opens_from_when_it_is_made_until_it_is_revoked(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
-"""The administration for a test: its app over a SQLite store, with files and meters in memory, called without a
+"""The administration for a test: its app over a real store, with files and meters in memory, called without a
 socket."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -21,8 +22,10 @@ from gateway.store.control.opening import open_store
 from gateway.store.meters import MeterStore
 from gateway.store.meters_memory import MemoryMeters
 from gateway.telemetry.logs import Log
+from tests.support.control_stores import Site
 
 ROOT_TOKEN = "root-token-of-the-tests-0123456789abcdef"
+KEYS = "/tenants/acme/keys"
 FILES = """
 backends:
   gpu: {kind: vllm, endpoints: [{url: "http://gpu-1:8000"}, {url: "http://gpu-2:8000"}]}
@@ -104,11 +107,13 @@ class Administration:
 async def administration(
     state_dir: Path,
     files: str = FILES,
+    *,
+    url: str = "sqlite",
     store: ControlStore | None = None,
     meters: MeterStore | None = None,
     ops_url: str | None = None,
 ) -> AsyncIterator[Administration]:
-    """An administration of a gateway whose files say `files`."""
+    """An administration of a gateway whose files say `files`, over the store at `url` if not another is given."""
     folder = state_dir / "config"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "gateway.yaml").write_text(files)
@@ -118,7 +123,7 @@ async def administration(
     async def declared() -> Declared:
         return Declared(found.config, found.places)
 
-    used = store or open_store("sqlite", state_dir)
+    used = store or open_store(url, state_dir)
     await used.open()
     clock, lines = ManualClock(), list[bytes]()
     service = Service(
@@ -135,6 +140,17 @@ async def administration(
         yield Administration(service, app.build(service, hash_of(ROOT_TOKEN)), clock, lines)
     finally:
         await used.close()
+
+
+def on(place: Site, work: Callable[[Administration], Awaitable[None]], **parts: Any) -> None:
+    """Does `work` with an administration that has the tenant acme in its store, and filed in its files."""
+
+    async def run() -> None:
+        async with administration(place.folder, url=place.url, **parts) as admin:
+            await admin.made("/tenants", {"name": "acme", "models": ["*"]})
+            await work(admin)
+
+    asyncio.run(run())
 
 
 def quoted(part: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Sequence, Set
 
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ IDS = st.sampled_from(
 )
 _EXPECTED = st.none() | st.integers(1, 3)
 STEPS = st.lists(
-    st.builds(Put, IDS, st.sampled_from([b"1", b"2"]), st.just(NEW) | _EXPECTED)
+    st.builds(Put, IDS, st.sampled_from([b"1", b'{"projects":["x"]}']), st.just(NEW) | _EXPECTED)
     | st.builds(Remove, IDS, _EXPECTED)
     | st.builds(Keep, IDS, _EXPECTED),
     min_size=1,
@@ -37,13 +38,14 @@ class Reference:
     def apply(self, steps: Sequence[Step]) -> str:
         """The name of the refusal; empty when all of it was done."""
         before = dict(self.live), dict(self.gone), list(self.log)
+        leaving = {step.id.name for step in steps if isinstance(step, Remove) and step.id.kind == "tenant"}
         for step in steps:
-            if refusal := self._step(step):
+            if refusal := self._step(step, leaving):
                 self.live, self.gone, self.log = before
                 return refusal
         return ""
 
-    def _step(self, step: Step) -> str:
+    def _step(self, step: Step, leaving: Set[str]) -> str:
         there = self.live.get(step.id)
         if isinstance(step, Put) and step.expect == NEW:
             if there is not None:
@@ -62,10 +64,16 @@ class Reference:
         if isinstance(step, Remove):
             if step.id.kind == "tenant" and any(of.tenant == step.id.name for of in self.live):
                 return "NotEmpty"
+            if step.id.kind == "project" and step.id.tenant not in leaving and self._named(step.id):
+                return "NotEmpty"
             del self.live[step.id]
             self.gone[step.id] = version + 1
             self.log.append((step.id, document, None))
         return ""
+
+    def _named(self, project: EntryId) -> bool:
+        documents = [found for of, (found, _) in self.live.items() if (of.kind, of.tenant) == ("key", project.tenant)]
+        return any(project.name in json.loads(found).get("projects", ()) for found in documents if found != b"1")
 
     def _write(self, of: EntryId, before: bytes | None, after: bytes, version: int) -> None:
         self.live[of] = (after, version)

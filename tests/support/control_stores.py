@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +21,7 @@ from tests.support.store_servers import PostgresServer, missing, running
 
 KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 ALICE = Who("alice", "alice@example.org", "api", "req_1")
+BOB = Who("bob", "bob@example.org", "cli")
 TABLES = [f"lockgate_control_{name}" for name in ("meta", "entries", "changes", "answers")]
 ACME = EntryId("tenant", "", "acme")
 
@@ -62,6 +66,14 @@ class Site:
         if self.server is not None:
             self.server.query(f"DROP TABLE IF EXISTS {', '.join(TABLES)}")
 
+    def kept(self) -> bytes:
+        """All that is on the disk of it: the files; of a database what its tables hold."""
+        found = b"".join(path.read_bytes() for path in self.folder.rglob("*") if path.is_file())
+        if self.server is not None:
+            rows = "".join(self.server.query(f"SELECT * FROM {table}") for table in TABLES)
+            found += rows.encode() + b"".join(map(bytes.fromhex, re.findall(r"\\x([0-9a-f]+)", rows)))
+        return found
+
     def sql(self, *statements: str) -> None:
         """What someone with a database shell does."""
         if self.server is not None:
@@ -72,17 +84,34 @@ class Site:
                 connection.execute(statement)
 
 
-@contextmanager
-def site(kind: str, folder: Path) -> Iterator[Site]:
-    """A store of that kind; skips the test where it cannot be."""
+def site(kind: str, folder: Path, request: pytest.FixtureRequest) -> Site:
+    """An empty store of that kind; in the PostgreSQL that all tests share, so at most one at a time."""
     if kind == "sqlite":
-        yield Site(kind, "sqlite", folder)
-        return
-    if reason := missing(kind):
+        return Site(kind, "sqlite", folder)
+    server: PostgresServer = request.getfixturevalue("postgres")
+    found = Site(kind, server.url, folder, server)
+    found.wipe()
+    return found
+
+
+@contextmanager
+def own_postgres(folder: Path) -> Iterator[tuple[Site, PostgresServer]]:
+    """A store in a PostgreSQL of its own, which may be stopped; skips the test where it cannot be."""
+    if reason := missing("postgresql"):
         pytest.skip(reason)
     server = PostgresServer()
     with running(server):
-        yield Site(kind, server.url, folder, server)
+        yield Site("postgresql", server.url, folder, server), server
+
+
+def play(place: Site, scene: Callable[[ControlStore], Coroutine[Any, Any, None]]) -> None:
+    """Does the scene with one way to the store."""
+
+    async def run() -> None:
+        async with place.store() as store:
+            await scene(store)
+
+    asyncio.run(run())
 
 
 def key(name: str, tenant: str = "acme") -> EntryId:

@@ -51,7 +51,7 @@ def write(folder: Path, configuration: Mapping[str, Any]) -> None:
     draft.replace(folder / "gateway.yaml")
 
 
-def until(look: Callable[[], T | None], what: str, limit_s: float = 20.0) -> T:
+def until(look: Callable[[], T | None], what: str, limit_s: float = 60.0) -> T:
     """Calls `look` until it returns something true, which is returned; AssertionError naming `what` after `limit_s`."""
     end = time.monotonic() + limit_s
     while True:

@@ -33,7 +33,8 @@ class Put(NamedTuple):
 
 
 class Remove(NamedTuple):
-    """Take an entry away. A tenant that still has projects or keys in the store is refused."""
+    """Take an entry away. A tenant that still has projects or keys in the store is refused, and a project that a key
+    names, unless its tenant goes too."""
 
     id: EntryId
     expect: int | None = None
@@ -165,10 +166,11 @@ class NotThere(Refused):
 
 
 class NotEmpty(Refused):
-    """A tenant that was to be removed has a project or a key: `child` is one of them."""
+    """A tenant that was to be removed has a project or a key, or a project is named by a key: `child` is one of
+    them."""
 
     def __init__(self, of: EntryId, child: EntryId) -> None:
-        super().__init__(of, f"{told(of)} still has the {told(child)}")
+        super().__init__(of, f"{told(of)} {'still has' if of.kind == 'tenant' else 'is named by'} the {told(child)}")
         self.child = child
 
 

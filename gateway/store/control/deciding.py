@@ -6,7 +6,7 @@ Requests that wait together are decided one after the other and written together
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -95,6 +95,8 @@ class _Attempt:
         self.head = head
         self.staged: dict[EntryId, Entry] = {}
         self.changes: list[Change] = []
+        self._leaving = {tenant.name for tenant in _removed([request]) if tenant.kind == "tenant"}
+        """The tenants that go: of them nothing may be left anyway."""
 
     def step(self, step: Step) -> Entry:
         if isinstance(step, Put):
@@ -104,6 +106,8 @@ class _Attempt:
             return current
         if step.id.kind == "tenant":
             self._demand_empty(step.id)
+        elif step.id.kind == "project" and step.id.tenant not in self._leaving:
+            self._demand_unnamed(step.id)
         return self._changed(step.id, current, None)
 
     def _put(self, step: Put) -> Entry:
@@ -135,6 +139,14 @@ class _Attempt:
             entry = self._now(of)
             if of.tenant == tenant.name and entry is not None and entry.gone_ns is None:
                 raise NotEmpty(tenant, of)
+
+    def _demand_unnamed(self, project: EntryId) -> None:
+        for of in {*self._entries, *self.staged}:
+            if of.kind != "key" or of.tenant != project.tenant:
+                continue
+            entry = self._now(of)
+            if entry is not None and entry.gone_ns is None and project.name in _projects(entry.document):
+                raise NotEmpty(project, of)
 
     def _changed(self, of: EntryId, current: Entry | None, document: bytes | None) -> Entry:
         there = current if current is not None and current.gone_ns is None else None
@@ -186,13 +198,34 @@ def asked(requests: Iterable[Request]) -> set[EntryId]:
 
 
 def emptied(requests: Iterable[Request]) -> set[str]:
-    """The tenants of which all entries must be known."""
+    """The tenants of which all entries must be known: something that others may need is removed."""
     return {
-        step.id.name
-        for request in requests
-        for step in request.steps
-        if isinstance(step, Remove) and step.id.kind == "tenant"
+        of.name if of.kind == "tenant" else of.tenant for of in _removed(requests) if of.kind in ("tenant", "project")
     }
+
+
+def _removed(requests: Iterable[Request]) -> Iterator[EntryId]:
+    for request in requests:
+        for step in request.steps:
+            if isinstance(step, Remove):
+                yield step.id
+
+
+class _Key(msgspec.Struct):
+    """What of a key's document is of interest here."""
+
+    projects: tuple[str, ...] = ()
+
+
+_key_decoder: Final = msgspec.json.Decoder(_Key)
+
+
+def _projects(document: bytes) -> tuple[str, ...]:
+    """Those that a key may work for."""
+    try:
+        return _key_decoder.decode(document).projects
+    except msgspec.MsgspecError:  # not of our writing
+        return ()
 
 
 def _kept(text: str) -> str:

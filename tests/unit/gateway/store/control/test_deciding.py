@@ -51,9 +51,10 @@ def test_any_history_ends_as_the_reference_says_and_its_log_makes_the_same_entri
 
 def test_what_is_to_be_known_is_what_is_named_and_what_a_tenant_holds() -> None:
     app = EntryId("key", "acme", "app")
-    requests = [request(Put(app, b"1", NEW)), request(Remove(ACME), Remove(app))]
-    assert asked(requests) == {app, ACME}
-    assert emptied(requests) == {"acme"}
+    web = EntryId("project", "initech", "web")
+    requests = [request(Put(app, b"1", NEW)), request(Remove(ACME), Remove(app)), request(Remove(web))]
+    assert asked(requests) == {app, ACME, web}
+    assert emptied(requests) == {"acme", "initech"}
 
 
 def test_an_idempotency_key_is_good_for_one_request_of_a_group_too() -> None:
