@@ -50,7 +50,8 @@ def meters() -> None:
 @admin_client.options
 def show(client: Client, prefix: str, owners: bool, limit: int, form: str) -> None:
     """Shows the buckets of the meters, those with the least left first; only those whose name begins with PREFIX
-    (`tenant:acme`, `key:acme/app`).
+    (`tenant:acme`, `key:acme/app`). Those that were not used yet are among them where a gateway runs, and with
+    --config.
 
     `used` was spent in the window, `leased` is in the hands of workers: held by requests that run, or taken ahead.
     """
@@ -81,8 +82,9 @@ def _rows(client: Client, prefix: str) -> list[Item]:
     if client.local is None:
         items, _ = client.pages("meters", limit=_MOST_BUCKETS, prefix=prefix)
         return meters_table.rows_of_answers(items)
-    states = _with_store(client.local.state_dir, client.local.config, lambda store: _buckets(store, prefix))
-    return meters_table.rows(states, int(time.time()))
+    where, config = client.local.state_dir, client.local.config
+    states = _with_store(where, config, lambda store: _buckets(store, prefix))
+    return meters_table.rows(_with_declared(states, where, config, prefix), int(time.time()))
 
 
 def _owners(client: Client, prefix: str) -> tuple[list[Item], Iterator[str]]:
@@ -213,6 +215,25 @@ async def _buckets(store: MeterStore, prefix: str) -> dict[str, BucketState]:
         except msgspec.DecodeError:
             click.echo(f"the bucket {key} cannot be read", err=True)
     return found
+
+
+def _with_declared(
+    states: dict[str, BucketState], where: Path, config: Path | None, prefix: str
+) -> dict[str, BucketState]:
+    """The buckets under the caps that they have now, and those that were not used yet."""
+    import msgspec
+
+    from gateway.policy.authority import BucketState
+    from gateway.runtime import declared_caps
+
+    try:
+        caps = asyncio.run(declared_caps.caps(where, config, prefix))
+    except declared_caps.NotReadable as error:
+        click.echo(f"Not shown: meters that were not used yet, and caps that changed since. {error}", err=True)
+        return states
+    return states | {
+        bucket: msgspec.structs.replace(states.get(bucket, BucketState()), cap=cap) for bucket, cap in caps.items()
+    }
 
 
 def _leases(states: dict[str, BucketState]) -> dict[str, dict[str, int]]:

@@ -7,20 +7,22 @@ more is let in until the window ends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
+from gateway.config.entries import Entry
 from gateway.config.model_meters import Meters as MeterEntries
 from gateway.config.snapshot_meters import Meter, meter
 from gateway.config.units_money import QUANTITIES, cap_text, split_cap
 from gateway.config.units_money import cap as cap_of
 from gateway.control import documents, errors, names
 from gateway.control.entries import KEYS, PROJECTS, TENANTS, Entries, Shelf, declared_in
-from gateway.control.service import Answer, Asked, Body, Service
-from gateway.policy import authority, windows
+from gateway.control.service import Answer, Asked, Body, Service, asking
+from gateway.policy import authority, declared_meters, windows
 from gateway.policy.authority import BucketState
 from gateway.policy.meters import encoded
 from gateway.policy.roles import Needs, Principal, may
@@ -62,17 +64,21 @@ class MeterUses:
     def __init__(self, service: Service, entries: Entries) -> None:
         self._service = service
         self._entries = entries
+        self._caps_known: tuple[object, dict[str, int]] = (None, {})
+        """The caps found last, and of what: a long list is read page after page."""
 
     async def page(self, wanted: Wanted, principal: Principal) -> tuple[list[Body], str | None]:
-        """A page of the buckets that were ever used and that the principal may see, with the caps they were last used
-        under."""
+        """A page of the buckets that the principal may see: those of the meters that are declared, and those that were
+        used under others, with the caps they were last used under."""
         states = await self._states(wanted.prefix)
+        caps = await self._caps(wanted.prefix)
         now_s = self._service.clock.wall_ns() // NANOS
         page: list[Body] = []
-        for bucket in sorted(states):
+        for bucket in sorted(states.keys() | caps.keys()):
             if bucket <= wanted.after or not sees(principal, named(bucket)):
                 continue
-            shown = _shown(bucket, states[bucket], states[bucket].cap, now_s)
+            state = states.get(bucket, _UNUSED)
+            shown = _shown(bucket, state, caps.get(bucket, state.cap), now_s)
             if wanted.below_permille is None or shown["left"] * 1000 < wanted.below_permille * shown["cap"]:
                 page.append(shown)
             if len(page) > wanted.limit:
@@ -144,6 +150,25 @@ class MeterUses:
         state = (await self._states(bucket)).get(bucket, BucketState())
         return _shown(bucket, state, compiled.cap, now_ns // NANOS)
 
+    async def _caps(self, prefix: str) -> dict[str, int]:
+        """The caps of the meters that are declared, by the bucket they count in now, as far as that is known."""
+        declared = await self._service.declared()
+        now_ns = self._service.clock.wall_ns()
+        of = (prefix, await asking(self._service.store.revision()), declared, now_ns // _SAME_NS)
+        if self._caps_known[0] == of:
+            return self._caps_known[1]
+        entries: list[Entry] = []
+        for kind, tenant, begin in _within(prefix):
+            entries += await asking(self._service.store.entries(kind, tenant, prefix=begin))
+
+        def found() -> dict[str, int]:
+            meters = declared_meters.of_files(declared.config, now_ns, prefix)
+            meters |= declared_meters.of_entries(entries, now_ns, prefix)
+            return {bucket: meter.cap for bucket, meter in meters.items()}
+
+        self._caps_known = (of, await asyncio.to_thread(found))  # there may be a hundred thousand
+        return self._caps_known[1]
+
     async def _states(self, prefix: str) -> dict[str, BucketState]:
         try:
             raw = await self._service.meters.scan(prefix)
@@ -156,6 +181,23 @@ class MeterUses:
             except msgspec.DecodeError:
                 continue  # `meters show` tells of it; nothing is granted of it
         return found
+
+
+_UNUSED: Final = BucketState()
+_SAME_NS: Final = 60 * NANOS
+"""Windows begin and end at whole minutes."""
+
+
+def _within(prefix: str) -> Iterator[tuple[Shelf, str | None, str]]:
+    """(kind, tenant, begin of the name) of the entries whose buckets may begin with `prefix`."""
+    level, colon, subject = prefix.partition(":")
+    for word, shelf in _SHELVES.items():
+        if word == level if colon else word.startswith(level):
+            first, slash, rest = subject.partition("|")[0].partition("/")
+            if shelf == TENANTS:
+                yield shelf, None, first
+            else:
+                yield shelf, first if slash else None, rest
 
 
 def named(bucket: str) -> Named:

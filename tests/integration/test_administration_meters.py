@@ -47,6 +47,41 @@ def test_a_meter_is_read_raised_and_lowered_below_what_is_used(place: Site) -> N
     on(place, work, meters=meters)
 
 
+def test_a_budget_is_in_the_list_from_when_it_is_given(place: Site) -> None:
+    meters = MemoryMeters()
+
+    async def work(admin: Administration) -> None:
+        async def listed(query: str = "") -> dict[str, tuple[int, int]]:
+            items = (await admin.ask("GET", f"/meters{query}")).json["items"]
+            return {item["bucket"]: (item["used"], item["cap"]) for item in items}
+
+        month = "usd|month@UTC|2027-01"
+        assert await listed() == {f"tenant:filed|{month}": (0, 100 * 10**9)}
+        budget = {"meters": [{"cap": "$1", "window": "month"}, {"cap": "$1", "window": "day", "per": "end_user"}]}
+        await admin.made(KEYS, {"name": "app", **budget})
+        await admin.made("/tenants/acme/projects", {"name": "app", **budget})
+        await admin.made("/tenants/acme/keys", {"name": "bare"})
+        await admin.ask("PATCH", "/tenants/acme", budget)
+        key, project, tenant = [f"{word}|{month}" for word in ("key:acme/app", "project:acme/app", "tenant:acme")]
+        assert list(await listed()) == [key, project, tenant, f"tenant:filed|{month}"]
+        for prefix, buckets in (
+            *(("key:", [key]), ("key:acme/a", [key]), ("key:acme/b", []), ("key:ac", [key]), (quoted(key), [key])),
+            *(("tenant:acm", [tenant]), ("tenant:f", [f"tenant:filed|{month}"]), ("pro", [project]), ("model:", [])),
+        ):
+            assert list(await listed(f"?prefix={prefix}")) == buckets, prefix
+        state = authority.encode(BucketState(settled=7, cap=10**9))
+        old = "key:acme/gone|requests|lifetime|"
+        await meters.update([key, old], lambda key, stored: (state, None))
+        await admin.ask("PATCH", "/meters/key:acme%2Fapp%7Cusd%7Cmonth@UTC", {"cap": "$5"})
+        assert await listed("?prefix=key:") == {key: (7, 5 * 10**9), old: (7, 10**9)}
+        assert list(await listed(f"?prefix=key:&limit=1&after={quoted(key)}")) == [old]
+        token = await admin.token_of("anna", "viewer", "filed")
+        of_filed = (await admin.ask("GET", "/meters", token=token)).json["items"]
+        assert [item["bucket"] for item in of_filed] == [f"tenant:filed|{month}"]
+
+    on(place, work, meters=meters)
+
+
 def test_of_several_meters_one_must_be_named(place: Site) -> None:
     async def work(admin: Administration) -> None:
         meters = [{"cap": "$1", "window": "month"}, {"cap": "9 requests", "window": "60s"}]

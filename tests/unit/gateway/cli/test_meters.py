@@ -8,9 +8,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli.meters import meters
+from gateway.config.entries import EntryId
 from gateway.policy.authority import BucketState, Lease, decode, encode
 from gateway.runtime.meter_stores import DATABASE, open_store
 from gateway.runtime.state_dir import StateDir, owner
+from gateway.store.control.base import NEW, Put, Who
+from gateway.store.control.opening import DATABASE as DATABASE_OF_CONTROL
+from gateway.store.control.opening import open_store as open_control
 from tests.support.journals import a_journal, recovered
 
 KEY = "tenant:acme|usd|month@UTC|2026-11"
@@ -55,6 +59,39 @@ def test_buckets_are_shown_as_a_table_and_as_json(state_dir: Path) -> None:
     (row,) = map(json.loads, run("show", "--state-dir", state_dir, "--format", "json").stdout.splitlines())
     assert (row["bucket"], row["used"], row["leased"], row["left"]) == (KEY, 10, 990, 9_000)
     assert run("show", "key:", "--state-dir", state_dir).stdout == f"No meter has been used yet in {state_dir}.\n"
+
+
+def test_with_the_configuration_at_hand_unused_budgets_are_shown_too_and_caps_as_they_are_now(state_dir: Path) -> None:
+    put(state_dir, LOST)
+    folder = state_dir / "config"
+    folder.mkdir()
+    text = (
+        "{backends: {b: {kind: fake}}, models: {m: {backend: b, price: free}}, tenants: {globex: {models: ['*'], %s}}}"
+    )
+    (folder / "a.yaml").write_text(text % "meters: [{cap: $5, window: lifetime}]")
+    budget = b'{"meters":[{"cap":"$9","window":"lifetime"}]}'
+
+    async def scenario() -> None:
+        store = open_control("sqlite", state_dir)
+        await store.open()
+        app = Put(EntryId("key", "globex", "app"), budget, NEW)
+        await store.apply([app], Who("alice", "", "test"), "", 1)
+        await store.close()
+
+    asyncio.run(scenario())
+    show = ("show", "--state-dir", state_dir, "--config", folder, "--format", "json")
+    rows = [json.loads(line) for line in run(*show).stdout.splitlines()]
+    assert {row["bucket"]: (row["used"], row["cap"]) for row in rows} == {
+        KEY: (10, 10_000),
+        "tenant:globex|usd|lifetime|": (0, 5 * 10**9),
+        "key:globex/app|usd|lifetime|": (0, 9 * 10**9),
+    }
+    (only,) = run(*show, "key:globex").stdout.splitlines()
+    assert json.loads(only)["bucket"] == "key:globex/app|usd|lifetime|"
+    (state_dir / DATABASE_OF_CONTROL).write_bytes(b"no database" * 100)
+    told = run(*show)
+    assert "Not shown: meters that were not used yet, and caps that changed since." in told.stderr
+    assert json.loads(told.stdout)["bucket"] == KEY
 
 
 def test_owners_are_shown_with_what_has_become_of_them(state_dir: Path) -> None:
