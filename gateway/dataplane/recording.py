@@ -163,8 +163,9 @@ class Recording(Admitted):
     # -- the end: exactly once
 
     def told(self, error: GatewayError) -> GatewayError:
-        """What the caller is told instead of a refusal by a meter of which no record could be kept."""
-        if isinstance(error, MeterError) and not self._opened and not self._gw.journal.accepts_new:
+        """What the caller is told instead of an error that is not its own, of which no record could be kept: a refusal
+        by a meter, or that no endpoint is in service."""
+        if not isinstance(error, CallerError) and not self._opened and not self._gw.journal.accepts_new:
             return StoreUnavailable(_FULL)
         return error
 

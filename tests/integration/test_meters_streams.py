@@ -298,6 +298,20 @@ def test_a_refusal_by_a_meter_that_cannot_be_recorded_is_told_as_the_want_of_roo
     run(main())
 
 
+def test_that_no_endpoint_is_in_service_is_told_as_the_want_of_room_too(fake: ServerProcess, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with metering(fake, tmp_path, {"acme": [usd(10**9)]}) as gateway:
+            (endpoint,) = gateway.running.gw.backends["b"].endpoints
+            endpoint.drained = True
+            assert (await gateway.ask("short")).json()["error"]["code"] == "no_endpoint"
+            gateway.running.gw.journal.accepts_new = False
+            answer = await gateway.ask("short")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
+            gateway.running.gw.journal.accepts_new = True
+
+    run(main())
+
+
 def test_a_stream_whose_attempts_fail_costs_nothing(fake: ServerProcess, tmp_path: Path) -> None:
     async def main() -> None:
         async with metering(fake, tmp_path, {"acme": [usd(10**12)]}) as gateway:
