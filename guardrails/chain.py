@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from guardrails.check import Check, Sight
+from guardrails.checks.patterned import JoinedChecks, PatternCheck
 from guardrails.verdict import Action, Phase
 
 
@@ -51,20 +53,56 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """A check at work for links of a chain: for one, or for several that are joined. `links` is by the check's
+    name, with the place in the chain, which says who names what several found.
+    """
+
+    check: Check
+    links: dict[str, tuple[int, Link]]
+    holds: bool
+
+
 class Chain:
     """Checks in the order in which they name what several of them found."""
 
-    name: str
-    links: tuple[Link, ...]
+    __slots__ = ("_rows", "links", "name")
+
+    def __init__(self, name: str, links: tuple[Link, ...]) -> None:
+        self.name: Final = name
+        self.links: Final = links
+        self._rows: Final = {phase: _rows(self.of(phase)) for phase in Phase}
 
     def of(self, phase: Phase) -> tuple[Link, ...]:
         """The checks of a phase; none: such texts need not be looked at."""
         return tuple(link for link in self.links if phase in link.phases)
 
+    def rows(self, phase: Phase) -> tuple[Row, ...]:
+        """The checks of a phase as a screen runs them."""
+        return self._rows[phase]
+
     def sight(self, phase: Phase) -> Sight | None:
         """The longest that a check of this phase holds a stream back; None if none does."""
         held = [link.check.sight for link in self.of(phase) if link.holds]
         return max(held, key=list(Sight).index, default=None)
+
+
+def _rows(links: tuple[Link, ...]) -> tuple[Row, ...]:
+    """Pattern checks read a text together, those for which text waits apart from those for which it does not."""
+    rows: list[Row] = []
+    joined: dict[bool, list[tuple[int, Link]]] = {}
+    for rank, link in enumerate(links):
+        together = joined.setdefault(link.holds, [])
+        if isinstance(link.check, PatternCheck) and all(each.check.name != link.check.name for _, each in together):
+            together.append((rank, link))
+        else:
+            rows.append(Row(link.check, {link.check.name: (rank, link)}, link.holds))
+    for holds, together in joined.items():
+        checks = [link.check for _, link in together if isinstance(link.check, PatternCheck)]
+        if checks:
+            check = checks[0] if len(checks) == 1 else JoinedChecks(checks)
+            rows.append(Row(check, {link.check.name: (rank, link) for rank, link in together}, holds))
+    return tuple(rows)
 
 
 def chain(name: str, links: Iterable[Link]) -> Chain:

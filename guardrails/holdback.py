@@ -42,6 +42,8 @@ class Holdback:
 
     def release(self, settled: int) -> str:
         """What may leave when every finding that begins before `settled` is known."""
+        if not self._spans:
+            return self._take(settled) if self.blocked_at is None else ""
         out: list[str] = []
         while self._spans and self.blocked_at is None:
             count, end, blocked_at = self._cluster()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from guardrails.chain import Link, OnFailure
+from guardrails.chain import Link, OnFailure, Row
 from guardrails.check import Need, Nonsense, Step, Watch
 from guardrails.holdback import Holdback, Mask
 from guardrails.verdict import Action, Failure, Finding, Ruling, Verdict
@@ -25,23 +25,23 @@ def labelled(_: Action, code: str, __: str) -> str:
 class Call:
     """A need of one check of the chain, to be answered to the screen that asked."""
 
-    __slots__ = ("link", "need", "rank")
+    __slots__ = ("link", "need", "row")
 
-    def __init__(self, link: Link, need: Need, rank: int) -> None:
+    def __init__(self, link: Link, need: Need, row: int) -> None:
         self.link: Final = link
         """Says the deadline."""
         self.need: Final = need
-        self.rank: Final = rank
+        self.row: Final = row
 
 
 class Screen:
     """One text under the checks of one phase."""
 
-    __slots__ = ("_calls", "_failures", "_holdback", "_links", "_open", "_read", "_rulings", "_watches")
+    __slots__ = ("_calls", "_failures", "_holdback", "_open", "_read", "_rows", "_rulings", "_watches")
 
-    def __init__(self, links: Sequence[Link], mask: Mask = labelled) -> None:
-        self._links: Final = links
-        self._watches: list[Watch | None] = [link.check.watch() for link in links]
+    def __init__(self, rows: Sequence[Row], mask: Mask = labelled) -> None:
+        self._rows: Final = rows
+        self._watches: list[Watch | None] = [row.check.watch() for row in rows]
         self._holdback: Final = Holdback(mask)
         self._rulings: list[Ruling] = []
         self._failures: list[Failure] = []
@@ -65,14 +65,23 @@ class Screen:
             return ""
         self._read += len(text)
         self._holdback.add(text)
-        self._each(lambda watch: watch.feed(text))
+        for row, watch in enumerate(self._watches):
+            if watch is not None:
+                try:
+                    steps = watch.feed(text)
+                except Exception:  # noqa: BLE001 - whatever a check raises, its failure mode says what becomes of the text
+                    self._failed(row, RAISED)
+                    continue
+                if steps:
+                    self._take(row, steps)
         return self._release()
 
     def finish(self) -> str:
         """What may be delivered at the end of the text; all of it unless `waits`."""
         if self.blocked:
             return ""
-        self._each(lambda watch: watch.finish())
+        for row in range(len(self._watches)):
+            self._step(row, lambda watch: watch.finish())
         return self._release()
 
     def calls(self) -> list[Call]:
@@ -82,16 +91,16 @@ class Screen:
 
     def answer(self, call: Call, value: object) -> str:
         """What may be delivered after an answer."""
-        if self._open.pop((call.rank, call.need.number), None) is None or self.blocked:
+        if self._open.pop((call.row, call.need.number), None) is None or self.blocked:
             return ""
-        self._step(call.rank, lambda watch: watch.answer(call.need.number, value))
+        self._step(call.row, lambda watch: watch.answer(call.need.number, value))
         return self._release()
 
     def fail(self, call: Call, reason: str) -> str:
         """What may be delivered after a need that was not met, by what the chain says of failures."""
-        if self._open.pop((call.rank, call.need.number), None) is None or self.blocked:
+        if self._open.pop((call.row, call.need.number), None) is None or self.blocked:
             return ""
-        self._failed(call.rank, reason)
+        self._failed(call.row, reason)
         return self._release()
 
     def verdict(self) -> Verdict:
@@ -102,48 +111,49 @@ class Screen:
             ordered = [ruling for ruling in ordered if ruling.finding.start <= last]
         return Verdict(tuple(ordered), tuple(self._failures))
 
-    def _each(self, look: Callable[[Watch], Step]) -> None:
-        for rank in range(len(self._watches)):
-            self._step(rank, look)
-
-    def _step(self, rank: int, look: Callable[[Watch], Step]) -> None:
-        watch = self._watches[rank]
+    def _step(self, row: int, look: Callable[[Watch], Step]) -> None:
+        watch = self._watches[row]
         if watch is None:
             return
         try:
             steps = look(watch)
         except Nonsense:
-            self._failed(rank, NONSENSE)
-            return
+            self._failed(row, NONSENSE)
         except Exception:  # noqa: BLE001 - whatever a check raises, its failure mode says what becomes of the text
-            self._failed(rank, RAISED)
-            return
-        link = self._links[rank]
+            self._failed(row, RAISED)
+        else:
+            self._take(row, steps)
+
+    def _take(self, row: int, steps: Step) -> None:
+        links = self._rows[row].links
         for step in steps:
             if isinstance(step, Need):
-                call = Call(link, step, rank)
+                _, link = next(iter(links.values()))
+                call = Call(link, step, row)
                 self._calls.append(call)
-                self._open[rank, step.number] = call
+                self._open[row, step.number] = call
             else:
+                rank, link = links[step.check]
                 self._rulings.append(Ruling(step, link.action, link.enforced))
                 if link.enforced and link.action.changes:
                     self._holdback.hold(step, link.action, rank)
 
-    def _failed(self, rank: int, reason: str) -> None:
-        """The check judges no more. Closed, nothing after what it had judged is delivered."""
-        link, watch = self._links[rank], self._watches[rank]
+    def _failed(self, row: int, reason: str) -> None:
+        """A check judges no more. Closed, nothing after what it had judged is delivered."""
+        watch = self._watches[row]
         if watch is None:
             return
-        closed = link.enforced and link.on_failure is OnFailure.CLOSED
-        self._failures.append(Failure(link.check.name, reason, closed))
-        if closed:
-            at = watch.settled
-            self._holdback.hold(Finding(link.check.name, "failed", 1.0, at, at), Action.BLOCK, rank)
-        self._watches[rank] = None
+        for rank, link in self._rows[row].links.values():
+            closed = link.enforced and link.on_failure is OnFailure.CLOSED
+            self._failures.append(Failure(link.check.name, reason, closed))
+            if closed:
+                at = watch.settled
+                self._holdback.hold(Finding(link.check.name, "failed", 1.0, at, at), Action.BLOCK, rank)
+        self._watches[row] = None
 
     def _release(self) -> str:
         settled = self._read
-        for link, watch in zip(self._links, self._watches, strict=True):
-            if watch is not None and link.holds:
+        for row, watch in zip(self._rows, self._watches, strict=True):
+            if watch is not None and row.holds:
                 settled = min(settled, watch.settled)
         return self._holdback.release(settled)

@@ -25,56 +25,96 @@ class Rule:
     judge: Callable[[str, str], bool] | None = None
 
 
-class PatternCheck:
-    """Finds what its rules say, in all of a text."""
+class _Group:
+    """Rules of one or more checks that are found by one automaton."""
 
-    __slots__ = ("_automaton", "_judged", "_rules", "name", "sight")
+    __slots__ = ("automaton", "judged", "names", "rules")
 
-    def __init__(self, name: str, rules: Sequence[Rule]) -> None:
-        """Raises `PatternError`."""
-        self.name: Final = name
-        self.sight: Final = Sight.PATTERN
-        self._rules: Final = tuple(rules)
-        self._judged: Final = frozenset(number for number, rule in enumerate(rules) if rule.judge is not None)
-        self._automaton: Final = Automaton([rule.pattern for rule in rules], self._judged)
+    def __init__(self, rules: Sequence[tuple[str, Rule]]) -> None:
+        self.names: Final = [name for name, _ in rules]
+        self.rules: Final = [rule for _, rule in rules]
+        self.judged: Final = frozenset(number for number, rule in enumerate(self.rules) if rule.judge is not None)
+        self.automaton: Final = Automaton([rule.pattern for rule in self.rules], self.judged)
 
-    def watch(self) -> PatternWatch:
-        return PatternWatch(
-            self.name, self._rules, Scan(self._automaton, self._judge if self._judged else None, self._judged)
-        )
+    def scan(self) -> Scan:
+        return Scan(self.automaton, self._judge if self.judged else None, self.judged)
+
+    def findings(self, matches: list[Match]) -> list[Finding | Need]:
+        rules, names = self.rules, self.names
+        return [
+            Finding(names[number], rules[number].code, rules[number].score, start, end)
+            for number, start, end in matches
+        ]
 
     def _judge(self, number: int, match: str, before: str) -> bool:
-        judge = self._rules[number].judge
+        judge = self.rules[number].judge
         return judge is None or judge(match, before)
 
 
+class PatternCheck:
+    """Finds what its rules say, in all of a text."""
+
+    __slots__ = ("_groups", "name", "rules", "sight")
+
+    def __init__(self, name: str, rules: Sequence[Rule]) -> None:
+        """Raises `PatternError`, and ValueError without a rule."""
+        if not rules:
+            raise ValueError(f"{name}: has no rule")
+        self.name: Final = name
+        self.sight: Final = Sight.PATTERN
+        self.rules: Final = tuple((name, rule) for rule in rules)
+        self._groups: Final = _groups(self.rules)
+
+    def watch(self) -> PatternWatch:
+        return PatternWatch(self._groups)
+
+
+class JoinedChecks:
+    """Several pattern checks that read a text once; each finding bears the name of its own check."""
+
+    __slots__ = ("_groups", "name", "sight")
+
+    def __init__(self, checks: Sequence[PatternCheck]) -> None:
+        self.name: Final = "+".join(check.name for check in checks)
+        self.sight: Final = Sight.PATTERN
+        self._groups: Final = _groups([rule for check in checks for rule in check.rules])
+
+    def watch(self) -> PatternWatch:
+        return PatternWatch(self._groups)
+
+
+def _groups(rules: Sequence[tuple[str, Rule]]) -> tuple[_Group, ...]:
+    """Rules that need a telling character leap over most words; the others would keep them from it."""
+    telling = [rule for rule in rules if Automaton([rule[1].pattern]).telling is not None]
+    others = [rule for rule in rules if rule not in telling]
+    return tuple(_Group(part) for part in (telling, others) if part)
+
+
 class PatternWatch:
-    """A pattern check at work."""
+    """Pattern checks at work."""
 
-    __slots__ = ("_name", "_rules", "_scan")
+    __slots__ = ("_scans",)
 
-    def __init__(self, name: str, rules: Sequence[Rule], scan: Scan) -> None:
-        self._name: Final = name
-        self._rules: Final = rules
-        self._scan: Final = scan
+    def __init__(self, groups: Sequence[_Group]) -> None:
+        self._scans: Final = [(group.scan(), group) for group in groups]
 
     @property
     def settled(self) -> int:
-        return self._scan.settled
+        return min([scan.settled for scan, _ in self._scans])
 
     def feed(self, text: str) -> Step:
-        found = self._scan.feed(text)
-        return self._findings(found) if found else []
+        findings: Step = []
+        for scan, group in self._scans:
+            found = scan.feed(text)
+            if found:
+                findings += group.findings(found)
+        return findings
 
     def finish(self) -> Step:
-        return self._findings(self._scan.finish())
+        return [finding for scan, group in self._scans for finding in group.findings(scan.finish())]
 
     def answer(self, number: int, value: object) -> Step:
-        raise Nonsense(f"{self._name} asked nothing, and was answered {number}")
-
-    def _findings(self, matches: list[Match]) -> list[Finding | Need]:
-        rules = self._rules
-        return [Finding(self._name, rules[number].code, rules[number].score, *place) for number, *place in matches]
+        raise Nonsense(f"patterns asked nothing, and were answered {number}")
 
 
 def bounded(pattern: str) -> str:

@@ -149,12 +149,11 @@ class Automaton:
         sets = list(dict.fromkeys([each for each in self._program.sets if each is not None] + looked))
         codes = {ord(each) for each in "aé0٣_ \n-你"}
         for each in sets:
-            codes |= {
-                code for low, high in each.ranges for code in (low - 1, low, high, high + 1) if 0 <= code < 0x110000
-            }
-        sorts = {
-            (tuple(each.holds(chr(code)) for each in sets), is_word(chr(code)), code == 10): chr(code) for code in codes
-        }
+            codes |= {code for low, high in each.ranges for code in (low - 1, low, high, high + 1)}
+        sorts: dict[tuple[bool, ...], str] = {}
+        for letter in [chr(code) for code in sorted(codes) if 0 <= code < 0x110000]:
+            beside = (is_word(letter), letter == "\n", letter.isspace(), letter in _TELLING_CHARACTERS)
+            sorts[tuple(each.holds(letter) for each in sets) + beside] = letter
         return list(sorts.values())
 
     def _remember(self) -> None:

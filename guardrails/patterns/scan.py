@@ -20,6 +20,7 @@ CONTEXT: Final = 64
 
 _LEAST_LEAP: Final = 48
 """Pieces shorter than this are read character by character: a stream's are."""
+_MOST_KEPT: Final = 512
 _BLANKS: Final = " \n\t\r"
 
 
@@ -63,12 +64,15 @@ class Scan:
             self._text += text
         found: list[Match] = []
         if text.isascii() and text.isprintable():
-            self._read(text, range(self.at, self.at + len(text)), found)
+            if len(text) < _LEAST_LEAP:
+                self._walk(text, 0, None, found, False)
+            else:
+                self._read(text, None, found)
         else:
             seen = [FOLDS[ord(character)] for character in text]
             self._read("".join(seen), [at for at, each in enumerate(seen, self.at) for _ in each], found)
         self.at += len(text)
-        if self._judge is not None:
+        if len(self._text) > _MOST_KEPT:
             keep = max(self._base, self.settled - CONTEXT)
             self._text = self._text[keep - self._base :]
             self._base = keep
@@ -83,7 +87,7 @@ class Scan:
         self._openings = []
         return found
 
-    def _read(self, text: str, places: Sequence[int], found: list[Match]) -> None:
+    def _read(self, text: str, places: Sequence[int] | None, found: list[Match]) -> None:
         """Steps through characters, `places[i]` of the text each, and leaps over words in which nothing can begin."""
         telling = self._automaton.telling if len(text) >= _LEAST_LEAP else None
         if telling is None:
@@ -97,29 +101,27 @@ class Scan:
             self._begin = self._automaton.after.get(text[at - 1]) or self._automaton.begins(text[at - 1])
             at = self._walk(text, at, places, found, True)
 
-    def _walk(self, text: str, at: int, places: Sequence[int], found: list[Match], leaps: bool) -> int:
+    def _walk(self, text: str, at: int, places: Sequence[int] | None, found: list[Match], leaps: bool) -> int:
         """Where a leap may be tried again, or the end: the inner loop, which is why it is one."""
         automaton = self._automaton
         after = automaton.after
         begin = self._begin
         openings = self._openings
+        base = self.at
         for index in range(at, len(text)):
             character = text[index]
             first = begin.moves.get(character) or automaton.move(begin, character)
             begin = after.get(character) or automaton.begins(character)
             if openings:
-                if len(openings) == 1:
-                    opening = openings[0]
-                    state = opening.state
-                    following = state.moves.get(character) or automaton.move(state, character)
-                    if following.quiet and state.before is None:
-                        opening.state = following
-                    else:
-                        openings = self._advance(openings, character, places[index], found)
+                state = openings[0].state
+                following = state.moves.get(character) or automaton.move(state, character)
+                if following.quiet and state.before is None and len(openings) == 1:
+                    openings[0].state = following
                 else:
-                    openings = self._advance(openings, character, places[index], found)
+                    place = base + index if places is None else places[index]
+                    openings = self._advance(openings, character, place, found)
             if first is not DEAD:
-                self._open(first, places[index], openings, found)
+                self._open(first, base + index if places is None else places[index], openings, found)
             elif leaps and not openings and character == " ":
                 self._begin, self._openings = begin, openings
                 return index + 1

@@ -4,10 +4,12 @@ same, and no character of a masked or blocked part is ever delivered.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guardrails.chain import Link
+from guardrails.chain import Chain, Link, Row
 from guardrails.check import Sight
 from guardrails.checks.patterned import PatternCheck, Rule
 from guardrails.screen import Call, Screen
@@ -32,6 +34,8 @@ LINKS = [
     ),
     Link(AskingCheck("bad", Sight.SEGMENT), OUTPUT, Action.BLOCK),
 ]
+ROWS = Chain("all", tuple(LINKS)).rows(Phase.OUTPUT)
+PATTERNS = Chain("patterns", tuple(LINKS[:2])).rows(Phase.OUTPUT)
 PIECES = st.sampled_from(
     [
         *(
@@ -65,8 +69,8 @@ PIECES = st.sampled_from(
 TEXTS = st.lists(PIECES, max_size=14).map("".join)
 
 
-def _run(pieces: list[str], links: list[Link], backwards: bool = False) -> tuple[str, bool]:
-    screen = Screen(links)
+def _run(pieces: list[str], rows: Sequence[Row], backwards: bool = False) -> tuple[str, bool]:
+    screen = Screen(rows)
     calls: list[Call] = []
     out = []
     for piece in pieces:
@@ -88,9 +92,9 @@ def _score(call: Call) -> float:
 @given(TEXTS)
 @settings(max_examples=60, deadline=None)
 def test_every_cut_in_two_delivers_the_same(text: str) -> None:
-    whole = _run([text], LINKS)
+    whole = _run([text], ROWS)
     for at in range(len(text) + 1):
-        assert _run([text[:at], text[at:]], LINKS) == whole
+        assert _run([text[:at], text[at:]], ROWS) == whole
 
 
 @given(TEXTS, st.lists(st.integers(1, 9), min_size=1), st.booleans())
@@ -102,14 +106,14 @@ def test_any_pieces_and_any_order_of_answers_deliver_the_same(text: str, sizes: 
         size = sizes[len(pieces) % len(sizes)]
         pieces.append(text[at : at + size])
         at += size
-    assert _run(pieces, LINKS, backwards) == _run([text], LINKS)
+    assert _run(pieces, ROWS, backwards) == _run([text], ROWS)
 
 
 @given(TEXTS)
 @settings(deadline=None)
 def test_no_character_of_a_part_that_was_found_is_delivered(text: str) -> None:
     """Masks are empty here, so what is delivered is what is left of the text: nothing else of it."""
-    screen = Screen(LINKS[:2], lambda *_: "")
+    screen = Screen(PATTERNS, lambda *_: "")
     out = screen.feed(text) + screen.finish()
     kept = set(range(len(text)))
     for ruling in screen.verdict().rulings:

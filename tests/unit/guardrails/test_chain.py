@@ -28,6 +28,16 @@ def test_a_chain_says_how_long_it_holds_a_stream_back() -> None:
     assert noted.sight(Phase.OUTPUT) is None
 
 
+def test_pattern_checks_read_a_text_together_and_apart_from_those_that_only_observe() -> None:
+    other, third = PatternCheck("other", [Rule("OTHER", "other")]), PatternCheck("third", [Rule("X", "x1")])
+    links = [Link(WORDS, OUTPUT, Action.MASK), Link(WHOLE, OUTPUT, Action.BLOCK), Link(other, OUTPUT, Action.BLOCK)]
+    made = chain("standard", [*links, Link(third, OUTPUT, Action.BLOCK, enforced=False)])
+    rows = {row.check.name: row for row in made.rows(Phase.OUTPUT)}
+    assert set(rows) == {"whole", "words+other", "third"}
+    assert [rank for rank, _ in rows["words+other"].links.values()] == [0, 2]
+    assert not rows["third"].holds
+
+
 @pytest.mark.parametrize(
     ("links", "problem"),
     [

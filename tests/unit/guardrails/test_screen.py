@@ -1,6 +1,6 @@
 import pytest
 
-from guardrails.chain import Link, OnFailure
+from guardrails.chain import Chain, Link, OnFailure
 from guardrails.check import Sight
 from guardrails.checks.patterned import PatternCheck, Rule
 from guardrails.screen import Screen
@@ -16,8 +16,12 @@ FIRST = "This is a first sentence, which is long enough to be judged alone."
 SECOND = " And this is a second one that is also long enough to be judged alone."
 
 
+def _screen(*links: Link) -> Screen:
+    return Screen(Chain("mine", links).rows(Phase.OUTPUT))
+
+
 def test_text_leaves_at_once_but_for_an_open_match_which_is_masked() -> None:
-    screen = Screen([MAIL])
+    screen = _screen(MAIL)
     assert [screen.feed(piece) for piece in ("Write to ", "joe@x", ".org", " and ", "wait")] == [
         "Write to ",
         "",
@@ -31,7 +35,7 @@ def test_text_leaves_at_once_but_for_an_open_match_which_is_masked() -> None:
 
 
 def test_a_block_delivers_what_came_before_and_nothing_after() -> None:
-    screen = Screen([MAIL, STOP])
+    screen = _screen(MAIL, STOP)
     assert screen.feed("Then a@b.org said stop now and went") == "Then [EMAIL] said "
     assert screen.blocked
     assert screen.feed("on") == screen.finish() == ""
@@ -39,7 +43,7 @@ def test_a_block_delivers_what_came_before_and_nothing_after() -> None:
 
 
 def test_a_segment_waits_for_its_answer_whichever_comes_first() -> None:
-    screen = Screen([BAD])
+    screen = _screen(BAD)
     assert screen.feed(FIRST + SECOND) == screen.finish() == ""
     first, second = screen.calls()
     assert [first.need.text, second.need.text] == [FIRST, SECOND]
@@ -51,7 +55,7 @@ def test_a_segment_waits_for_its_answer_whichever_comes_first() -> None:
 
 
 def test_a_segment_that_is_bad_blocks_from_its_start() -> None:
-    screen = Screen([BAD])
+    screen = _screen(BAD)
     screen.feed(FIRST + SECOND)
     screen.finish()
     first, second = screen.calls()
@@ -62,7 +66,7 @@ def test_a_segment_that_is_bad_blocks_from_its_start() -> None:
 
 @pytest.mark.parametrize(("link", "delivered"), [(BAD, ""), (OPEN, FIRST)])
 def test_a_check_that_is_late_does_what_its_failure_mode_says(link: Link, delivered: str) -> None:
-    screen = Screen([link])
+    screen = _screen(link)
     screen.feed(FIRST)
     screen.finish()
     (call,) = screen.calls()
@@ -74,13 +78,13 @@ def test_a_check_that_is_late_does_what_its_failure_mode_says(link: Link, delive
 
 @pytest.mark.parametrize(("link", "delivered"), [(BAD, ""), (OPEN, "raise")])
 def test_a_check_that_raises_does_what_its_failure_mode_says(link: Link, delivered: str) -> None:
-    screen = Screen([link])
+    screen = _screen(link)
     assert screen.feed("raise") + screen.finish() == delivered
     assert [failure.reason for failure in screen.verdict().failures] == ["raised"]
 
 
 def test_an_answer_that_is_none_is_a_failure() -> None:
-    screen = Screen([BAD])
+    screen = _screen(BAD)
     screen.feed(FIRST)
     screen.finish()
     (call,) = screen.calls()
@@ -90,9 +94,7 @@ def test_an_answer_that_is_none_is_a_failure() -> None:
 
 
 def test_a_check_that_observes_changes_nothing_and_is_waited_for_by_nobody() -> None:
-    screen = Screen(
-        [Link(BAD.check, OUTPUT, Action.BLOCK, enforced=False), Link(MAIL.check, OUTPUT, Action.MASK, enforced=False)]
-    )
+    screen = _screen(*(Link(check, OUTPUT, Action.BLOCK, enforced=False) for check in (BAD.check, MAIL.check)))
     text = FIRST + " a@b.org "
     assert screen.feed(text) + screen.finish() == text
     for call in screen.calls():
@@ -103,7 +105,7 @@ def test_a_check_that_observes_changes_nothing_and_is_waited_for_by_nobody() -> 
 
 
 def test_a_whole_text_is_held_until_it_is_judged() -> None:
-    screen = Screen([Link(AskingCheck("whole", Sight.WHOLE), OUTPUT, Action.BLOCK)])
+    screen = _screen(Link(AskingCheck("whole", Sight.WHOLE), OUTPUT, Action.BLOCK))
     assert screen.feed("Something") == screen.finish() == ""
     (call,) = screen.calls()
     assert screen.answer(call, 0.2) == "Something"

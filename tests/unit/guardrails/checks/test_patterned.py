@@ -1,7 +1,7 @@
 import pytest
 
 from guardrails.check import Nonsense, Sight
-from guardrails.checks.patterned import PatternCheck, Rule, bounded
+from guardrails.checks.patterned import JoinedChecks, PatternCheck, Rule, bounded
 from guardrails.patterns.syntax import PatternError
 from guardrails.verdict import Finding
 
@@ -21,6 +21,19 @@ def test_findings_name_the_check_the_rule_and_the_place() -> None:
 def test_a_pattern_check_asks_nothing() -> None:
     with pytest.raises(Nonsense):
         CHECK.watch().answer(0, 1.0)
+
+
+def test_joined_checks_find_what_each_finds_under_its_own_name() -> None:
+    watch = JoinedChecks([CHECK, PatternCheck("other", [Rule("AT", r"@\w+")])]).watch()
+    found = watch.feed("13 @home xx ") + watch.finish()
+    assert {(each.check, each.code) for each in found if isinstance(each, Finding)} == {
+        *(("mine", "ODD"), ("mine", "X"), ("other", "AT"))
+    }
+
+
+def test_a_check_without_a_rule_is_refused() -> None:
+    with pytest.raises(ValueError, match="has no rule"):
+        PatternCheck("mine", [])
 
 
 def test_a_pattern_that_would_explode_is_refused() -> None:

@@ -27,7 +27,15 @@ def test_a_pattern_that_is_judged_needs_a_longest_match() -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "tells"),
-    [(r"\d{3}", True), (r"\b\w+@\w+", True), ("sk-x", True), ("word", False), (r"a b1", False), (r".\d", False)],
+    [
+        (r"\d{3}", True),
+        (r"\b\w+@\w+", True),
+        ("sk-x", True),
+        ("word", False),
+        (r"[a+-]{3}", False),
+        (r"a b1", False),
+        (r".\d", False),
+    ],
 )
 def test_patterns_that_need_a_telling_character_are_known(pattern: str, tells: bool) -> None:
     assert (Automaton([pattern]).telling is not None) is tells

@@ -1,0 +1,183 @@
+"""Personal data by its form: addresses, numbers with check digits, dates. The forms are those of Presidio's
+recognisers (MIT), written for an engine that streams, with street addresses and postal places beside them. Names of
+people, places and organisations have no form, and are not found here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from guardrails.checks.patterned import PatternCheck, Rule, bounded
+from guardrails.patterns.syntax import PatternError
+
+NAME: Final = "pii"
+
+_MONTH_NAMES: Final = frozenset({"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"})
+_MONTHS: Final = (
+    "(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|"
+    "Nov(?:ember)?|Dec(?:ember)?)"
+)
+_YEAR: Final = re.compile(r"(?:19|20)\d\d-\d\d-")
+_NOT_DIGITS: Final = re.compile(r"\D+")
+
+_WORD: Final = r"[^\W\d_][\w'’.-]*"
+_UPPER: Final = "[A-ZÀ-ÖØ-ÞČŠŽĆĐŁŚΑ-ΩА-Я]"
+_NAME: Final = rf"{_UPPER}[^\W\d_][\w'’-]*"
+_SHORT_NAME: Final = rf"{_UPPER}[^\W\d_][\w'’-]{{0,20}}"
+_SHORT_WORD: Final = r"[^\W\d_][\w'’.-]{0,20}"
+_SMALL: Final = "(?:de|la|du|des|le|les|di|del|della|da|do|dos|van|von|der|den|of)"
+_REST: Final = (
+    r"(?:[\s,]{1,3}(?:[Aa]pt|[Ss]uite|Ste|Unit)\.? \d{1,5})?"
+    rf"(?:(?:[\s,]{{1,4}}{_WORD}){{1,5}}[\s,]{{1,3}}\d{{4,5}}(?:-\d{{4}})?)?(?![\w-])"
+)
+"""What may follow a street: a flat, a place and a postal code."""
+_STREETS: Final = (
+    "(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Drive|Dr|Lane|Ln|Court|Ct|Circle|Cir|Way|Place|Pl|Terrace|Ter|"
+    "Parkway|Pkwy|Square|Sq|Highway|Hwy|Trail|Trl|Loop|Close|Crescent|Grove|Row|Alley|Plaza|Gardens|Heights|Hill|Ridge|"
+    "Run|Point|Pike|Park|Mews|Quay|Walk|Green|Mill|Landing|Crossing|Creek|Bridge)"
+)
+_WAYS: Final = (
+    "(?:Rue|rue|Avenue|avenue|Place|place|Boulevard|boulevard|Quai|quai|Chemin|chemin|Via|via|Viale|Piazza|Corso|Calle|"
+    "Avda|Avenida|Plaza|Rua|Praça|Ulica|ul|Ul|An der|Auf der|Zum|Alte|Neue|Alter|Neuer|Strada|Str)"
+)
+_NAMED_WAY: Final = rf"{_WAYS}\.? (?:(?:{_NAME}|{_SMALL}) ){{0,4}}{_NAME}"
+_ANY_WAY: Final = rf"{_WAYS}\.? (?:{_WORD} ){{0,4}}{_WORD}"
+_STRASSE: Final = (
+    rf"{_UPPER}[\w-]*(?:[Ss]tra(?:ß|ss)e|[Ss]tr\.|[Ww]eg|[Pp]latz|gasse|[Aa]llee|[Uu]fer|[Rr]ing|[Dd]amm|straat|laan|gade|vej|"
+    "vägen|gatan|gata|veien|tie|katu|utca|út|ulica)"
+)
+_STATES: Final = (
+    "(?:A[LKZR]|C[AOT]|DE|FL|GA|HI|I[DLNA]|K[SY]|LA|M[EDAINSOT]|N[EVHJMYCD]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[TA]|W[AVIY])"
+)
+
+
+def luhn(match: str, _: str = "") -> bool:
+    """Whether digits hold the check digit of ISO/IEC 7812."""
+    digits = [int(each) for each in match if each.isdigit()]
+    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
+    return len(set(digits)) > 1 and (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def iban(match: str, _: str = "") -> bool:
+    """Whether an account number holds the check digits of ISO 13616."""
+    plain = match.replace(" ", "").replace("-", "").upper()
+    return int("".join(str(int(each, 36)) for each in plain[4:] + plain[:4])) % 97 == 1
+
+
+def _ssn(match: str, _: str) -> bool:
+    area, group, serial = match.replace(" ", "-").split("-")
+    return area not in ("000", "666") and area[0] != "9" and group != "00" and serial != "0000"
+
+
+def _phone(match: str, before: str) -> bool:
+    """Groups of digits as numbers are dialled; where the form says too little, a word before must say what it is."""
+    sizes = [len(group) for group in _NOT_DIGITS.sub(" ", match).split()]
+    digits = sum(sizes)
+    if not 7 <= digits <= 19 or match.count(".") == 1 or _YEAR.match(match) or sizes == [3, 2, 4] or set(sizes) == {4}:
+        return False
+    if "." in match and len(sizes) == 4 and digits <= 12:  # an address of a network
+        return False
+    grouped = len(sizes) >= 3 and 9 <= digits <= 13 and min(sizes) >= 2 and max(sizes) <= 4
+    words = ("phone", "call", "tel", "mobile", "number", "fax", "cell", "contact", "dial", "answering")
+    return match[0] in "+(" or grouped or _near(before, *words)
+
+
+def _street(match: str, _: str) -> bool:
+    """A house number, a street and another number, and not a day, its month and a year."""
+    words = match.split()[1:-1]
+    return words[0][:3] not in _MONTH_NAMES and not {"and", "or", "to"} & set(words)
+
+
+def _near(before: str, *words: str) -> bool:
+    low = before.lower()
+    return any(word in low for word in words)
+
+
+def _after(*words: str) -> Callable[[str, str], bool]:
+    return lambda _, before: _near(before, *words)
+
+
+def _date(match: str, _: str) -> bool:
+    parts = match.replace("/", "-").replace(".", "-").split("T")[0].split(" ")[0].split("-")
+    sizes = [len(part) for part in parts]
+    if len(parts) != 3 or sizes[0] == 3 or sizes[2] in (1, 3):
+        return False
+    numbers = sorted(int(part) for part, size in zip(parts, sizes, strict=True) if size < 3)
+    return numbers[0] >= 1 and all(number <= 31 for number in numbers[:2]) and numbers[0] <= 12
+
+
+_HOUSE: Final = r"\d{1,5}[a-zA-Z]?,?"
+_OCTET: Final = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+_GROUP: Final = "[0-9a-fA-F]{1,4}"
+
+RULES: Final = (
+    Rule("EMAIL_ADDRESS", r"(?<![\w.+-])[\w.+-]*\w@\w(?:[\w-]*\w)?(?:\.\w(?:[\w-]*\w)?)+"),
+    Rule("CREDIT_CARD", r"(?<![\w.-])\d(?:[ -]?\d){11,18}(?![\w-])", 1.0, luhn),
+    Rule("IBAN_CODE", r"\b[A-Z]{2}\d{2}[ -]?(?:[A-Z0-9]{4}[ -]?){2,7}[A-Z0-9]{0,4}\b", 1.0, iban),
+    Rule("US_SSN", r"(?<![\w-])\d{3}(?:-\d{2}-| \d{2} )\d{4}(?![\w-])", 0.85, _ssn),
+    Rule("IP_ADDRESS", rf"(?<![\w.:])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w-])", 0.9),
+    Rule("IP_ADDRESS", rf"(?<![\w.:])(?:{_GROUP}:){{7}}{_GROUP}(?![\w:])"),
+    Rule("IP_ADDRESS", rf"(?<![\w.:])(?:{_GROUP}:){{1,6}}(?::{_GROUP}){{1,6}}(?![\w:])"),
+    Rule("MAC_ADDRESS", r"(?<![\w:-])(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}(?![\w:-])"),
+    Rule("MAC_ADDRESS", r"(?<![\w:-])(?:[0-9a-fA-F]{2}-){5}[0-9a-fA-F]{2}(?![\w:-])"),
+    Rule("URL", r"\b(?:https?|ftp)://[^\s<>\"'(){}\[\]]*[\w/]"),
+    Rule("URL", r"\bwww\.[\w-]+(?:\.[\w-]+)+(?:/[^\s<>\"'(){}\[\]]*[\w/])?"),
+    Rule("CRYPTO", r"\b(?:bc1[ac-hj-np-z02-9]{25,62}|0x[0-9a-fA-F]{40})\b"),
+    Rule(
+        "PHONE_NUMBER",
+        r"(?<![\w.+/-])\+?\(?\d[\d() .-]{5,18}\d(?: ?(?:x|ext\.? ?)\d{1,6})?(?![\w/-])",
+        0.6,
+        _phone,
+    ),
+    Rule(
+        "DATE_TIME",
+        r"(?<![\w/.-])\d{1,4}(?:[/.]\d{1,2}[/.]|-\d{1,2}-)\d{1,4}(?:[T ]\d{1,2}:\d{2}(?::\d{2})?)?(?![\w/-])",
+        0.7,
+        _date,
+    ),
+    Rule(
+        "DATE_TIME",
+        rf"\b(?:\d{{1,2}}(?:st|nd|rd|th)?(?: of)? )?{_MONTHS}\.?,? \d{{1,4}}(?:st|nd|rd|th)?(?:,? \d{{4}})?\b",
+        0.7,
+    ),
+    Rule("ADDRESS", rf"\b\d{{1,6}}[A-Za-z]?,? (?:{_WORD} ){{1,4}}{_STREETS}\b\.?{_REST}", 0.8),
+    Rule(
+        "ADDRESS",
+        rf"(?<![\w.,-])\d{{1,4}} {_SHORT_NAME}(?: {_SHORT_WORD}){{0,3}} \d{{2,5}}[a-z]?(?![\w,.%-])",
+        0.5,
+        _street,
+    ),
+    Rule("ADDRESS", rf"\b{_STRASSE},? \d{{1,5}}[a-z]?\b{_REST}", 0.8),
+    Rule("ADDRESS", rf"\b{_HOUSE} {_NAMED_WAY}\b{_REST}", 0.8),
+    Rule("ADDRESS", rf"\b{_ANY_WAY},? \d{{1,5}}[a-z]?\b{_REST}", 0.7),
+    Rule("ADDRESS", r"\b(?:[Aa]pt|[Ss]uite|[Ss]te)\.? \d{1,5}\b|\b[Pp]\.? ?[Oo]\.? ?[Bb]ox \d{1,6}\b", 0.8),
+    Rule("ADDRESS", r"\b(?:[Uu]nit|PSC|psc) \d{1,5},? [Bb]ox \d{1,5}\b", 0.8),
+    Rule("ADDRESS", r"\b(?:[AFD]PO|[afd]po) (?:A[AEP]|a[aep]) \d{5}\b", 0.8),
+    Rule("ADDRESS", rf"(?<![\w.-]){_NAME},? \d{{5}}(?![\w.,-])", 0.4),
+    Rule("ADDRESS", rf"\b{_STATES},? \d{{5}}(?:-\d{{4}})?\b", 0.8),
+    Rule("US_DRIVER_LICENSE", r"\b[A-Z]?\d{7,9}\b", 0.5, _after("driver", "license", "licence")),
+    Rule("US_PASSPORT", r"\b[A-Z]?\d{8,9}\b", 0.5, _after("passport")),
+    Rule("US_BANK_NUMBER", r"\b\d{8,17}\b", 0.5, _after("bank account", "account number", "acct", "routing")),
+)
+
+ENTITIES: Final = frozenset(rule.code for rule in RULES)
+
+
+def pii(entities: Iterable[str] = ENTITIES, custom: Mapping[str, str] | None = None) -> PatternCheck:
+    """The check for these entities, and for own ones by their patterns. Raises `PatternError` for a pattern that is
+    none, or would explode, and ValueError for an entity nobody knows.
+    """
+    wanted = set(entities)
+    own = custom or {}
+    unknown = wanted - ENTITIES - set(own)
+    if unknown:
+        raise ValueError(f"no such entity: {', '.join(sorted(unknown))}; known are {', '.join(sorted(ENTITIES))}")
+    rules = [rule for rule in RULES if rule.code in wanted]
+    for code, pattern in own.items():
+        try:
+            rules.append(Rule(code, bounded(pattern)))
+        except PatternError as error:
+            raise ValueError(f"the pattern of {code}: {error}") from error
+    return PatternCheck(NAME, rules)

@@ -1,0 +1,14 @@
+"""All checks there are. Adding one is a file in `checks/` and a line here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CHECKS: Final = {
+    "keywords": "guardrails.checks.words:keywords",
+    "length": "guardrails.checks.length:LengthCheck",
+    "pii": "guardrails.checks.pii:pii",
+    "regex": "guardrails.checks.words:regex",
+    "secrets": "guardrails.checks.secrets:secrets",
+}
+"""By the name a chain calls it: what makes it, from its settings. Imported when a chain uses it."""
