@@ -25,8 +25,7 @@ from gateway.cli import places
 
 if TYPE_CHECKING:
     from gateway.control.door import App
-    from gateway.store.control.base import ControlStore
-    from gateway.store.meters import MeterStore
+    from gateway.runtime.administering import Opened
 
 PATIENCE_S = 30.0
 URL_VARIABLE = "LOCKGATE_ADMIN_URL"
@@ -186,8 +185,8 @@ class Local:
         self.state_dir = where
         self.config = config
         self._runner = asyncio.Runner()
-        self._app: App | None = None
-        self._stores: tuple[ControlStore, MeterStore] | None = None
+        self._opened: Opened | None = None
+        self._apps: dict[str, App] = {}
 
     def send(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """See `Sender`."""
@@ -199,9 +198,8 @@ class Local:
             raise click.ClickException(f"{lacking}; or ask another one with --url")
 
         async def asked() -> tuple[int, bytes]:
-            if self._app is None:
-                self._app = await self._opened()
-            found = await calling.call(self._app, method, target, body, headers)
+            app = await self._app(target.partition("?")[0].split("/")[2])
+            found = await calling.call(app, method, target, body, headers)
             return found.status, found.body
 
         return self._runner.run(asked())
@@ -210,21 +208,24 @@ class Local:
         """Lets go of the stores."""
 
         async def closed() -> None:
-            for store in self._stores or ():
+            for store in self._opened.stores if self._opened is not None else ():
                 await store.close()
 
         self._runner.run(closed())
         self._runner.close()
 
-    async def _opened(self) -> App:
+    async def _app(self, resource: str) -> App:
+        """The app as far as it is about `resource`: all of it takes twice as long to make."""
         from gateway.runtime import administering
 
-        try:
-            found = await administering.opened(self.state_dir, self.config, _user())
-        except administering.NotKnown as error:
-            raise click.ClickException(str(error)) from error
-        self._stores = found.stores
-        return found.app
+        if self._opened is None:
+            try:
+                self._opened = await administering.opened(self.state_dir, self.config, _user())
+            except administering.NotKnown as error:
+                raise click.ClickException(str(error)) from error
+        if resource not in self._apps:
+            self._apps[resource] = self._opened.app(resource)
+        return self._apps[resource]
 
 
 def _user() -> str:

@@ -1,7 +1,7 @@
 """The administration as an ASGI app: the routes behind the door.
 
 app = build(service, root_hash="sha256:…")              for a listener: tokens are looked for
-app = build(service, trusted=principal)                 for the command line on the machine itself
+app = build(service, trusted=principal, resource="keys")  for the command line on the machine itself: one resource
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
 from gateway.config.shape import dotted
-from gateway.control import errors, gates, manual, manual_page, routes
+from gateway.control import errors, gates, routes
 from gateway.control.door import OPEN, App, Door
 from gateway.control.names import visible
 from gateway.control.principals import Tokens
@@ -23,12 +23,15 @@ from gateway.control.service import Service
 from gateway.policy.roles import Principal
 
 
-def build(service: Service, root_hash: str | None = None, trusted: Principal | None = None) -> App:
-    """The app. `root_hash`: `sha256:…` of the configured token, where there is one."""
-    return Door(routed(service), Tokens(service, root_hash), service.clock, service.log, trusted)
+def build(
+    service: Service, root_hash: str | None = None, trusted: Principal | None = None, resource: str | None = None
+) -> App:
+    """The app. `root_hash`: `sha256:…` of the configured token, where there is one. `resource`: only what stands under
+    /admin/RESOURCE."""
+    return Door(routed(service, resource), Tokens(service, root_hash), service.clock, service.log, trusted)
 
 
-def routed(service: Service) -> FastAPI:
+def routed(service: Service, resource: str | None = None) -> FastAPI:
     """The routes without the door."""
     openapi_path, docs_path = OPEN
     app = FastAPI(
@@ -42,7 +45,7 @@ def routed(service: Service) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    found = routes.routers(service)
+    found = routes.routers(service, resource)
     for each in found:
         app.include_router(each)
     app.add_exception_handler(errors.AdminError, _refused)
@@ -52,11 +55,15 @@ def routed(service: Service) -> FastAPI:
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
+        from gateway.control import manual
+
         return manual.completed(plain(), gates.gated(found))
 
     app.openapi = openapi  # type: ignore[method-assign]  # how FastAPI has it extended
 
     async def docs(_: Request) -> Response:
+        from gateway.control import manual_page
+
         return HTMLResponse(manual_page.page(app.openapi()))
 
     app.add_route(docs_path, docs, include_in_schema=False)

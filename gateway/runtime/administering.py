@@ -27,15 +27,20 @@ class NotKnown(Exception):
 
 
 class Opened(NamedTuple):
-    """The app, and the stores that are to be closed."""
+    """What the app is made of, and the stores that are to be closed."""
 
-    app: App
+    service: Service
+    trusted: Principal
     stores: tuple[ControlStore, MeterStore]
+
+    def app(self, resource: str) -> App:
+        """The app, as far as it stands under /admin/RESOURCE."""
+        return app.build(self.service, trusted=self.trusted, resource=resource)
 
 
 async def opened(where: Path, config: Path | None, user: str) -> Opened:
-    """The app for who is on the machine: an owner, `local`. `config`: the folder of the configuration; that of the
-    gateway that runs there when None. Raises NotKnown."""
+    """The administration for who is on the machine: an owner, `local`. `config`: the folder of the configuration;
+    that of the gateway that runs there when None. Raises NotKnown."""
     running = state_dir.published(where)
     ops = None if running is None else running.ops
     if config is not None:
@@ -63,4 +68,4 @@ async def opened(where: Path, config: Path | None, user: str) -> Opened:
         log=Log(clock, "error", process="command"),
     )
     trusted = Principal("local", user, (Grant("owner"),))
-    return Opened(app.build(service, trusted=trusted), (store, meters))
+    return Opened(service, trusted, (store, meters))

@@ -1,4 +1,4 @@
-"""What is found again of what was in force and of what was changed: by the beginning of a digest, and by day."""
+"""What is found: what was in force by the beginning of a digest, what was changed by day, a path in its app."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 from pathlib import Path
 
 from gateway.config import archive
+from gateway.control.gates import gated
+from gateway.control.routes import routers
 from tests.support.administration import administration
 
 
@@ -43,5 +45,21 @@ def test_changes_are_found_by_day_and_a_day_is_its_beginning(tmp_path: Path) -> 
             for wrong in ("since=2027-01-15T09:00", "until=nonsense", "kind=keys"):
                 answer = await admin.ask("GET", f"/changes?{wrong}")
                 assert (answer.status, answer.json["error"]["param"]) == (400, wrong.partition("=")[0])
+
+    asyncio.run(run())
+
+
+def test_the_app_of_one_resource_has_its_routes_and_all_of_them_have_every_one(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with administration(tmp_path) as admin:
+
+            def paths(resource: str | None = None) -> list[str]:
+                return [path for _, path, _ in gated(routers(admin.service, resource))]
+
+            first = {path.split("/")[2] for path in paths()}
+            assert len(first) == 9
+            assert sorted(paths()) == sorted(path for each in first - {"whoami"} for path in paths(each))
+            assert "/admin/whoami" in paths("whoami")
+            assert paths("nothing") == []
 
     asyncio.run(run())
