@@ -123,6 +123,20 @@ def test_a_change_names_what_is_changed_and_none_takes_it_away(gateway: tuple[Ga
     assert "is no time" in run("changes", "list", "--since", "yesterday", *place, code=2)
 
 
+def test_a_cap_below_what_is_used_lets_nothing_more_in_until_it_is_raised(gateway: tuple[GatewayProcess, str]) -> None:
+    found, url = gateway
+    said = run("keys", "create", "acme", "spender", "--meter", "9 requests lifetime", "--url", url)
+    (secret,) = re.findall(r"^  (lg-\S{43})$", said, re.MULTILINE)
+    until(lambda: found.chat(key=secret).status == 200, "the key is valid")
+    assert [found.chat(key=secret).status for _ in range(2)] == [200, 200]
+    run("meters", "lower", "key:acme/spender", "2 requests", "--url", url)
+    until(lambda: found.chat(key=secret).status == 429, "the lower cap is in force")
+    refused = [found.chat(key=secret) for _ in range(3)]
+    assert [answer.json["error"]["code"] for answer in refused] == ["insufficient_quota"] * 3
+    run("meters", "raise", "key:acme/spender", "20 requests", "--url", url)
+    until(lambda: found.chat(key=secret).status == 200, "the higher cap is in force")
+
+
 def test_lists_are_json_for_machines(gateway: tuple[GatewayProcess, str]) -> None:
     found, url = gateway
     lines = run("keys", "list", "acme", "--format", "json", "--url", url).splitlines()

@@ -69,6 +69,9 @@ def test_a_server_that_hangs_or_is_gone_is_told_and_used_again_when_it_is_back(t
         server.freeze()
         with pytest.raises(ControlStoreDown, match=r"no answer within 0\.3 s"):
             await impatient.revision()
+        async with asyncio.timeout(30):  # one after the other they would take 60 s
+            waiting = await asyncio.gather(*(impatient.revision() for _ in range(200)), return_exceptions=True)
+        assert {type(each) for each in waiting} == {ControlStoreDown}
         server.thaw()
         watch = store.watch()
         await anext(watch)

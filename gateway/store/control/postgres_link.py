@@ -38,15 +38,20 @@ class Link:
 
     @contextlib.asynccontextmanager
     async def asking(self) -> AsyncIterator[Any]:
-        """The connection. Raises ControlStoreDown where it fails, or does not answer in time."""
-        async with self._turn, self._translated():
-            if self._connection is None or self._connection.is_closed():
-                self._connection = await self._connect()
+        """The connection. Raises ControlStoreDown where it fails, or does not answer in time, be it others: who waits
+        behind a server that hangs waits no longer than the first."""
+        async with self._translated():
+            async with asyncio.timeout(self._timeout_s):
+                await self._turn.acquire()
             try:
+                if self._connection is None or self._connection.is_closed():
+                    self._connection = await self._connect()
                 yield self._connection
             except (asyncio.CancelledError, *self._errors):
                 self._hang_up()
                 raise
+            finally:
+                self._turn.release()
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[tuple[Any, asyncio.Event]]:
