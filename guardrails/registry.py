@@ -10,5 +10,6 @@ CHECKS: Final = {
     "pii": "guardrails.checks.pii:pii",
     "regex": "guardrails.checks.words:regex",
     "secrets": "guardrails.checks.secrets:secrets",
+    "tools": "guardrails.checks.tools:ToolPolicy",
 }
 """By the name a chain calls it: what makes it, from its settings. Imported when a chain uses it."""
