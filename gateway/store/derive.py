@@ -55,11 +55,11 @@ _MOST_CACHED: Final = 50_000
 class Counting:
     """Adds records to metrics."""
 
-    __slots__ = ("_attempts", "_cells", "_metrics", "_tenant")
+    __slots__ = ("_attempts", "_cells", "_metrics", "_tenants")
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._tenant = metrics.tenant
+        self._tenants = metrics.tenants
         self._attempts = metrics.attempts
         # Columns as they came → cell, but the tenant as a label: a hundred thousand of them share cells. Aliases nobody
         # configured are among them, so this is emptied when it grows large.
@@ -67,8 +67,9 @@ class Counting:
 
     def add(self, record: Record) -> None:
         """Counts one record."""
+        tenant = record.tenant
         columns = (
-            self._tenant(record.tenant),
+            tenant if tenant in self._tenants else self._metrics.tenant(tenant),
             record.endpoint,
             record.alias,
             record.backend,
@@ -101,10 +102,11 @@ class Counting:
         attempts = self._attempts
         for attempt in record.attempts:
             labels = (attempt.backend, attempt.endpoint, attempt.reason, attempt.code)
-            if labels in attempts:
-                attempts[labels] += 1
-            else:
+            count = attempts.get(labels)
+            if count is None:
                 self._metrics.attempt(*labels)
+            else:
+                attempts[labels] = count + 1
 
 
 def line(record: Record, times: Timestamps) -> Line:

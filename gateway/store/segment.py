@@ -104,13 +104,13 @@ def _parse(piece: bytes, seeds: tuple[int, ...], entries: list[Entry]) -> tuple[
 
     It stops without fault at an empty word, and at an entry that the end of the piece cuts, unless it is the first.
     """
-    crc32, head = zlib.crc32, ENTRY_HEAD.unpack_from
+    crc32, head, head_bytes = zlib.crc32, ENTRY_HEAD.unpack_from, ENTRY_HEAD.size
     length, at = len(piece), 0
-    while at + ENTRY_HEAD.size <= length:
+    while at + head_bytes <= length:
         word, crc = head(piece, at)
         if not word:
             return at, False
-        begin = at + ENTRY_HEAD.size
+        begin = at + head_bytes
         end = begin + (word & LENGTH_MASK)
         kind = word >> 24
         if end > length:

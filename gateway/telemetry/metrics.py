@@ -86,20 +86,21 @@ AttemptLabels = tuple[str, str, str, str]
 class Metrics:
     """Every cell there is."""
 
-    __slots__ = ("_codes", "_models", "_tenants", "attempts", "cells", "latencies")
+    __slots__ = ("_codes", "_models", "attempts", "cells", "latencies", "tenants")
 
     def __init__(self) -> None:
         self.cells: dict[Labels, Cell] = {}
         self.latencies: dict[tuple[str, str, str], Latencies] = {}
         """By endpoint, model, stream."""
         self.attempts: dict[AttemptLabels, int] = {}
-        self._tenants: set[str] = set()
+        self.tenants: set[str] = set()
+        """Those whose label is their name."""
         self._models: set[str] = set()
         self._codes = codes()
 
     def tenant(self, name: str) -> str:
         """A tenant as a label."""
-        return _bounded(name, self._tenants)
+        return _bounded(name, self.tenants)
 
     def cell(self, tenant: str, endpoint: str, alias: str, backend: str, code: str, outcome: str, stream: bool) -> Cell:
         """The cell of a request with these columns; `tenant` is a label already.
