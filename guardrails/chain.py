@@ -18,14 +18,6 @@ class ChainError(ValueError):
     """A chain that cannot be meant; the message begins with its place and says what would be right."""
 
 
-class Beyond(StrEnum):
-    """What is judged of a text that is longer than a check judges."""
-
-    HEAD_AND_TAIL = "head_and_tail"
-    SEGMENTS = "segments"
-    REFUSE = "refuse"
-
-
 class OnFailure(StrEnum):
     """What becomes of a text that a check could not judge, in time or at all."""
 

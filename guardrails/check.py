@@ -50,7 +50,7 @@ class Watch(Protocol):
         """What the end of the text shows."""
 
     def answer(self, number: int, value: object) -> Step:
-        """What the answer to a need shows. Raises `Nonsense` if it is none."""
+        """What the answer to a need shows. Raises `Nonsense` if it is none, and is then where it was."""
 
 
 class Check(Protocol):

@@ -31,6 +31,11 @@ class Holdback:
         self.blocked_at: int | None = None
         """Where the finding begins because of which nothing leaves any more."""
 
+    @property
+    def released(self) -> int:
+        """Up to where the text has left."""
+        return self._base
+
     def add(self, text: str) -> None:
         self._text += text
 

@@ -139,7 +139,9 @@ class Screen:
                     self._holdback.hold(step, link.action, rank)
 
     def _failed(self, row: int, reason: str) -> None:
-        """A check judges no more. Closed, nothing after what it had judged is delivered."""
+        """A check judges no more. Closed, nothing after what it had judged is delivered; of one that raised, nobody
+        knows what that is.
+        """
         watch = self._watches[row]
         if watch is None:
             return
@@ -147,7 +149,7 @@ class Screen:
             closed = link.enforced and link.on_failure is OnFailure.CLOSED
             self._failures.append(Failure(link.check.name, reason, closed))
             if closed:
-                at = watch.settled
+                at = self._holdback.released if reason == RAISED else watch.settled
                 self._holdback.hold(Finding(link.check.name, "failed", 1.0, at, at), Action.BLOCK, rank)
         self._watches[row] = None
 

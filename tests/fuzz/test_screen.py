@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from guardrails.chain import Chain, Link, Row
 from guardrails.check import Sight
+from guardrails.checks.asked import AskedCheck
 from guardrails.checks.patterned import PatternCheck, Rule
 from guardrails.screen import Call, Screen
 from guardrails.verdict import Action, Phase
-from tests.support.checks import AskingCheck
 
 OUTPUT = frozenset({Phase.OUTPUT})
 LINKS = [
@@ -32,7 +32,7 @@ LINKS = [
     Link(
         PatternCheck("words", [Rule("STOP", r"\bstop(?: now)?\b"), Rule("LONG", "x@(?:yx@)*y")]), OUTPUT, Action.BLOCK
     ),
-    Link(AskingCheck("bad", Sight.SEGMENT), OUTPUT, Action.BLOCK),
+    Link(AskedCheck("bad", "classifier", "bad", "bad", sight=Sight.SEGMENT), OUTPUT, Action.BLOCK),
 ]
 ROWS = Chain("all", tuple(LINKS)).rows(Phase.OUTPUT)
 PATTERNS = Chain("patterns", tuple(LINKS[:2])).rows(Phase.OUTPUT)

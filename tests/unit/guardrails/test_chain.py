@@ -2,13 +2,13 @@ import pytest
 
 from guardrails.chain import ChainError, Link, OnFailure, chain
 from guardrails.check import Sight
+from guardrails.checks.asked import AskedCheck
 from guardrails.checks.patterned import PatternCheck, Rule
 from guardrails.verdict import Action, Phase
-from tests.support.checks import AskingCheck
 
 OUTPUT = frozenset({Phase.OUTPUT})
 WORDS = PatternCheck("words", [Rule("WORD", "word")])
-WHOLE = AskingCheck("whole", Sight.WHOLE)
+WHOLE = AskedCheck("whole", "classifier", "whole", "bad")
 
 
 def test_a_chain_gives_the_checks_of_a_phase_in_order() -> None:

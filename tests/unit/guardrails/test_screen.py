@@ -2,16 +2,18 @@ import pytest
 
 from guardrails.chain import Chain, Link, OnFailure
 from guardrails.check import Sight
+from guardrails.checks.asked import AskedCheck
 from guardrails.checks.patterned import PatternCheck, Rule
 from guardrails.screen import Screen
 from guardrails.verdict import Action, Phase
-from tests.support.checks import AskingCheck
+from tests.support.checks import RaisingCheck
 
 OUTPUT = frozenset({Phase.OUTPUT})
 MAIL = Link(PatternCheck("pii", [Rule("EMAIL", r"\b[\w.]+@\w+(?:\.\w+)+")]), OUTPUT, Action.MASK)
 STOP = Link(PatternCheck("words", [Rule("STOP", r"\bstop now\b")]), OUTPUT, Action.BLOCK)
-BAD = Link(AskingCheck("bad", Sight.SEGMENT), OUTPUT, Action.BLOCK, deadline_ms=100)
-OPEN = Link(AskingCheck("bad", Sight.SEGMENT), OUTPUT, Action.BLOCK, on_failure=OnFailure.OPEN)
+SENTENCES = AskedCheck("bad", "classifier", "bad", "bad", sight=Sight.SEGMENT)
+BAD = Link(SENTENCES, OUTPUT, Action.BLOCK, deadline_ms=100)
+OPEN = Link(SENTENCES, OUTPUT, Action.BLOCK, on_failure=OnFailure.OPEN)
 FIRST = "This is a first sentence, which is long enough to be judged alone."
 SECOND = " And this is a second one that is also long enough to be judged alone."
 
@@ -76,10 +78,10 @@ def test_a_check_that_is_late_does_what_its_failure_mode_says(link: Link, delive
     assert screen.answer(call, 0.0) == ""  # too late
 
 
-@pytest.mark.parametrize(("link", "delivered"), [(BAD, ""), (OPEN, "raise")])
-def test_a_check_that_raises_does_what_its_failure_mode_says(link: Link, delivered: str) -> None:
-    screen = _screen(link)
-    assert screen.feed("raise") + screen.finish() == delivered
+@pytest.mark.parametrize(("mode", "delivered"), [(OnFailure.CLOSED, ""), (OnFailure.OPEN, "text")])
+def test_a_check_that_raises_does_what_its_failure_mode_says(mode: OnFailure, delivered: str) -> None:
+    screen = _screen(Link(RaisingCheck(), OUTPUT, Action.BLOCK, on_failure=mode))
+    assert screen.feed("text") + screen.finish() == delivered
     assert [failure.reason for failure in screen.verdict().failures] == ["raised"]
 
 
@@ -105,7 +107,7 @@ def test_a_check_that_observes_changes_nothing_and_is_waited_for_by_nobody() -> 
 
 
 def test_a_whole_text_is_held_until_it_is_judged() -> None:
-    screen = _screen(Link(AskingCheck("whole", Sight.WHOLE), OUTPUT, Action.BLOCK))
+    screen = _screen(Link(AskedCheck("whole", "classifier", "whole", "bad"), OUTPUT, Action.BLOCK))
     assert screen.feed("Something") == screen.finish() == ""
     (call,) = screen.calls()
     assert screen.answer(call, 0.2) == "Something"
