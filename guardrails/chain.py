@@ -11,6 +11,7 @@ from typing import Final
 
 from guardrails.check import Check, Sight
 from guardrails.checks.patterned import JoinedChecks, PatternCheck
+from guardrails.checks.tools import ToolPolicy
 from guardrails.verdict import Action, Phase
 
 
@@ -58,11 +59,13 @@ class Row:
 class Chain:
     """Checks in the order in which they name what several of them found."""
 
-    __slots__ = ("_rows", "links", "name")
+    __slots__ = ("_rows", "links", "name", "tools")
 
-    def __init__(self, name: str, links: tuple[Link, ...]) -> None:
+    def __init__(self, name: str, links: tuple[Link, ...], tools: ToolPolicy | None = None) -> None:
         self.name: Final = name
         self.links: Final = links
+        self.tools: Final = tools
+        """Which tools may be offered and called."""
         self._rows: Final = {phase: _rows(self.of(phase)) for phase in Phase}
 
     def of(self, phase: Phase) -> tuple[Link, ...]:
@@ -97,9 +100,9 @@ def _rows(links: tuple[Link, ...]) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def chain(name: str, links: Iterable[Link]) -> Chain:
+def chain(name: str, links: Iterable[Link], tools: ToolPolicy | None = None) -> Chain:
     """A chain that can be meant. Raises `ChainError`."""
-    made = Chain(name, tuple(links))
+    made = Chain(name, tuple(links), tools)
     seen: dict[tuple[str, Phase], int] = {}
     for number, link in enumerate(made.links):
         place = f"chains.{name}[{number}] ({link.check.name})"

@@ -1,19 +1,91 @@
-"""All checks there are. Adding one is a file in `checks/` and a line here."""
+"""All checks there are. Adding one is a file in `checks/` and an entry here."""
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib import import_module
+from typing import Any, Final
+
+
+class Kind(StrEnum):
+    """What a setting's value is."""
+
+    SHARE = "a number from 0 to 1"
+    COUNT = "a whole number above 0"
+    WORD = "a word"
+    WORDS = "a list of words"
+    PATTERNS = "a map from a code to its pattern"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A setting of a check, and the argument it becomes."""
+
+    argument: str
+    kind: Kind
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A check by the name a chain calls it. `target` is what makes it; imported when a chain uses it."""
+
+    target: str
+    finds: str
+    options: dict[str, Option] = field(default_factory=dict)
+    asks: bool = False
+    """Needs answers, and so may have a deadline."""
+
+    def make(self, **arguments: object) -> Any:
+        """The check. Raises ValueError for settings that cannot be meant."""
+        module, _, name = self.target.partition(":")
+        return getattr(import_module(module), name)(**arguments)
+
+
+_THRESHOLD: Final = {"threshold": Option("threshold", Kind.SHARE)}
+_LONGEST: Final = {"max_chars": Option("most", Kind.COUNT)}
+_WHICH: Final = {"target": Option("target", Kind.WORD, True), "code": Option("code", Kind.WORD, True)}
 
 CHECKS: Final = {
-    "injection": "guardrails.checks.asked:injection",
-    "keywords": "guardrails.checks.words:keywords",
-    "length": "guardrails.checks.length:LengthCheck",
-    "model": "guardrails.checks.asked:model",
-    "pii": "guardrails.checks.pii:pii",
-    "regex": "guardrails.checks.words:regex",
-    "secrets": "guardrails.checks.secrets:secrets",
-    "tools": "guardrails.checks.tools:ToolPolicy",
-    "toxicity": "guardrails.checks.asked:toxicity",
-    "webhook": "guardrails.checks.asked:webhook",
+    "injection": Registered(
+        "guardrails.checks.asked:injection",
+        "attempts to turn a model against its instructions",
+        {**_THRESHOLD, **_LONGEST, "beyond": Option("beyond", Kind.WORD)},
+        asks=True,
+    ),
+    "keywords": Registered(
+        "guardrails.checks.words:keywords",
+        "whole words and phrases",
+        {"words": Option("words", Kind.WORDS, True), "code": Option("code", Kind.WORD)},
+    ),
+    "length": Registered(
+        "guardrails.checks.length:LengthCheck",
+        "everything after so many characters",
+        {"max_chars": Option("most", Kind.COUNT, True)},
+    ),
+    "model": Registered(
+        "guardrails.checks.asked:model",
+        "what a model behind the gateway scores",
+        {**_WHICH, **_THRESHOLD, **_LONGEST},
+        asks=True,
+    ),
+    "pii": Registered(
+        "guardrails.checks.pii:pii",
+        "personal data by its form",
+        {"entities": Option("entities", Kind.WORDS), "custom": Option("custom", Kind.PATTERNS)},
+    ),
+    "regex": Registered(
+        "guardrails.checks.words:regex", "patterns", {"patterns": Option("patterns", Kind.PATTERNS, True)}
+    ),
+    "secrets": Registered("guardrails.checks.secrets:secrets", "keys and passwords"),
+    "tools": Registered(
+        "guardrails.checks.tools:policy",
+        "calls of tools that are not allowed",
+        {name: Option(name, Kind.WORDS) for name in ("allow", "privileged", "untrusted_results")},
+    ),
+    "toxicity": Registered("guardrails.checks.asked:toxicity", "insults, hate and threats", {**_THRESHOLD}, asks=True),
+    "webhook": Registered(
+        "guardrails.checks.asked:webhook", "what a webhook scores", {**_WHICH, **_THRESHOLD, **_LONGEST}, asks=True
+    ),
 }
-"""By the name a chain calls it: what makes it, from its settings. Imported when a chain uses it."""

@@ -47,6 +47,19 @@ class ToolPolicy:
         return self.allow is None or _matches(self.allow, name)
 
 
+def policy(
+    allow: Iterable[str] | None = None, privileged: Iterable[str] = (), untrusted_results: Iterable[str] = ()
+) -> ToolPolicy:
+    """The policy. Raises ValueError where one half of a rule lacks the other."""
+    made = ToolPolicy(None if allow is None else tuple(allow), tuple(privileged), tuple(untrusted_results))
+    if bool(made.privileged) is not bool(made.untrusted_results):
+        lacking = "untrusted_results" if made.privileged else "privileged"
+        raise ValueError(f"{lacking} is missing: privileged tools are refused after untrusted results")
+    if made == ToolPolicy():
+        raise ValueError("refuses nothing; name what to allow, or privileged and untrusted_results")
+    return made
+
+
 def _matches(patterns: tuple[str, ...], name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 

@@ -1,4 +1,5 @@
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 from guardrails.registry import CHECKS
@@ -6,10 +7,11 @@ from guardrails.registry import CHECKS
 README = Path(__file__).resolve().parents[3] / "guardrails" / "README.md"
 
 
-def test_every_check_of_the_registry_can_be_made() -> None:
-    for target in CHECKS.values():
-        module, _, name = target.partition(":")
-        assert callable(getattr(import_module(module), name))
+def test_what_makes_a_check_takes_each_of_its_settings() -> None:
+    for name, registered in CHECKS.items():
+        module, _, target = registered.target.partition(":")
+        taken = set(signature(getattr(import_module(module), target)).parameters)
+        assert {option.argument for option in registered.options.values()} == taken, name
 
 
 def test_every_check_is_told_in_the_readme() -> None:

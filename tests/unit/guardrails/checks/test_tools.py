@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from guardrails.checks.tools import AFTER_UNTRUSTED, NO_OBJECT, NOT_ALLOWED, TOO_DEEP, TWICE, ToolPolicy
+from guardrails.checks.tools import AFTER_UNTRUSTED, NO_OBJECT, NOT_ALLOWED, TOO_DEEP, TWICE, ToolPolicy, policy
 
 POLICY = ToolPolicy(("search", "get_*", "send_mail"), privileged=("send_*",), untrusted_results=("search",))
 
@@ -34,3 +34,13 @@ def test_a_privileged_tool_is_refused_after_a_result_that_strangers_can_write() 
 )
 def test_arguments_are_one_object_that_every_reader_reads_alike(arguments: str, reason: str | None) -> None:
     assert POLICY.refusal("search", arguments) == reason
+
+
+def test_a_policy_that_cannot_be_meant_is_refused() -> None:
+    assert policy(["a"]) == ToolPolicy(("a",))
+    with pytest.raises(ValueError, match="untrusted_results is missing"):
+        policy(privileged=["send"])
+    with pytest.raises(ValueError, match="privileged is missing"):
+        policy(untrusted_results=["search"])
+    with pytest.raises(ValueError, match="refuses nothing"):
+        policy()

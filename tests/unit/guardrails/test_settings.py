@@ -1,0 +1,80 @@
+from typing import Any
+
+import pytest
+
+from guardrails.chain import ChainError, OnFailure
+from guardrails.screen import Screen
+from guardrails.settings import chain_of
+from guardrails.verdict import Action, Phase
+
+MASK: dict[str, Any] = {"check": "secrets", "phase": ["input", "output"], "action": "mask"}
+ASK: dict[str, Any] = {"check": "injection", "phase": "input", "action": "block"}
+TOOLS: dict[str, Any] = {"check": "tools", "phase": "tool_call", "allow": ["search"]}
+
+
+def test_a_chain_is_what_was_written() -> None:
+    entries = [
+        MASK,
+        {
+            "check": "pii",
+            "phase": "input",
+            "action": "mask_reversible",
+            "entities": ["URL"],
+            "custom": {"ID": r"ID\d+"},
+        },
+        {
+            **ASK,
+            "threshold": 0.9,
+            "deadline_ms": 200,
+            "max_chars": 9_000,
+            "beyond": "refuse",
+            "on_failure": "fail_open",
+        },
+        {"check": "toxicity", "phase": "output", "action": "block", "mode": "observe"},
+        TOOLS,
+    ]
+    made = chain_of("standard", entries)
+    assert [link.check.name for link in made.links] == ["secrets", "pii", "injection", "toxicity"]
+    asked = made.links[2]
+    assert (asked.action, asked.on_failure, asked.deadline_ms) == (Action.BLOCK, OnFailure.OPEN, 200)
+    assert (asked.enforced, made.links[3].enforced) == (True, False)
+    assert made.tools is not None
+    assert made.tools.refused_offers(["search", "rm"]) == ["rm"]
+    screen = Screen(made.rows(Phase.OUTPUT))
+    assert screen.feed("ID1") + screen.finish() == "ID1"
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ({"phase": "input"}, r"chains.mine\[0\]: names no check; one of injection, "),
+        ({**MASK, "check": "secret"}, "'secret' is none of .*; do you mean secrets?"),
+        ({**MASK, "actoin": "mask"}, r"chains.mine\[0\] \(secrets\): actoin is unknown here.*do you mean action?"),
+        ({**MASK, "action": "hide"}, "action: 'hide' is none of allow, annotate"),
+        ({"check": "secrets", "phase": "input"}, "has no action"),
+        ({"check": "secrets", "action": "mask"}, "has no phase"),
+        ({**MASK, "phase": ["inptu"]}, "phase: 'inptu' is none of .*do you mean input"),
+        ({**MASK, "mode": "off"}, "mode: 'off' is none of enforce, observe"),
+        ({**MASK, "deadline_ms": 5}, "nobody is asked"),
+        ({**ASK, "deadline_ms": "5"}, "a whole number"),
+        ({**ASK, "threshold": "high"}, "threshold: a number from 0 to 1 is wanted"),
+        ({**ASK, "threshold": 0}, "all or nothing"),
+        ({**ASK, "beyond": "head"}, "head"),
+        ({**ASK, "action": "mask"}, "no part to mask"),
+        ({"check": "length", "phase": "input", "action": "block"}, "max_chars is missing; a whole number above 0"),
+        ({"check": "keywords", "phase": "input", "action": "block", "words": "x"}, "words: a list of words"),
+        ({"check": "regex", "phase": "input", "action": "block", "patterns": {"A": "a*?b"}}, "A: .*lazy"),
+        ({"check": "pii", "phase": "input", "action": "mask", "entities": ["MAIL"]}, "no such entity: MAIL"),
+        ({**TOOLS, "phase": "input"}, "judged when they are called"),
+        ({**TOOLS, "action": "mask"}, "action: a call is allowed or refused"),
+        ({**TOOLS, "mode": "observe"}, "mode: a call is allowed or refused"),
+    ],
+)
+def test_what_cannot_be_meant_is_an_error_that_names_its_place(entry: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ChainError, match=problem):
+        chain_of("mine", [entry])
+
+
+def test_two_lists_of_tools_are_refused() -> None:
+    with pytest.raises(ChainError, match=r"\[1\] \(tools\): a second list"):
+        chain_of("mine", [TOOLS, TOOLS])
