@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable
 
 from gateway.clock import Clock, SystemClock
 from gateway.config.snapshot_meters import CONCURRENT, INPUT, MONEY, OUTPUT, REQUESTS, Meter, Threshold, Window
-from gateway.dataplane.leasing import Leasing
+from gateway.dataplane.leasing import Leasing, Short
 from gateway.policy.authority import BucketState, decode
-from gateway.policy.leases import Bundle, Needs
+from gateway.policy.leases import Bundle, Hold, Needs
 from gateway.store.meters_memory import MemoryMeters, MeterMemory
 
 LIFETIME = Window("lifetime")
@@ -51,6 +52,24 @@ class SerialLedger:
     def settle(self, held: int, used: int, now_s: int) -> None:
         self.held -= held
         self.spent.append((now_s, used))
+
+
+class Judged(asyncio.Future[Hold]):
+    """What a request waits for that needs `wanted`: tells at the instant it is decided whether that was let in."""
+
+    def __init__(self, wanted: Needs, judge: Callable[[Needs, bool], None]) -> None:
+        super().__init__()
+        self._wanted, self._judge = wanted, judge
+
+    def set_result(self, result: Hold) -> None:
+        if isinstance(result, Hold):  # the store has futures of its own
+            self._judge(self._wanted, True)
+        super().set_result(result)
+
+    def set_exception(self, exception: type | BaseException) -> None:
+        if isinstance(exception, Short):
+            self._judge(self._wanted, False)
+        super().set_exception(exception)
 
 
 class Workers:

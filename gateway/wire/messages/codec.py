@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.wire import body as wire_body
-from gateway.wire import chat, usage
+from gateway.wire import chat, openings, usage
 from gateway.wire.call import JSON, MAX_ID_CHARS, Call, Codec, Form, outgoing, read
 from gateway.wire.messages import from_chat as chat_to_messages
 from gateway.wire.messages import relay as messages_relay
@@ -44,7 +44,7 @@ def opening(call: Call) -> bytes:
     """The system prompt and the messages up to the first of the user, each bounded as chat's are."""
     system = call.fields.get("system")
     messages = chat.opening(call)
-    return messages if system is None else bytes(memoryview(system)[: chat.MAX_OPENING_BYTES]) + messages
+    return messages if system is None else bytes(memoryview(system)[: openings.MAX_OPENING_BYTES]) + messages
 
 
 def _outgoing_count(call: Call, served_model: str, served_model_json: bytes, extra: Mapping[str, bytes]) -> bytes:

@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.errors import InvalidRequest
 from gateway.wire import body as wire_body
-from gateway.wire import chat, usage
+from gateway.wire import openings, usage
 from gateway.wire.call import JSON, MAX_ID_CHARS, Call, Codec, Form, read
 from gateway.wire.call import outgoing as as_it_came
 from gateway.wire.responses import errors as responses_errors
@@ -56,8 +56,8 @@ def parse(body: bytes, content_type: bytes = JSON) -> Call:
 def opening(call: Call) -> bytes:
     """The instructions, and the input up to its first item of the role user."""
     said = call.fields["input"]
-    first = bytes(memoryview(said)[: chat.MAX_OPENING_BYTES]) if is_string(said) else chat.until_user(said)
-    return bytes(memoryview(call.fields.get("instructions", _NULL))[: chat.MAX_OPENING_BYTES]) + first
+    first = bytes(memoryview(said)[: openings.MAX_OPENING_BYTES]) if is_string(said) else openings.until_user(said)
+    return bytes(memoryview(call.fields.get("instructions", _NULL))[: openings.MAX_OPENING_BYTES]) + first
 
 
 def outgoing(call: Call, served_model: str, served_model_json: bytes, extra: Mapping[str, bytes]) -> bytes:

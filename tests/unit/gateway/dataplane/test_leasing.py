@@ -16,11 +16,11 @@ from gateway.config.snapshot_meters import CONCURRENT, MONEY, OUTPUT, REQUESTS
 from gateway.dataplane.leasing import RETRY_FIRST_S, Leasing, Short
 from gateway.errors import MetersUnavailable
 from gateway.policy.authority import decode
-from gateway.policy.leases import Bucket, Hold, Needs
+from gateway.policy.leases import NOTHING, Bucket, Hold, Needs
 from gateway.policy.waiting import FUTILE_S
 from gateway.store.meters import Change, T
 from gateway.store.meters_memory import MemoryMeters, MeterMemory
-from tests.support.meters import SerialLedger, Workers, meter, needs, rolling
+from tests.support.meters import Judged, SerialLedger, Workers, meter, needs, rolling
 
 CENT = needs(nanos=10_000_000)
 
@@ -83,12 +83,6 @@ def test_one_worker_refuses_nothing_that_a_serial_meter_would_admit() -> None:
         leasing = workers.all[0]
         ledgers = {"m": SerialLedger(3_000), "o": SerialLedger(5_000)}
         bundle = workers.bundle(0, ("m", meter(MONEY, 3_000)), ("o", meter(OUTPUT, 5_000)))
-        # The decision is compared at the instant it is made: what waits is ended by the queue.
-        decided = leasing._ended
-
-        def compared(waiting, future, result):  # type: ignore[no-untyped-def]
-            judge(waiting.needs, not isinstance(result, Bucket))
-            decided(waiting, future, result)
 
         def judge(wanted: Needs, admitted: bool) -> None:
             nanos, output = wanted[MONEY], wanted[OUTPUT]
@@ -101,10 +95,13 @@ def test_one_worker_refuses_nothing_that_a_serial_meter_would_admit() -> None:
                 assert ledgers["m"].hold(nanos, 0)
                 assert ledgers["o"].hold(output, 0)
 
-        leasing._ended = compared  # type: ignore[method-assign]
+        asked = NOTHING
+        loop = asyncio.get_running_loop()
+        loop.create_future = lambda: Judged(asked, judge)  # type: ignore[method-assign]
 
         async def ask() -> None:
-            wanted = needs(output=draw.randrange(1, 90), nanos=draw.randrange(1, 60))
+            nonlocal asked
+            asked = wanted = needs(output=draw.randrange(1, 90), nanos=draw.randrange(1, 60))
             held = leasing.hold(bundle, wanted)
             if isinstance(held, Hold):
                 judge(wanted, True)
