@@ -56,6 +56,7 @@ MODULES: Final = (
     "gateway.policy.waiting",
     "gateway.store.ids",
     "gateway.store.journal",
+    "gateway.store.request_row",
     "gateway.wire.body",
     "gateway.wire.call",
     "gateway.wire.chat",

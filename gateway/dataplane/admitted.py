@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.policy.identity import Headers
 from gateway.policy.leases import Hold
 from gateway.policy.terms import Terms
-from gateway.store.records import Record
+from gateway.store.request_row import RequestRow
 
 
 class Admitted:
@@ -20,7 +20,7 @@ class Admitted:
     running: bool
     """Its stream is metered while it runs."""
 
-    def __init__(self, row: Record, headers: Headers) -> None:
+    def __init__(self, row: RequestRow, headers: Headers) -> None:
         self.row = row
         self.headers = headers
         self.hold: Hold | None = None

@@ -15,7 +15,8 @@ from gateway.dataplane.admitted import Admitted
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.errors import CallerError, Draining, GatewayError, MeterError, StoreUnavailable, UpstreamRejected
-from gateway.store.records import Opened, Record
+from gateway.store.records import Opened
+from gateway.store.request_row import RequestRow
 from gateway.wire import trace
 from gateway.wire.call import Call
 from gateway.wire.infer.paths import Target
@@ -33,7 +34,7 @@ class Recording(Admitted):
     def __init__(self, gw: Gateway, ex: Exchange) -> None:
         started_ns = gw.clock.wall_ns()
         self.id = gw.ids.next(started_ns)
-        super().__init__(Record(id=self.id, started_ns=started_ns), ex.headers)
+        super().__init__(RequestRow(self.id, started_ns), ex.headers)
         self._gw = gw
         self._ex = ex
         self._opened = False
@@ -188,9 +189,9 @@ class Recording(Admitted):
             assert leasing is not None
             settling.settle(self, leasing)
         if self._opened:
-            self._gw.journal.close(row)
+            self._gw.journal.close(row.fields())
         else:
-            self._gw.journal.add(row)
+            self._gw.journal.add(row.fields())
 
     def failed(self, error: GatewayError, status: int, answer_bytes: int) -> None:
         """Closes with an error: refused when it is the caller's or ours to refuse, failed when it is not."""

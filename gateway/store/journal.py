@@ -36,7 +36,7 @@ from gateway.store.layout import (
     crc_seed,
     segment_path,
 )
-from gateway.store.records import Opened, Record, capped
+from gateway.store.records import Fields, Opened, Record, capped, whole
 
 SEGMENT_BYTES: Final = 16 * 2**20
 """Also the room that is left for running requests to end in when the disk is full: a kilobyte for each of 16,000."""
@@ -203,7 +203,7 @@ class Journal:
             payload = self._encode(capped(entry))
         return self._append(HELD, payload if len(payload) <= CAP_ABOVE_BYTES else self._encode(capped(entry)))
 
-    def close(self, record: Record) -> None:
+    def close(self, record: Record | Fields) -> None:
         """Ends a request that was opened; written when this returns: to be called before the last byte is sent.
         Never raises."""
         if self._append(CLOSED, self._encode_record(record)):
@@ -211,7 +211,7 @@ class Journal:
         else:
             self.unwritten += 1
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record | Fields) -> None:
         """Records a request that ended before `open`: a refusal. Counts as opened and closed. Never raises.
 
         While `accepts_new` is False refusals are only counted (`unrecorded`): they must not use up what running
@@ -226,12 +226,12 @@ class Journal:
         else:
             self.unrecorded += 1
 
-    def _encode_record(self, record: Record) -> bytes:
+    def _encode_record(self, record: Record | Fields) -> bytes:
         try:
             payload = self._encode(record)
         except (UnicodeEncodeError, OverflowError):  # half a surrogate pair in a header, a number no one can count to
-            payload = self._encode(capped(record))
-        return payload if len(payload) <= CAP_ABOVE_BYTES else self._encode(capped(record))
+            payload = self._encode(capped(whole(record)))
+        return payload if len(payload) <= CAP_ABOVE_BYTES else self._encode(capped(whole(record)))
 
     def _append(self, kind: int, payload: bytes) -> bool:
         """Writes one entry into the map; False when there is no room and no reserve."""

@@ -8,7 +8,7 @@ of a file are taken for unwritten, so no entry may end in one. Nothing here hold
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -131,6 +131,10 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     """The project it is booked to; empty for none."""
 
 
+Fields: TypeAlias = tuple[Any, ...]
+"""The values of a `Record`, in the order of its columns: encoded, they are the same bytes."""
+
+
 class Opened(msgspec.Struct, array_like=True, gc=False):
     """What is written before a backend is called: enough to make a record of if the worker dies. Fields mean what
     `Record`'s do."""
@@ -182,6 +186,11 @@ def crashed(opened: Opened) -> Record:
         action=opened.action,
         project=opened.project,
     )
+
+
+def whole(record: Record | Fields) -> Record:
+    """The record of these values."""
+    return record if isinstance(record, Record) else Record(*record)
 
 
 _S = TypeVar("_S", bound=msgspec.Struct)

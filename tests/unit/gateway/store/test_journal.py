@@ -4,6 +4,7 @@ import errno
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.errors import StoreUnavailable
@@ -172,18 +173,24 @@ def test_a_segment_must_have_room_for_the_longest_entry(tmp_path: Path) -> None:
 
 def test_texts_that_are_not_unicode_and_numbers_too_large_are_written_all_the_same(tmp_path: Path) -> None:
     journal = a_journal(tmp_path)
-    journal.add(a_record("req_1", conversation="half a pair: \ud800", input_tokens=2**80))
-    (record,) = read_all(journal.directory)[1]
-    assert record.conversation == "half a pair: ?"
-    assert record.input_tokens == 2**63 - 1
+    given = a_record("req_1", conversation="half a pair: \ud800", input_tokens=2**80)
+    journal.add(given)
+    journal.add(msgspec.structs.astuple(given))
+    first, second = read_all(journal.directory)[1]
+    assert first == second
+    assert first.conversation == "half a pair: ?"
+    assert first.input_tokens == 2**63 - 1
     journal.stop()
 
 
 def test_a_record_too_long_for_its_own_good_is_cut_and_not_refused(tmp_path: Path) -> None:
     journal = a_journal(tmp_path)
-    journal.add(a_record("req_1", conversation="c" * 1_000_000))
-    (record,) = read_all(journal.directory)[1]
-    assert 0 < len(record.conversation) < 1_000
+    given = a_record("req_1", conversation="c" * 1_000_000)
+    journal.add(given)
+    journal.add(msgspec.structs.astuple(given))
+    first, second = read_all(journal.directory)[1]
+    assert first == second
+    assert 0 < len(first.conversation) < 1_000
     journal.stop()
 
 
