@@ -62,16 +62,16 @@ class Admission:
         self._special: dict[Key, Terms] = {}
         self._names: dict[tuple[Caller, str, str], tuple[bool, bool]] = {}
 
-    def at_once(
-        self, record: Admitted, caller: Caller, call: Call, plan: Plan, codec: Codec
-    ) -> tuple[Plan, Call] | None:
-        """Admits what can be admitted without waiting, and says which routes may serve; None for anything else.
-        Raises `NotPriced`.
+    def at_once(self, record: Admitted, caller: Caller, call: Call, codec: Codec) -> Plan | None:
+        """Admits what can be admitted without waiting, and says which routes may serve; None for anything else. Raises
+        `ModelNotFound`, `NotServed`, `NotPriced`.
         """
         started_ns = record.row.started_ns
         terms = self._plain.get((caller, call.alias))
-        if terms is None or not terms.from_ns <= started_ns < terms.until_ns:
+        if terms is None or not (terms.allowed and terms.from_ns <= started_ns < terms.until_ns):
+            plan = resolve.plan(self._snap, caller, call)
             terms = self._terms(record, caller, call, call.alias, plan, codec)
+            terms.allowed = True
         if terms.counts_tokens:
             given = bounds.input_tokens(call, terms.image_tokens, terms.overhead)
             needs = terms.needs(given, bounds.output_tokens(call, terms.max_output))
@@ -83,7 +83,7 @@ class Admission:
         if isinstance(hold, Bucket):
             return None
         take(record, terms, hold, needs, call)
-        return terms.plan, call
+        return terms.plan
 
     async def admit(self, record: Admitted, caller: Caller, call: Call, plan: Plan, codec: Codec) -> tuple[Plan, Call]:
         """Admits anything, or raises what refuses it: `NotPriced`, `RateLimited`,

@@ -21,10 +21,11 @@ async def generate(gw: Gateway, ex: Exchange, record: Recording, codec: Codec) -
     caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))  # 401
     record.booked(projects.of(caller, ex.headers))  # 403
     asked = call = record.parsed(codec.parse(await ex.body(), ex.headers.get(b"content-type", JSON)))  # 400, 408, 413
-    plan = resolve.plan(snap, caller, call)  # 404
-    if admission is not None:  # 402, 429, 503
-        admitted = admission.at_once(record, caller, call, plan, codec)
-        plan, call = admitted or await admission.admit(record, caller, call, plan, codec)
+    plan = None if admission is None else admission.at_once(record, caller, call, codec)  # 404, 402
+    if plan is None:
+        plan = resolve.plan(snap, caller, call)  # 404
+        if admission is not None:  # 402, 429, 503
+            plan, call = await admission.admit(record, caller, call, plan, codec)
     attempts = Attempts(gw, ex, record, snap, backends, caller, call, codec, admission, asked)
     upstream = await attempts.first_byte(plan)  # 502, 503, 504, or as sent
     call = attempts.call

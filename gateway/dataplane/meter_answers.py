@@ -22,8 +22,8 @@ are the last ones, since amounts change with every request and writing them cost
 """
 _NANO: Final = 10**9
 _DIGITS: Final = [b"%03d" % number for number in range(1_000)]
-COST: Final = b"x-lockgate-cost-usd"
-LEFT: Final = b"x-lockgate-budget-remaining-usd"
+COST: Final = b"x-lockgate-cost-usd: "
+LEFT: Final = b"x-lockgate-budget-remaining-usd: "
 DOWNGRADED_TO: Final = b"x-lockgate-downgraded-to"
 _REQUESTS: Final = (b"x-ratelimit-limit-requests", b"x-ratelimit-remaining-requests", b"x-ratelimit-reset-requests")
 _TOKENS: Final = (b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-tokens")
@@ -62,7 +62,7 @@ def lines(record: Admitted, tick: bytes) -> bytes:
     out = terms.headers
     charge = row.charge_nanos
     if charge is not None:
-        out = b"%b%b: %b\r\n" % (out, COST, usd(charge))
+        out = _priced(out, COST, charge)
     action = row.action
     if action and action.startswith(DOWNGRADED):
         model = action[len(DOWNGRADED) :].partition(" ")[0]
@@ -88,10 +88,15 @@ def note(record: Admitted, usage: Usage | None, cut_by: str = "") -> bytes:
 
 def usd(nanos: int) -> bytes:
     """Nano-dollars, not negative, as dollars, exactly."""
+    return _priced(b"", b"", nanos)[:-2]
+
+
+def _priced(before: bytes, name: bytes, nanos: int) -> bytes:
+    """These lines, and one more: a name and so many dollars. All at once, since every answer has one."""
     rest = nanos % _NANO
     whole = b"0" if rest == nanos else b"%d" % (nanos // _NANO)
     millions, thousands, ones = rest // 1_000_000, rest // 1_000 % 1_000, rest % 1_000
-    return b"%b.%b%b%b" % (whole, _DIGITS[millions], _DIGITS[thousands], _DIGITS[ones])
+    return b"%b%b%b.%b%b%b\r\n" % (before, name, whole, _DIGITS[millions], _DIGITS[thousands], _DIGITS[ones])
 
 
 def remaining_nanos(bundle: Bundle) -> int | None:
@@ -108,7 +113,7 @@ def _limits(bundle: Bundle, wall_ns: int) -> bytes:
     """The lines about what is left: of requests, of tokens, of money. With `wall_ns` 0, not when it is free again."""
     out = _rate(bundle.requests, _REQUESTS, wall_ns) + _rate(bundle.tokens, _TOKENS, wall_ns)
     nanos = remaining_nanos(bundle)
-    return out if nanos is None else b"%b%b: %b\r\n" % (out, LEFT, usd(nanos))
+    return out if nanos is None else _priced(out, LEFT, nanos)
 
 
 def _rate(buckets: tuple[Bucket, ...], names: tuple[bytes, bytes, bytes], wall_ns: int) -> bytes:

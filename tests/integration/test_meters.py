@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from gateway.store.meters_memory import MeterMemory
-from tests.support.gateway import Meters
+from tests.support.gateway import OTHER_KEY, Meters
 from tests.support.metered import MODELS, metering, usd
 from tests.support.running import run
 from tests.support.server_process import ServerProcess, serving
@@ -206,6 +206,30 @@ def test_a_threshold_sends_calls_to_a_cheaper_model(fake: ServerProcess, tmp_pat
             assert (record.alias, record.served_model, record.action) == ("m", "tiny", "downgraded:small")
             usage = later.json()["usage"]
             assert record.charge_nanos == round(usage["prompt_tokens"] + usage["completion_tokens"] * 10)
+
+    run(main())
+
+
+def test_the_model_that_a_threshold_leads_to_is_not_for_whoever_may_not_ask_for_it(
+    fake: ServerProcess, tmp_path: Path
+) -> None:
+    cheap = {"input": 10**9, "output": 10**10}
+    budget = usd(1_000_000, at={"500": {"downgrade": "small"}})
+    models: dict[str, Any] = {
+        "other/m": {**MODELS["m"], "meters": [budget]},
+        "small": {"backend": "b", "served_model": "tiny", "price": cheap},
+    }
+    key = {"authorization": f"Bearer {OTHER_KEY}"}
+
+    async def main() -> None:
+        async with metering(fake, tmp_path, models=models) as gateway:
+            for _ in range(20):
+                answer = await gateway.ask("long", model="other/m", max_tokens=100, headers=key)
+                if answer.headers.get("x-lockgate-downgraded-to") == "small":
+                    break
+            assert answer.json()["model"] == "tiny"
+            assert (await gateway.ask("short", model="small", headers=key)).status_code == 404
+            assert (await gateway.ask("short", model="small")).status_code == 200
 
     run(main())
 
