@@ -49,12 +49,13 @@ FALLBACK: Final = "fallback"
 class Admission:
     """The meters of one snapshot in one worker."""
 
-    __slots__ = ("_backends", "_names", "_plain", "_snap", "_special", "_tokenizers", "leasing")
+    __slots__ = ("_backends", "_mark", "_names", "_plain", "_snap", "_special", "_tokenizers", "leasing")
 
     def __init__(
         self, snap: Snapshot, leasing: Leasing, backends: Mapping[str, Backend], tokenizers: Tokenizers
     ) -> None:
         self._snap = snap
+        self._mark = object()
         self.leasing = leasing
         self._backends = backends
         self._tokenizers = tokenizers
@@ -67,11 +68,15 @@ class Admission:
         `ModelNotFound`, `NotServed`, `NotPriced`.
         """
         started_ns = record.row.started_ns
-        terms = self._plain.get((caller, call.alias))
+        headers = record.headers
+        terms = headers.terms
+        if terms is None or terms.made_by is not self._mark or terms.plan.alias != call.alias:
+            terms = headers.terms = self._plain.get((caller, call.alias))
         if terms is None or not (terms.allowed and terms.from_ns <= started_ns < terms.until_ns):
             plan = resolve.plan(self._snap, caller, call)
             terms = self._terms(record, caller, call, call.alias, plan, codec)
             terms.allowed = True
+            headers.terms = terms if terms.made_by is self._mark else None
         if terms.counts_tokens:
             given = bounds.input_tokens(call, terms.image_tokens, terms.overhead)
             needs = terms.needs(given, bounds.output_tokens(call, terms.max_output))
@@ -219,6 +224,7 @@ class Admission:
             if plain:
                 _make_room(self._plain)
                 self._plain[caller, model] = terms
+                terms.made_by = self._mark
             else:
                 _make_room(self._special)
                 self._special[key] = terms

@@ -94,9 +94,11 @@ def usd(nanos: int) -> bytes:
 def _priced(before: bytes, name: bytes, nanos: int) -> bytes:
     """These lines, and one more: a name and so many dollars. All at once, since every answer has one."""
     rest = nanos % _NANO
-    whole = b"0" if rest == nanos else b"%d" % (nanos // _NANO)
     millions, thousands, ones = rest // 1_000_000, rest // 1_000 % 1_000, rest % 1_000
-    return b"%b%b%b.%b%b%b\r\n" % (before, name, whole, _DIGITS[millions], _DIGITS[thousands], _DIGITS[ones])
+    digits = _DIGITS[millions], _DIGITS[thousands], _DIGITS[ones]
+    if rest == nanos:
+        return b"%b%b0.%b%b%b\r\n" % (before, name, digits[0], digits[1], digits[2])
+    return b"%b%b%d.%b%b%b\r\n" % (before, name, nanos // _NANO, digits[0], digits[1], digits[2])
 
 
 def remaining_nanos(bundle: Bundle) -> int | None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from gateway.config.snapshot_callers import Caller
 from gateway.errors import Unauthenticated
+from gateway.policy.terms import Terms
 
 MESSAGE: Final = "no valid API key: send one as `authorization: Bearer KEY` or as `x-api-key: KEY`"
 """One message for a key that is missing, unknown, expired, revoked or ambiguous, so that none of these can be told from
@@ -22,7 +23,7 @@ _CHALLENGE: Final = (("www-authenticate", "Bearer"),)
 
 
 class Headers(dict[bytes, bytes]):
-    """A request's headers by lower-case name, and whose key was found in them: requests of one connection may share
+    """A request's headers by lower-case name, and what was found by them: requests of one connection may share
     them.
     """
 
@@ -32,6 +33,8 @@ class Headers(dict[bytes, bytes]):
         super().__init__()
         self.looked_up_in: Mapping[bytes, Caller] | None = None
         """The keys `caller` was found among (a snapshot's, which never change); any others say nothing of it."""
+        self.terms: Terms | None = None
+        """On what terms its last request was let in, if they are those of all its requests to that model."""
 
 
 def identify(keys: Mapping[bytes, Caller], headers: Headers, now_ns: int) -> Caller:

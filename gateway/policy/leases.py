@@ -137,8 +137,8 @@ class Bundle:
     """
 
     __slots__ = (
-        *("buckets", "concurrent", "lengthening", "money", "requests", "rolls_held", "rolls_settled", "spending"),
-        "tokens",
+        *("buckets", "concurrent", "inputs", "lengthening", "money", "outputs", "requests", "rolls_held"),
+        *("rolls_settled", "tokens"),
     )
 
     def __init__(self, buckets: Sequence[Bucket]) -> None:
@@ -148,17 +148,25 @@ class Bundle:
         """Replaces the buckets: some were dropped and made again."""
         self.buckets = tuple(buckets)
         self.requests = _those(buckets, (REQUESTS,))
+        self.inputs = _those(buckets, (INPUT,))
+        self.outputs = _those(buckets, (OUTPUT,))
         self.tokens = _those(buckets, (INPUT, OUTPUT))
         self.concurrent = _those(buckets, (CONCURRENT,))
         self.money = _those(buckets, (MONEY,))
         self.lengthening = _those(buckets, (OUTPUT, MONEY))
-        self.spending = _those(buckets, (INPUT, OUTPUT, MONEY))
         self.rolls_held = any(each.meter.window.slot_s for each in self.requests)
-        self.rolls_settled = any(each.meter.window.slot_s for each in self.spending)
+        self.rolls_settled = any(each.meter.window.slot_s for each in (*self.tokens, *self.money))
 
 
 def _those(buckets: Sequence[Bucket], quantities: tuple[int, ...]) -> tuple[Bucket, ...]:
     return tuple(each for each in buckets if each.quantity in quantities)
+
+
+def _spend(buckets: tuple[Bucket, ...], held: int, used: int) -> None:
+    free = held - used
+    for bucket in buckets:
+        bucket.spent += used
+        bucket.slack += free
 
 
 class Hold:
@@ -258,9 +266,8 @@ class Leases:
     def lower_input(self, hold: Hold, tokens: int) -> None:
         """The request has only so many input tokens: what was held for more of them is free; the money stays held."""
         amounts = hold.amounts
-        for bucket in hold.bundle.tokens:
-            if bucket.quantity == INPUT:
-                bucket.slack += amounts[1] - tokens
+        for bucket in hold.bundle.inputs:
+            bucket.slack += amounts[1] - tokens
         hold.amounts = (amounts[0], tokens, amounts[2], amounts[3], amounts[4])
 
     def settle(self, hold: Hold, used: Needs) -> None:
@@ -273,11 +280,9 @@ class Leases:
         if used[1] > held[1] or used[2] > held[2] or used[4] > held[4]:
             used = (held[0], min(used[1], held[1]), min(used[2], held[2]), held[3], min(used[4], held[4]))
         bundle = hold.bundle
-        for bucket in bundle.spending:
-            quantity = bucket.quantity
-            spent = of(used, quantity)
-            bucket.spent += spent
-            bucket.slack += of(held, quantity) - spent
+        _spend(bundle.inputs, held[1], used[1])
+        _spend(bundle.outputs, held[2], used[2])
+        _spend(bundle.money, held[4], used[4])
         for bucket in bundle.concurrent:
             bucket.slack += held[3]
 

@@ -36,8 +36,8 @@ class Terms:
     __slots__ = (
         *("_cached_input", "_fixed", "_in_most", "_input", "_out_most", "_output", "_parts", "_reasoning", "allowed"),
         *("asker", "bundle", "closed", "counts_tokens", "from_ns", "headers", "headers_left", "headers_tick"),
-        *("image_tokens", "marks", "max_output", "money", "overhead", "plan", "price", "requests", "running"),
-        "until_ns",
+        *("image_tokens", "made_by", "marks", "max_output", "money", "overhead", "plan", "price", "requests"),
+        *("running", "until_ns"),
     )
 
     def __init__(
@@ -90,6 +90,8 @@ class Terms:
         )
         if self.closed is not None:
             self.marks += ((self.closed, 0),)
+        self.made_by: object = None
+        """Who remembers them: they say nothing to anyone else."""
         self.allowed = False
         """Whether its caller may ask for its model by name: another model's terms may lead to it all the same."""
         self.headers = b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from gateway.store.meters_memory import MeterMemory
-from tests.support.gateway import OTHER_KEY, Meters
+from tests.support.gateway import OTHER_KEY, Meters, config, post, snapshot_of
 from tests.support.metered import MODELS, metering, usd
 from tests.support.running import run
 from tests.support.server_process import ServerProcess, serving
@@ -184,6 +185,36 @@ def test_a_model_without_a_price_is_refused_once_money_is_counted(fake: ServerPr
             assert refused.json()["error"]["code"] == "model_not_priced"
             assert refused.headers["x-should-retry"] == "false"
             assert (await gateway.ask("short", model="own")).headers["x-lockgate-cost-usd"] == "0.000000000"
+
+    run(main())
+
+
+def test_each_call_of_a_connection_is_on_the_terms_of_its_own_model_and_of_the_configuration_in_force(
+    fake: ServerProcess, tmp_path: Path
+) -> None:
+    cheap, dear = ({"backend": "b", "served_model": "s", "price": {"request": nanos}} for nanos in (7_000, 9_000))
+    meters: Meters = {"acme": [usd(10**12)]}
+
+    async def main() -> None:
+        async with metering(fake, tmp_path, meters, models={"m": cheap, "n": dear}) as gateway:
+            gw = gateway.running.gw
+            reader, writer = await asyncio.open_connection("127.0.0.1", gateway.running.port)
+
+            async def costs(models: str) -> list[bytes]:
+                told = []
+                for model in models:  # each with the same head, which the connection knows
+                    said = [{"role": "user", "content": "short"}]
+                    writer.write(post({"model": model, "messages": said}, close=False))
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    told += re.findall(rb"cost-usd: 0.00000(\d+)", head)
+                    await reader.readexactly(int(re.findall(rb"content-length: (\d+)", head)[0]))
+                return told
+
+            assert await costs("mmnnm") == [b"7000", b"7000", b"9000", b"9000", b"7000"]
+            swapped = config({"b": [fake.address]}, {"m": dear, "n": cheap}, meters=meters)
+            gw.reload(snapshot_of(swapped), gw.backends)
+            assert await costs("mn") == [b"9000", b"7000"]
+            writer.close()
 
     run(main())
 
