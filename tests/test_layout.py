@@ -178,6 +178,7 @@ _EXEMPTIONS: list[tuple[str, str, list[str]]] = [
         "starts processes and sockets; started by the command itself",
         [
             *("gateway/cli/serve.py", "gateway/runtime/failures.py", "gateway/runtime/hosting.py"),
+            "gateway/runtime/listeners.py",
             *("gateway/runtime/sockets.py", "gateway/runtime/supervisor.py", "gateway/runtime/worker.py"),
         ],
     ),

@@ -19,13 +19,11 @@ from pathlib import Path
 from gateway.clock import SystemClock
 from gateway.config import archive
 from gateway.config.model import Config, Limits, Overrides, Retries
-from gateway.config.units import split_address
 from gateway.errors import ConfigError
 from gateway.runtime import (
     configuration,
-    controlling,
-    grpc_listener,
     library_logs,
+    listeners,
     meter_stores,
     ops,
     overlaying,
@@ -42,6 +40,7 @@ from gateway.runtime.in_force import InForce
 from gateway.runtime.jobs import Jobs
 from gateway.runtime.journals import Journals
 from gateway.runtime.keeping import Keeping
+from gateway.runtime.listeners import Listeners
 from gateway.runtime.loop_lag import LoopLag
 from gateway.runtime.overlaying import Overlaying
 from gateway.runtime.processes import Processes
@@ -94,110 +93,119 @@ class Supervisor:
 
     async def _serve(self, files: Loaded) -> None:
         config = files.config
-        count = resources.usable_cpus() if config.server.workers == "auto" else config.server.workers
+        try:
+            held = await self._open(files)
+        except (StartFailed, ConfigError):
+            self._state.undo()
+            raise
+        self._make(config, held)
+        self._listen_for_signals()
+        try:
+            self._start(held)
+            await self._until_stopped(config, held)
+        finally:
+            await self._end(config)
+            await self._jobs.stop()
+            await self._overlaying.close()
+            held.close()
+
+    # -- start ---------------------------------------------------------------------------------------------------------
+
+    async def _open(self, files: Loaded) -> Listeners:
+        """All that can keep a gateway from starting, before anything is started: stores, sockets, the configuration.
+        Raises StartFailed or ConfigError."""
+        config = files.config
         self._journals = Journals(self._state.path, version(), self._log, access_log=config.telemetry.access_log)
         status = self._journals.status
         self._reloading = Reloading(
             self._folder, self._overrides, self._state.path, self._log, status, self._config_changed
         )
-        try:
-            await meter_stores.check(config.stores.meters, self._state.path, "supervisor")
-            listeners = sockets.listen_shared(*split_address(config.server.bind), count)
-            ops_listener = sockets.listen_alone(*split_address(config.server.ops))
-            grpc_holder = _hold_grpc(config.server.grpc)
-            control_listener = controlling.hold(config)
-            store = overlaying.open_written(config.stores.control, self._state.path)
-            self._overlaying = Overlaying(store, self._state.path, self._log, status.control)
-            self._reloading.begin(files, await self._overlaying.begin())
-        except (StartFailed, ConfigError):
-            self._state.undo()
-            raise
-        self._data_url, self._ops_url = sockets.url_of(listeners[0]), sockets.url_of(ops_listener)
-        self._grpc = None if grpc_holder is None else sockets.address_of(grpc_holder)
-        self._control_url = None if control_listener is None else sockets.url_of(control_listener)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._asked_to_stop)
-        self._loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
+        await meter_stores.check(config.stores.meters, self._state.path, "supervisor")
+        workers = resources.usable_cpus() if config.server.workers == "auto" else config.server.workers
+        held = listeners.opened(config, workers)
+        store = overlaying.open_written(config.stores.control, self._state.path)
+        self._overlaying = Overlaying(store, self._state.path, self._log, status.control)
+        self._reloading.begin(files, await self._overlaying.begin())
+        return held
+
+    def _make(self, config: Config, held: Listeners) -> None:
+        """The parts that run processes; none is started."""
         processes = Processes()
+        log_level, meters = config.telemetry.log_level, config.stores.meters
+        status = self._journals.status
         self._webhook = Webhook(self._log)
         self._children = Children(processes, self._state, self._log)
-        self._keeping = Keeping(
-            processes,
-            self._state,
-            self._log,
-            config.telemetry.log_level,
-            config.stores.meters,
-            status,
-        )
+        self._keeping = Keeping(processes, self._state, self._log, log_level, meters, status)
         self._controlling = Controlling(
             processes, self._folder, self._overrides, self._state.path, config, self._log, status.control
         )
         self._workers = Workers(
             processes,
             self._state,
-            listeners,
+            held.data,
             self._log,
-            config.telemetry.log_level,
-            config.stores.meters,
-            self._grpc,
+            log_level,
+            meters,
+            held.grpc_address(),
             on_beat=self._heard,
             on_serves=self._worker_serves,
             on_end=self._worker_ended,
             on_crossed=self._meter_crossed,
         )
-        try:
-            self._lag.start()
-            self._workers.start(self._reloading.now.digest)
-            self._jobs.once("ops", lambda: self._serve_ops(ops_listener))
-            self._keeping.start(self._reloading.now.digest)
-            self._jobs.once("recovery", self._recover)  # of a run that did not end well
-            self._jobs.keep("journals", self._journals.follow)
-            self._jobs.keep("tidy", self._journals.tidy)
-            self._jobs.keep("webhook", self._webhook.run)
-            self._jobs.keep("overlay", lambda: self._overlaying.follow(self._reloading.take))
-            self._jobs.keep("mirror", self._overlaying.mirror)
-            starting = asyncio.ensure_future(self._started(config))
-            stopping = asyncio.ensure_future(self._stop_asked.wait())
-            await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-            if starting.done():
-                starting.result()  # raises what kept it from starting
-                self._ready(config)
-                self._controlling.start(control_listener, self._ops_url)
-                await stopping
-            starting.cancel()
-            stopping.cancel()
-        finally:
-            await self._end(config)
-            await self._jobs.stop()
-            await self._overlaying.close()
-            ops_listener.close()
-            if grpc_holder is not None:
-                grpc_holder.close()
 
-    # -- start ---------------------------------------------------------------------------------------------------------
+    def _listen_for_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._asked_to_stop)
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
+
+    def _start(self, held: Listeners) -> None:
+        """The workers, and what runs beside them."""
+        self._lag.start()
+        self._workers.start(self._reloading.now.digest)
+        self._jobs.once("ops", lambda: self._serve_ops(held.ops))
+        self._keeping.start(self._reloading.now.digest)
+        self._jobs.once("recovery", self._recover)  # of a run that did not end well
+        self._jobs.keep("journals", self._journals.follow)
+        self._jobs.keep("tidy", self._journals.tidy)
+        self._jobs.keep("webhook", self._webhook.run)
+        self._jobs.keep("overlay", lambda: self._overlaying.follow(self._reloading.take))
+        self._jobs.keep("mirror", self._overlaying.mirror)
+
+    async def _until_stopped(self, config: Config, held: Listeners) -> None:
+        starting = asyncio.ensure_future(self._started(config))
+        stopping = asyncio.ensure_future(self._stop_asked.wait())
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()  # raises what kept it from starting
+            self._ready(config, held)
+            self._controlling.start(held.control, sockets.url_of(held.ops))
+            await stopping
+        starting.cancel()
+        stopping.cancel()
 
     async def _started(self, config: Config) -> None:
         await asyncio.gather(self._children.start(config.backends), self._workers.ready())
 
-    def _ready(self, config: Config) -> None:
+    def _ready(self, config: Config, held: Listeners) -> None:
+        data_url, ops_url = sockets.url_of(held.data[0]), sockets.url_of(held.ops)
         self._state.publish(
             Addresses(
                 pid=os.getpid(),
-                data=self._data_url,
-                ops=self._ops_url,
-                grpc=self._grpc,
+                data=data_url,
+                ops=ops_url,
+                grpc=held.grpc_address(),
                 meters=config.stores.meters,
                 config=str(self._folder.absolute()),
-                control=self._control_url,
+                control=held.control_url(),
                 control_store=config.stores.control,
             )
         )
         self._log.info(
             "ready",
             bind=config.server.bind,
-            data=self._data_url,
-            ops=self._ops_url,
-            grpc=self._grpc,
+            data=data_url,
+            ops=ops_url,
+            grpc=held.grpc_address(),
             workers=len(self._workers.slots),
             state_dir=str(self._state.path),
             snapshot=self._reloading.now.digest,
@@ -209,7 +217,7 @@ class Supervisor:
             retries=_in_words(config.server.retries),
             open_files=self._open_files,
         )
-        self._on_ready(self._data_url)
+        self._on_ready(data_url)
         self._jobs.keep("reload", self._reload_when_asked)
         self._jobs.keep("watch", self._watch_files)
 
@@ -347,16 +355,6 @@ class Supervisor:
         for worker in self._workers.slots:
             lags[f"worker-{worker.slot}"] = None if worker.beat is None else worker.beat.loop_lag_ms
         return lags
-
-
-def _hold_grpc(listen: str | None) -> socket.socket | None:
-    """The port of the gRPC listener, held for the workers that listen on it; None when there is to be none."""
-    if listen is None:
-        return None
-    lacking = grpc_listener.missing()
-    if lacking is not None:
-        raise StartFailed(f"server.grpc: {lacking}")
-    return sockets.hold_shared(*split_address(listen))
 
 
 def _in_words(section: Limits | Retries) -> str:
