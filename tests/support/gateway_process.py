@@ -24,7 +24,7 @@ KEY = "lg-test-key-of-acme"
 """The one key of `minimal()`: tenant acme, all models."""
 
 START_S = 90.0
-STOP_S = 20.0
+STOP_S = 60.0
 
 T = TypeVar("T")
 
