@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import click
+from click.core import ParameterSource
 
 from gateway.cli import places
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 PATIENCE_S = 30.0
 URL_VARIABLE = "LOCKGATE_ADMIN_URL"
 TOKEN_VARIABLE = "LOCKGATE_ADMIN_TOKEN"
+
+_PLACES = ("url", "state_dir", "config")
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 Json = Any
@@ -128,13 +131,21 @@ def changing(command: _F) -> _F:
 def _chosen(
     url: str | None, token: str | None, state_dir: Path | None, config: Path | None, context: click.Context
 ) -> Sender:
-    if url is not None:
+    if url is not None and _is_meant(context):
         if not token:
             raise click.UsageError(f"--url needs a token: set {TOKEN_VARIABLE}, or give --token")
         return Remote(url, token)
     local = Local(places.state_dir_of(state_dir, config), config)
     context.call_on_close(local.close)
     return local
+
+
+def _is_meant(context: click.Context) -> bool:
+    """Whether the URL is what is meant: what is typed counts more than what the environment says."""
+    typed = {name for name in _PLACES if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if "url" in typed and len(typed) > 1:
+        raise click.UsageError("--url is another gateway's; --state-dir and --config are of this machine: name one")
+    return typed <= {"url"}
 
 
 class Remote:

@@ -107,6 +107,9 @@ def test_meters_stand_the_same_from_here_and_from_afar(gateway: tuple[GatewayPro
     assert rows("--url", url) == rows(*here)
     assert "lifetime" in run("meters", "show", "--url", url)
     assert "takes --state-dir" in run("meters", "show", "--owners", "--url", url, code=2)
+    environment = {**ENVIRONMENT, "LOCKGATE_ADMIN_URL": url}
+    done = CliRunner().invoke(main, ["tenants", "list", *here], env=environment)
+    assert f"in {found.state_dir}" in done.output, "what is typed counts more than the environment"
 
 
 def test_a_change_names_what_is_changed_and_none_takes_it_away(gateway: tuple[GatewayProcess, str]) -> None:
@@ -169,6 +172,8 @@ def test_what_cannot_be_reached_is_told(tmp_path: Path) -> None:
     assert "name it with --config" in run("tenants", "list", "--state-dir", str(tmp_path), code=1)
     assert "cannot ask http://127.0.0.1:9" in run("tenants", "list", "--url", "http://127.0.0.1:9", code=1)
     assert "--url is http://HOST:PORT" in run("tenants", "list", "--url", "localhost", code=2)
+    both = ("--url", "http://127.0.0.1:9", "--state-dir", str(tmp_path))
+    assert "name one" in run("tenants", "list", *both, code=2)
     assert "needs a token" in run("tenants", "list", "--url", "http://127.0.0.1:9", "--token", "", code=2)
 
 
