@@ -18,12 +18,13 @@ _ENDS: Final = ".!?…。！？\n"
 class Segments:
     """One text. `feed` and `finish` give segments with their places; together they are the text."""
 
-    __slots__ = ("_at", "_read", "_text")
+    __slots__ = ("_at", "_base", "_read", "_text")
 
     def __init__(self) -> None:
         self._text = ""
+        self._base = 0  # where `_text` begins
         self._at = 0
-        self._read = 0  # characters of `_text` that were looked at
+        self._read = 0  # how many characters after `_at` were looked at
 
     @property
     def at(self) -> int:
@@ -31,28 +32,29 @@ class Segments:
         return self._at
 
     def feed(self, text: str) -> Iterator[tuple[int, str]]:
-        self._text += text
-        while (end := self._end()) is not None:
+        self._text = self._text[self._at - self._base :] + text
+        self._base = self._at
+        while (end := self._end(self._at - self._base)) is not None:
             yield self._cut(end)
 
     def finish(self) -> Iterator[tuple[int, str]]:
-        if self._text:
+        if self._at - self._base < len(self._text):
             yield self._cut(len(self._text))
 
     def _cut(self, end: int) -> tuple[int, str]:
-        at, segment = self._at, self._text[:end]
-        self._text = self._text[end:]
-        self._at += end
+        at, start = self._at, self._at - self._base
+        self._at = self._base + end
         self._read = 0
-        return at, segment
+        return at, self._text[start:end]
 
-    def _end(self) -> int | None:
-        """Where the first segment ends, once a character after it shows that it does."""
+    def _end(self, start: int) -> int | None:
+        """Where the segment that begins at `start` ends, once a character after it shows that it does."""
         text = self._text
-        for index in range(max(self._read, LEAST), min(len(text), MOST)):
+        for index in range(start + max(self._read, LEAST), min(len(text), start + MOST)):
             if text[index].isspace() and text[index - 1] in _ENDS:
                 return index
-        if len(text) > MOST:
-            return max(text.rfind(" ", LEAST, MOST), text.rfind("\n", LEAST, MOST)) + 1 or MOST
-        self._read = len(text)
+        if len(text) - start > MOST:
+            last = max(text.rfind(blank, start + LEAST, start + MOST) for blank in " \n")
+            return last + 1 if last > 0 else start + MOST
+        self._read = len(text) - start
         return None

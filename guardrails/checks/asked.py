@@ -81,7 +81,9 @@ class AskedWatch:
     def settled(self) -> int:
         if self._check.sight is Sight.WHOLE:
             return 0 if self._open else self._ended
-        return min([start for start, _ in self._open.values()], default=self._segments.at)
+        for start, _ in self._open.values():  # asked in the order of the text
+            return start
+        return self._segments.at
 
     def feed(self, text: str) -> Step:
         if self._check.sight is Sight.WHOLE:

@@ -136,6 +136,10 @@ class Scan:
         for opening in openings:
             state = opening.state
             following = state.moves.get(character) or self._automaton.move(state, character)
+            if following.quiet and state.before is None and (following.alone or not going):
+                opening.state = following
+                going.append(opening)
+                continue
             if state.before is not None:
                 reached = state.before.get(character)
                 if reached is None:

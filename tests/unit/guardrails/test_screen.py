@@ -111,3 +111,14 @@ def test_a_whole_text_is_held_until_it_is_judged() -> None:
     assert screen.feed("Something") == screen.finish() == ""
     (call,) = screen.calls()
     assert screen.answer(call, 0.2) == "Something"
+
+
+@pytest.mark.parametrize("size", [7, 150_000])
+def test_a_long_text_takes_time_that_grows_with_its_length(size: int) -> None:
+    text = "a@b.cd, words. " * (150_000 // 15)  # quadratic work would outlast the test's limit
+    screen = _screen(MAIL, BAD, Link(AskedCheck("whole", "classifier", "whole", "bad"), OUTPUT, Action.BLOCK))
+    out = [screen.feed(text[at : at + size]) for at in range(0, len(text), size)]
+    out.append(screen.finish())
+    assert "".join(out) == ""
+    out += [screen.answer(call, 0.0) for call in screen.calls()]
+    assert "".join(out) == text.replace("a@b.cd", "[EMAIL]")
