@@ -87,8 +87,7 @@ def canonical(text: str) -> Canonical:
     for piece in _PIECES.finditer(text):
         start, end = piece.span()
         if text[start].isascii() and text[start].isprintable():
-            following = text[end : end + 1]
-            borrowed = 1 if following and _continues(following) else 0
+            borrowed = 1 if _goes_on(text, end) else 0
             made.copy(text[start : end - borrowed], start)
             continue
         _show(text, start - borrowed, end, made)
@@ -128,6 +127,13 @@ def _decoded(raw: str, raw_offsets: Offsets, view: View) -> list[tuple[str, str,
     done = set(view.how) & decode.REPEATED_IN_VAIN
     hidden = [(how, text, raw_offsets.of(at)) for how, text, at in decode.hidden(raw)]
     return hidden + [(how, text, view.map.of(at)) for how, text, at in decode.decoded(view.text) if how not in done]
+
+
+def _goes_on(text: str, at: int) -> bool:
+    """Whether what is seen next belongs to the character before."""
+    while at < len(text) and is_invisible(text[at]):
+        at += 1
+    return at < len(text) and _continues(text[at])
 
 
 def _continues(character: str) -> bool:
