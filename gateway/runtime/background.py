@@ -12,9 +12,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
+import msgspec
+
+from gateway.clock import SystemClock
+from gateway.runtime import library_logs
+from gateway.telemetry.logs import Level, Log
+
+
+class _Start(Protocol):
+    @property
+    def log_level(self) -> Level: ...
+
+
+StartT = TypeVar("StartT", bound=_Start)
 STEPS: Final = 10
 """How far it steps back, of the 19 there are."""
 
@@ -24,6 +39,17 @@ def step_back() -> None:
     here is a little more in the way, and that is all."""
     with contextlib.suppress(OSError):
         os.nice(STEPS)
+
+
+def begun(kind: type[StartT], process: str) -> tuple[StartT, Log]:
+    """How a process beside the workers begins: it leaves hang-ups of the terminal to the supervisor, steps back, and
+    reads its one argument, a `kind` as JSON."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    step_back()
+    start = msgspec.json.decode(sys.argv[1], type=kind)
+    log = Log(SystemClock(), start.log_level, process=process)
+    library_logs.forward(log)
+    return start, log
 
 
 def thread(name: str) -> ThreadPoolExecutor:

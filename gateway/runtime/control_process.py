@@ -15,14 +15,12 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import msgspec
-
 from gateway.clock import SystemClock
 from gateway.config import units
 from gateway.control import app
 from gateway.control.service import Service
 from gateway.errors import ConfigError
-from gateway.runtime import background, hosting, library_logs, meter_stores, state_dir
+from gateway.runtime import background, hosting, meter_stores, state_dir
 from gateway.runtime.controlling import ControlStart
 from gateway.runtime.declared_files import DeclaredFiles
 from gateway.store.control.base import ControlStore, ControlStoreDown
@@ -94,11 +92,7 @@ async def _until_open(store: ControlStore, log: Log) -> None:
 
 def main() -> int:
     """The process. Its one argument is a `ControlStart` as JSON."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    background.step_back()
-    start = msgspec.json.decode(sys.argv[1], type=ControlStart)
-    log = Log(SystemClock(), start.log_level, process="control")
-    library_logs.forward(log)
+    start, log = background.begun(ControlStart, "control")
     asyncio.run(run(start, log))
     return 0
 

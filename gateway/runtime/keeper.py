@@ -15,10 +15,8 @@ import socket
 import sys
 from pathlib import Path
 
-import msgspec
-
 from gateway.clock import SteadyClock, SystemClock
-from gateway.runtime import background, library_logs
+from gateway.runtime import background
 from gateway.runtime.control_channel import Channel, Drain, Kept, Look, Reload, ToKeeper
 from gateway.runtime.keeper_meters import KeeperMeters
 from gateway.runtime.keeping import KeeperStart
@@ -186,12 +184,8 @@ async def _run(start: KeeperStart, log: Log) -> None:
 
 def main() -> int:
     """The process. Its one argument is a `KeeperStart` as JSON."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     gc.set_threshold(100_000, 20, 50)  # a pass makes many records, and none of them refers to another
-    background.step_back()
-    start = msgspec.json.decode(sys.argv[1], type=KeeperStart)
-    log = Log(SystemClock(), start.log_level, process="keeper")
-    library_logs.forward(log)
+    start, log = background.begun(KeeperStart, "keeper")
     asyncio.run(_run(start, log))
     return 0
 

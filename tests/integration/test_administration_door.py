@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
 
 import pytest
-from fastapi.routing import APIRoute
+from fastapi import APIRouter
 
 from gateway.control.door import MOST_BODY_BYTES
-from gateway.control.gates import Gate
+from gateway.control.gates import gated, needs
 from gateway.control.routes import routers
-from gateway.policy.roles import Grant, Needs, Principal, may
+from gateway.policy.roles import Grant, Principal, may
 from tests.support.administration import ROOT_TOKEN, Administration, administration
 from tests.support.control_stores import Site
 
@@ -43,15 +43,17 @@ def on(place: Site, work: Callable[[Administration], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def routes(admin: Administration) -> Iterator[tuple[str, str, Needs]]:
-    """(method, path, needs) of every route. A route that declares no need fails here."""
-    found = [route for router in routers(admin.service) for route in router.routes if isinstance(route, APIRoute)]
-    assert len(found) > 30
-    for route in found:
-        gates = [each.call for each in route.dependant.dependencies if isinstance(each.call, Gate)]
-        assert len(gates) == 1, f"{route.path} does not say who may call it: give it an `asked` with needs(…)"
-        for method in route.methods or ():
-            yield method, route.path, gates[0].needs
+def test_a_route_that_does_not_say_who_may_call_it_is_found() -> None:
+    async def gate(asked: Annotated[Any, needs("viewer")]) -> None: ...
+
+    async def open_to_all() -> None: ...
+
+    routes = APIRouter()
+    routes.get("/guarded")(gate)
+    assert [path for _, path, _ in gated([routes])] == ["/guarded"]
+    routes.get("/open")(open_to_all)
+    with pytest.raises(TypeError, match="/open does not say who may call it"):
+        list(gated([routes]))
 
 
 def test_every_route_lets_in_who_may_and_nobody_else(place: Site) -> None:
@@ -59,7 +61,7 @@ def test_every_route_lets_in_who_may_and_nobody_else(place: Site) -> None:
         await admin.made("/tenants", {"name": "acme", "models": ["*"]})
         tokens = {name: await admin.token_of(name, grant.role, grant.tenant) for name, grant in GRANTS.items()}
         walked = 0
-        for method, path, needs in routes(admin):
+        for method, path, needed in gated(routers(admin.service)):
             filled = path.removeprefix("/admin")
             for part in ("{project}", "{key}", "{principal}", "{digest}", "{other}", "{backend}", "{alias:path}"):
                 filled = filled.replace(part, "nothing")
@@ -70,7 +72,7 @@ def test_every_route_lets_in_who_may_and_nobody_else(place: Site) -> None:
                     body = {**BODIES[path], "name": f"new-{walked}"} if "name" in BODIES.get(path, ()) else None
                     body = body or BODIES.get(path, {"endpoint": "x"} if "backends" in path else {})
                 answer = await admin.ask(method, filled, body, token=tokens[name])
-                let_in = may(Principal(name, "", (grant,)), needs, "acme" if "{tenant}" in path else "")
+                let_in = may(Principal(name, "", (grant,)), needed, "acme" if "{tenant}" in path else "")
                 # A bucket of acme's is nobody's who has no role there, though the route is open to a role for anything.
                 if "{bucket:path}" in path and name == "admin-of-filed":
                     let_in = False
