@@ -74,8 +74,7 @@ class Leasing:
     def __init__(
         self, store: MeterStore, owner: str, clock: Clock, position: Callable[[], tuple[int, int]] = lambda: (0, 0)
     ) -> None:
-        """`owner`: `STATE_ID:JOURNAL_DIRECTORY`. `position`: the segment and the offset in it up to which the journal
-        is written."""
+        """`owner`: `STATE_ID:JOURNAL_DIRECTORY`. `position`: segment and offset up to which the journal is written."""
         self.leases = Leases(self._kick)
         self.bucket = self.leases.bucket
         self.bundle = self.leases.bundle
@@ -115,8 +114,7 @@ class Leasing:
     async def hold_or_wait(self, bundle: Bundle, needs: Needs, wait_s: float = WAIT_S) -> Hold:
         """The same from wherever it is to be had; `wait_s` is for what other owners give back. Raises `Short`, and
         `MetersUnavailable` when the store does not answer. A wait that is cancelled leaves nothing held; its request
-        may have been counted.
-        """
+        may have been counted."""
         held = self.hold(bundle, needs)
         return held if isinstance(held, Hold) else await self._wait(bundle, needs, held, wait_s, None)
 
@@ -188,8 +186,7 @@ class Leasing:
         self._kick()
 
     async def stop(self) -> None:
-        """Gives everything back and tells everything. What the store does not take now, the keeper finds in the
-        journal."""
+        """Gives back and tells everything. What the store does not take now, the keeper finds in the journal."""
         while True:
             if self._running is not None:  # what it is granted is given back, too
                 await asyncio.wait([self._running])
@@ -355,11 +352,14 @@ class Leasing:
     def _look_again(self, after_s: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(after_s, self._kick)
+        self._timer = asyncio.get_running_loop().call_later(after_s, self._look)
+
+    def _look(self) -> None:
+        self._down_until_s = 0.0  # that moment may be a little away still: loops round their timers
+        self._kick()
 
     async def _restate(self) -> None:
-        """The store was restarted, and may have lost something: it is told all there is, once, and asked for
-        nothing."""
+        """The store was restarted, and may have lost something: it is told all there is, once, and asked nothing."""
         if self._restated:
             return
         position = self._position()
