@@ -14,7 +14,10 @@ ROWS = "gateway: composition root, planes, I/O, policy, wire"
 PURE = "policy, wire, guardrails and prompts do no I/O"
 NO_FRAMEWORK = "the data plane never imports a web framework"
 EVALS = "evals use the gateway over HTTP and read its records"
+TRAINING = "nothing that is installed imports the training of classifiers"
 CYCLES = "no cycles between siblings"
+ALLOWED = {"guardrails/training/sources.py": "import os\nimport pathlib"}
+"""What a rule makes an exception for must be there, or the rule is said to be stale."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,7 @@ def packages() -> list[Path]:
 
 def _broken(folder: Path, modules: list[Path], breaks: dict[str, str]) -> str:
     """What import-linter says of a skeleton with our modules, all empty but for `breaks` (module -> its source)."""
-    sources = dict.fromkeys(modules, "") | {Path(name): source for name, source in breaks.items()}
+    sources = dict.fromkeys(modules, "") | {Path(name): source for name, source in (ALLOWED | breaks).items()}
     for module, source in sources.items():
         (folder / module).parent.mkdir(parents=True, exist_ok=True)
         (folder / module).write_text(source)
@@ -40,13 +43,12 @@ def _broken(folder: Path, modules: list[Path], breaks: dict[str, str]) -> str:
     done = subprocess.run(
         [sys.executable, "-P", "-c", code, "--no-cache"], cwd=folder, capture_output=True, text=True, check=False
     )
-    return "\n".join(
-        line for line in done.stdout.splitlines() if line.endswith((" BROKEN", " broken.")) or "does not" in line
-    )
+    told = [line.partition(" (")[0] for line in done.stdout.splitlines()]  # without "(2 ignored imports)"
+    return "\n".join(line for line in told if line.endswith((" BROKEN", " broken.")) or "does not" in line)
 
 
 def test_a_skeleton_without_imports_keeps_every_rule(tmp_path: Path, packages: list[Path]) -> None:
-    assert _broken(tmp_path, packages, {}) == "Contracts: 6 kept, 0 broken."
+    assert _broken(tmp_path, packages, {}) == "Contracts: 7 kept, 0 broken."
 
 
 @pytest.mark.parametrize(
@@ -64,6 +66,7 @@ def test_a_skeleton_without_imports_keeps_every_rule(tmp_path: Path, packages: l
         ("gateway/policy/__init__.py", "import time", PURE),
         ("gateway/wire/__init__.py", "from asyncio import sleep", PURE),
         ("guardrails/__init__.py", "from pathlib import Path", PURE),
+        ("guardrails/normalise.py", "import guardrails.training", TRAINING),
         ("gateway/dataplane/__init__.py", "import starlette", NO_FRAMEWORK),
         ("evals/__init__.py", "import gateway.runtime", EVALS),
         ("gateway/store/one.py", "import gateway.store.two", CYCLES),
@@ -73,4 +76,4 @@ def test_a_deliberate_break_is_found(tmp_path: Path, packages: list[Path], modul
     breaks = {module: source}
     if rule == CYCLES:
         breaks["gateway/store/two.py"] = "import gateway.store.one"
-    assert _broken(tmp_path, packages, breaks) == f"{rule} BROKEN\nContracts: 5 kept, 1 broken."
+    assert _broken(tmp_path, packages, breaks) == f"{rule} BROKEN\nContracts: 6 kept, 1 broken."

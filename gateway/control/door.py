@@ -75,7 +75,7 @@ class Door:
 
         try:
             scope.setdefault("state", {})["request_id"] = request_id
-            self._refuse_token_in_url(scope)
+            self._read_query(scope)
             if scope["path"] not in OPEN:
                 scope["state"]["principal"] = await self._principal(scope)
                 scope["state"]["via"] = "api" if self._trusted is None else "cli"
@@ -106,7 +106,8 @@ class Door:
             raise errors.Unauthenticated("this token is not valid, or not any more", headers=_CHALLENGE)
         return principal
 
-    def _refuse_token_in_url(self, scope: Scope) -> None:
+    def _read_query(self, scope: Scope) -> None:
+        """What no query may say: a token, and a NUL, which PostgreSQL takes for no text."""
         query = scope.get("query_string", b"").decode("latin-1")
         for name, value in parse_qsl(query, keep_blank_values=True):
             secret = len(value) >= _LEAST_TOKEN_CHARS and value.startswith((issuing.TOKEN_PREFIX, issuing.KEY_PREFIX))
@@ -116,6 +117,8 @@ class Door:
                     "a token in a URL ends up in logs and histories: send it as `Authorization: Bearer …`, and if this "
                     "was a real one, replace it"
                 )
+            if "\0" in value:
+                raise errors.Invalid(f"{name[:100]!r} in the query has a NUL character (%00), which no name has")
 
 
 _CHALLENGE: Final = {"www-authenticate": "Bearer"}

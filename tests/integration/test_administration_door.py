@@ -181,6 +181,15 @@ def test_a_token_in_a_url_is_refused_also_beside_a_good_one(place: Site, query: 
     on(place, work)
 
 
+def test_a_nul_in_a_query_is_refused_before_a_store_sees_it(place: Site) -> None:
+    async def work(admin: Administration) -> None:
+        for path in ("/tenants?prefix=%00", "/principals?after=a%00b", "/changes?tenant=%00"):
+            answer = await admin.ask("GET", path)
+            assert (answer.status, answer.code) == (400, "invalid_request")
+
+    on(place, work)
+
+
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", f"Basic {ROOT_TOKEN}", ROOT_TOKEN])
 def test_a_request_without_a_token_is_refused_and_counts_as_no_guess(place: Site, header: str) -> None:
     async def work(admin: Administration) -> None:

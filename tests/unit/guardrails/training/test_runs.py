@@ -15,7 +15,7 @@ from guardrails.classifiers import Classifier, load, model
 from guardrails.training import made, sources
 
 DATA = os.environ.get("LOCKGATE_DEV_DATA")
-needs_data = pytest.mark.skipif(DATA is None, reason="development data absent: LOCKGATE_DEV_DATA is not set")
+needs_data = pytest.mark.skipif(not DATA, reason="development data absent: LOCKGATE_DEV_DATA is not set")
 
 OBFUSCATIONS: dict[str, Callable[[str], str]] = {
     "zero-width": "\u200b".join,
