@@ -1,7 +1,7 @@
 """Which modules are also compiled, and that a compiled module is used only with the source it was made of.
 
 `make compiled` translates the modules of the request's path to C with mypyc, in place: `server.py` gets a
-`server.….so` beside it, which Python then prefers. They are the same typed Python, a quarter cheaper; without a
+`server.….so` beside it, which Python then prefers. They are the same typed Python, more than a third cheaper; without a
 compiler, or with LOCKGATE_COMPILED=0, everything runs from source. All of them are compiled together and know each
 other's insides, so when one source has changed since, none of the compiled ones is used.
 """
