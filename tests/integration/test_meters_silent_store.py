@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from gateway.dataplane.leasing import Leasing
 from gateway.store.meters import Change, MeterStoreDown, T
 from gateway.store.meters_memory import MemoryMeters, MeterMemory
-from tests.support.metered import events, metering, produced, usd
+from tests.support.metered import Metered, events, metering, produced, usd
 from tests.support.running import run, until
 from tests.support.server_process import ServerProcess, serving
 
@@ -30,6 +32,18 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield server
 
 
+@contextlib.asynccontextmanager
+async def with_a_slice(
+    fake: ServerProcess, tmp_path: Path, memory: MeterMemory
+) -> AsyncIterator[tuple[Metered, Leasing]]:
+    """A gateway that has taken the first slice of its budget."""
+    async with metering(fake, tmp_path, {"acme": [usd(2_000_000)]}, memory=memory) as gateway:
+        assert (await gateway.ask("short", max_tokens=64)).status_code == 200
+        leasing = gateway.running.gw.leasing
+        assert leasing is not None
+        yield gateway, leasing
+
+
 class Silent(MemoryMeters):
     """A store that answers nothing more until `again` is set."""
 
@@ -45,10 +59,7 @@ class Silent(MemoryMeters):
 def test_a_stream_is_cut_where_nobody_says_in_time_whether_there_is_more(fake: ServerProcess, tmp_path: Path) -> None:
     async def main() -> None:
         memory = MeterMemory()
-        async with metering(fake, tmp_path, {"acme": [usd(2_000_000)]}, memory=memory) as gateway:
-            assert (await gateway.ask("short", max_tokens=64)).status_code == 200  # takes the first slice
-            leasing = gateway.running.gw.leasing
-            assert leasing is not None
+        async with with_a_slice(fake, tmp_path, memory) as (gateway, leasing):
             answers, leasing._store = leasing._store, Silent(memory)
             answer = await gateway.ask("endless", stream=True)
             assert events(answer.content)[-1]["choices"][0]["finish_reason"] == "length"
@@ -77,10 +88,7 @@ def test_a_cut_after_the_upstream_ended_leaves_its_connection_to_the_next(fake: 
 
     async def main() -> None:
         memory = MeterMemory()
-        async with metering(fake, tmp_path, {"acme": [usd(2_000_000)]}, memory=memory) as gateway:
-            assert (await gateway.ask("short", max_tokens=64)).status_code == 200  # takes the first slice
-            leasing = gateway.running.gw.leasing
-            assert leasing is not None
+        async with with_a_slice(fake, tmp_path, memory) as (gateway, leasing):
             leasing._store = lost = Lost(memory)
             (endpoint,) = gateway.running.gw.backends["b"].endpoints
             connection = endpoint.pool.take()
