@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import Protocol
+from collections.abc import Awaitable
+from typing import Protocol, TypeVar
+
+_T = TypeVar("_T")
 
 
 class Clock(Protocol):
@@ -71,3 +75,13 @@ class ManualClock:
         """Moves both readings by `seconds`."""
         self._wall_ns += round(seconds * 1e9)
         self._monotonic_s += seconds
+
+
+async def within(awaitable: Awaitable[_T], seconds: float) -> _T:
+    """What `awaitable` gives; TimeoutError, and it is cancelled, when it has not after `seconds`.
+
+    `asyncio.wait_for` of Python 3.11 loses a cancellation that comes as the awaitable is done: a job went on for ever
+    that was told to stop, and its process with it.
+    """
+    async with asyncio.timeout(seconds):
+        return await awaitable

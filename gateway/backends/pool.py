@@ -14,6 +14,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from gateway.backends.http1 import Connection
+from gateway.clock import within
 from gateway.errors import ConnectFailed, UpstreamTimeout
 
 IDLE_S = 4.0
@@ -128,7 +129,7 @@ class Pool:
             )
         )
         try:
-            transport, connection = await asyncio.wait_for(opening, self.connect_s)
+            transport, connection = await within(opening, self.connect_s)
         except TimeoutError:
             raise UpstreamTimeout("the backend did not take the connection in time (limits.connect_s)") from None
         except OSError as error:  # refused, unreachable, unknown host, bad certificate

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from gateway.backends.base import Backend, Endpoint
+from gateway.clock import within
 from gateway.errors import UpstreamError
 
 EVERY_S = 2.0
@@ -29,7 +30,7 @@ async def probe(endpoint: Endpoint, path: bytes) -> str | None:
     happened, in words for an operator.
     """
     try:
-        connection = await asyncio.wait_for(endpoint.pool.connect(alone=True), TIMEOUT_S)
+        connection = await within(endpoint.pool.connect(alone=True), TIMEOUT_S)
     except TimeoutError:
         return f"no connection within {TIMEOUT_S:g} s"
     except UpstreamError as error:

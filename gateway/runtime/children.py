@@ -20,6 +20,7 @@ from typing import TypeAlias
 import msgspec
 
 from gateway.backends import embedded_models, provider_extra
+from gateway.clock import within
 from gateway.config.model import Backend, Embedded, Fake, Provider
 from gateway.runtime.backoff import Backoff
 from gateway.runtime.failures import StartFailed
@@ -184,7 +185,7 @@ class Children:
         """
         new = self._missing(backends)
         self._running.update(new)
-        waiting = [asyncio.wait_for(asyncio.shield(child.listening), START_PATIENCE_S) for child in new.values()]
+        waiting = [within(asyncio.shield(child.listening), START_PATIENCE_S) for child in new.values()]
         results = await asyncio.gather(*waiting, return_exceptions=True)
         for child, result in zip(new.values(), results, strict=True):
             if result is None:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from gateway.clock import SystemClock
+from gateway.clock import SystemClock, within
 from gateway.config import units
 from gateway.control import app
 from gateway.control.service import Service
@@ -60,7 +60,7 @@ async def run(start: ControlStart, log: Log) -> None:
         finally:
             loop.remove_reader(supervisor)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(meters.close(), GRACEFUL_S)
+                await within(meters.close(), GRACEFUL_S)
 
 
 @contextlib.asynccontextmanager
@@ -73,7 +73,7 @@ async def _opened(store: ControlStore, log: Log) -> AsyncIterator[None]:
         opening.cancel()
         await asyncio.wait([opening])
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(store.close(), GRACEFUL_S)
+            await within(store.close(), GRACEFUL_S)
 
 
 async def _until_open(store: ControlStore, log: Log) -> None:

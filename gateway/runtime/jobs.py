@@ -11,14 +11,17 @@ from gateway.telemetry.logs import Log
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 RETRY_S = 1.0
+CANCEL_AGAIN_S = 5.0
+"""A job that has not ended so long after it was cancelled is cancelled again: a library may have lost that."""
 
 
 class Jobs:
     """Tasks of one event loop. An exception in one is logged as our bug and touches no other."""
 
-    def __init__(self, log: Log, retry_s: float = RETRY_S) -> None:
+    def __init__(self, log: Log, retry_s: float = RETRY_S, cancel_again_s: float = CANCEL_AGAIN_S) -> None:
         self._log = log
         self._retry_s = retry_s
+        self._cancel_again_s = cancel_again_s
         self._running: set[asyncio.Task[None]] = set()
 
     def keep(self, name: str, work: Work) -> None:
@@ -30,11 +33,11 @@ class Jobs:
         self._start(name, self._guarded(name, work))
 
     async def stop(self) -> None:
-        """Cancels all and waits until they have ended."""
-        running = list(self._running)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        """Cancels all, and returns when they have ended."""
+        while self._running:
+            for task in self._running:
+                task.cancel()
+            await asyncio.wait(self._running, timeout=self._cancel_again_s)
 
     def _start(self, name: str, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(job, name=name)

@@ -15,7 +15,7 @@ import socket
 import sys
 from pathlib import Path
 
-from gateway.clock import SteadyClock, SystemClock
+from gateway.clock import SteadyClock, SystemClock, within
 from gateway.runtime import background
 from gateway.runtime.control_channel import Channel, Drain, Kept, Look, Reload, ToKeeper
 from gateway.runtime.keeper_meters import KeeperMeters
@@ -102,7 +102,7 @@ class Keeper:
                 return
             with contextlib.suppress(TimeoutError):
                 again = bool(self._problem or self._meters.unsettled or self._meters.reconciling)
-                await asyncio.wait_for(self._wake.wait(), RETRY_S if again else PASS_EVERY_S)
+                await within(self._wake.wait(), RETRY_S if again else PASS_EVERY_S)
 
     async def _watch(self) -> None:
         """Notices a store that was restarted."""

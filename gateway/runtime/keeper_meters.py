@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from gateway.clock import Clock
+from gateway.clock import Clock, within
 from gateway.config import archive, snapshot, snapshot_meters
 from gateway.config.model import Config
 from gateway.config.snapshot_meters import MONEY
@@ -250,4 +250,4 @@ class KeeperMeters:
 
     async def close(self) -> None:
         """Lets go of the store."""
-        await asyncio.wait_for(self._store.close(), 2.0)
+        await within(self._store.close(), 2.0)

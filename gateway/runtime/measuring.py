@@ -12,6 +12,7 @@ from typing import Final
 
 from gateway.backends import asking
 from gateway.backends.base import Backend, Endpoint
+from gateway.clock import within
 from gateway.config.snapshot import Snapshot
 from gateway.dataplane.gateway import Gateway
 from gateway.policy.overhead import Overhead
@@ -53,7 +54,7 @@ class Measuring:
     async def at_once(self, backends: Mapping[str, Backend], snap: Snapshot) -> None:
         """Measures what is new, for as long as a start may wait for it; the rest is measured in the background."""
         try:
-            await asyncio.wait_for(self._looked(backends, snap), PATIENCE_S)
+            await within(self._looked(backends, snap), PATIENCE_S)
         except TimeoutError:
             self._log.debug("overheads_not_measured_yet")
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
+from gateway.clock import within
 from gateway.config import overlay, units
 from gateway.config.entries import Entry, EntryId
 from gateway.errors import ConfigError
@@ -69,7 +70,7 @@ class Overlaying:
         """The entries at the start; those of the copy when the store does not answer. Raises ConfigError, and
         StartFailed when there is no copy either."""
         try:
-            self._learn(*await asyncio.wait_for(self._changes(), START_PATIENCE_S))
+            self._learn(*await within(self._changes(), START_PATIENCE_S))
         except (ControlStoreDown, TimeoutError) as error:
             told = str(error) or f"no answer within {START_PATIENCE_S:g} s"
             kept = await asyncio.to_thread(control_mirror.read, self._state_dir)
@@ -114,7 +115,7 @@ class Overlaying:
     async def close(self) -> None:
         """Lets go of the store, once nobody follows it; does not wait long for one that is frozen."""
         try:
-            await asyncio.wait_for(self._store.close(), CLOSE_PATIENCE_S)
+            await within(self._store.close(), CLOSE_PATIENCE_S)
         except (ControlStoreDown, TimeoutError) as error:
             self._log.warning("control_store_not_closed", error=str(error))
 

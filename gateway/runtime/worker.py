@@ -23,7 +23,7 @@ import uvloop
 
 from gateway.backends import probe
 from gateway.backends.base import RULES, Endpoint
-from gateway.clock import SteadyClock, SystemClock
+from gateway.clock import SteadyClock, SystemClock, within
 from gateway.config import archive, snapshot
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.leasing import Leasing
@@ -161,7 +161,7 @@ class Worker:
         """What this worker holds of meters and did not spend. What the store does not take in time the keeper gives
         back, from the journal."""
         try:
-            await asyncio.wait_for(self._leasing.stop(), GIVE_BACK_PATIENCE_S)
+            await within(self._leasing.stop(), GIVE_BACK_PATIENCE_S)
         except TimeoutError:
             self._log.warning("leases_not_given_back")
         await self._store.close()

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import msgspec
 
-from gateway.clock import wall_offset_ns
+from gateway.clock import wall_offset_ns, within
 from gateway.runtime import connected
 from gateway.runtime.backoff import Backoff
 from gateway.runtime.control_channel import (
@@ -151,7 +151,7 @@ class Workers:
         """Returns when every worker serves; raises `StartFailed` when one ended before it did, or after
         `START_PATIENCE_S`."""
         try:
-            await asyncio.wait_for(asyncio.shield(self._all_ready), START_PATIENCE_S)
+            await within(asyncio.shield(self._all_ready), START_PATIENCE_S)
         except TimeoutError:
             late = ", ".join(str(worker.slot) for worker in self.slots if worker.state is not State.READY)
             raise StartFailed(f"worker {late} was not ready after {START_PATIENCE_S:.0f} s") from None

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
+from gateway.clock import within
 from gateway.errors import ConfigError
 from gateway.policy.authority import Spends
 from gateway.store.meters import Change, MeterStoreDown, Recalled, T
@@ -102,7 +103,7 @@ class SqliteMeters:
     async def _do(self, work: Callable[[], _R]) -> _R:
         done = asyncio.get_running_loop().run_in_executor(self._thread, work)
         try:
-            return await asyncio.wait_for(asyncio.shield(done), self._timeout_s)
+            return await within(asyncio.shield(done), self._timeout_s)
         except TimeoutError as error:
             done.add_done_callback(_heed)
             raise MeterStoreDown(f"{self._path} did not answer within {self._timeout_s:g} s") from error

@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 import uvloop
 
+from gateway.clock import within
 from tests.chaos.plan import WORD, Group, secret
 
 PATIENCE_S = 30.0
@@ -116,7 +117,7 @@ class Caller:
             try:
                 if leaves_s is not None:
                     timer = asyncio.get_running_loop().call_later(leaves_s, self._leave, call)
-                await asyncio.wait_for(self._ask(call, head, body), PATIENCE_S)
+                await within(self._ask(call, head, body), PATIENCE_S)
             except (OSError, asyncio.IncompleteReadError, TimeoutError, ValueError, asyncio.LimitOverrunError):
                 if call.ended == "unanswered" and call.status:
                     call.ended = "broken"

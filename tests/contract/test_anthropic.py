@@ -4,7 +4,6 @@ not speak the format, what one that does would have answered.
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import anthropic
 import pytest
 
+from gateway.clock import within
 from tests.contract import kinds
 from tests.contract.anthropic_cases import CASES, TURNS, WEATHER, client, create, fields, run, stream
 from tests.contract.results import differences
@@ -180,7 +180,7 @@ def test_leaving_a_stream_cancels_the_backend(tmp_path: Path) -> None:
                 async for text in events.text_stream:
                     assert text == "hel"
                     break
-            await asyncio.wait_for(upstream.aborted.wait(), 5)
+            await within(upstream.aborted.wait(), 60)
             await running.until(lambda: gateway.gw.in_flight == 0, "the request ends")
             assert [row.outcome for row in gateway.records()] == ["cancelled"]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.clock import within
 from gateway.config.entries import Entry, EntryId
 from gateway.errors import ConfigError
 from gateway.policy.changes import START
@@ -292,7 +293,7 @@ def test_a_change_wakes_whoever_watches_in_any_process(place: Site) -> None:
             for n in range(2):
                 woken = asyncio.ensure_future(anext(watch))
                 await put(store, Put(key(f"k{n}"), b"1", NEW))
-                await asyncio.wait_for(woken, 10)
+                await within(woken, 60)
                 assert await other.revision() == n + 1
 
     asyncio.run(run())

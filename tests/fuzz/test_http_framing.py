@@ -14,6 +14,7 @@ import h11
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.clock import within
 from tests.support.gateway import CHAT, KEY, STREAM, Running, config, post, serving
 from tests.support.running import run, until
 from tests.support.upstream import ANSWER, DONE_FRAME, FRAMES, USAGE_FRAME, Talk, Upstream, stream, unary
@@ -83,7 +84,7 @@ async def ask(gateway: Running, parts: list[bytes]) -> bytes:
                 break
             writer.write(part)
             await asyncio.sleep(0)
-        return await asyncio.wait_for(reader.read(), 8)
+        return await within(reader.read(), 8)
     except ConnectionError:  # closed over what we still sent
         return b""
     finally:

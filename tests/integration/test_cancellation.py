@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gateway.clock import within
 from tests.support.gateway import CHAT, STREAM, Running, config, post, serving
 from tests.support.running import run, until
 from tests.support.upstream import (
@@ -81,7 +82,7 @@ def test_a_caller_that_leaves_within_the_answer_is_one_cancelled_record_and_a_cl
             await upstream.arrived.wait()
             await asyncio.sleep(0.02)  # what the upstream sent is taken in
             await leave(writer, how)
-            await asyncio.wait_for(upstream.aborted.wait(), 5)
+            await within(upstream.aborted.wait(), 60)
             await until(lambda: nothing_runs(gateway), "the request ends")
             assert [(r.outcome, r.code) for r in gateway.records()] == [("cancelled", "cancelled")]
             assert gateway.gw.backends["b"].endpoints[0].health.state == "closed"  # not the endpoint's doing
@@ -179,7 +180,7 @@ def test_a_caller_that_leaves_while_it_is_throttled_frees_the_upstream(tmp_path:
             connection: Any = next(iter(gateway.gw.connections))
             await until(lambda: connection.transport.get_write_buffer_size() > 2**18, "the caller is throttled")
             writer.transport.abort()
-            await asyncio.wait_for(upstream.aborted.wait(), 5)
+            await within(upstream.aborted.wait(), 60)
             await until(lambda: nothing_runs(gateway), "the request ends")
             assert [r.outcome for r in gateway.records()] == ["cancelled"]
 
@@ -250,7 +251,7 @@ async def begun(tmp_path: Path, request_: dict[str, Any], sent: bytes) -> AsyncI
         await asyncio.sleep(0.02)
         (connection,) = gateway.gw.connections
         yield gateway, connection, reader
-        await asyncio.wait_for(upstream.aborted.wait(), 5)
+        await within(upstream.aborted.wait(), 60)
         await until(lambda: nothing_runs(gateway), "the request ends")
         writer.close()
 

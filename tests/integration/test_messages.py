@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.backends.base import DIALECTS
+from gateway.clock import within
 from gateway.store.records import Record
 from tests.support.anthropic_events import accumulate, check_order
 from tests.support.gateway import config, post, serving
@@ -250,7 +251,7 @@ def test_a_caller_that_leaves_a_stream_cancels_the_backend(tmp_path: Path, kind:
             writer.write(post(STREAMED, path=PATH))
             await reader.readuntil(b"message_start")
             writer.close()
-            await asyncio.wait_for(upstream.aborted.wait(), 5)
+            await within(upstream.aborted.wait(), 60)
             await until(lambda: gateway.gw.in_flight == 0, "the request ends")
             assert [(row.outcome, row.code) for row in gateway.records()] == [("cancelled", "cancelled")]
 

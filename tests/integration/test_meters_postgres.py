@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.clock import within
 from gateway.errors import ConfigError
 from gateway.store.meters import MeterStoreDown
 from gateway.store.meters_postgres import PostgresMeters
@@ -26,7 +27,7 @@ def server() -> Iterator[PostgresServer]:
 
 
 def run(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(scene(), 60))
+    asyncio.run(within(scene(), 60))
 
 
 def test_a_frozen_server_is_down_and_what_it_was_asked_happens_at_most_once(server: PostgresServer) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.clock import SystemClock
+from gateway.clock import SystemClock, within
 from gateway.config.snapshot_meters import MONEY
 from gateway.dataplane.leasing import Leasing, Short
 from gateway.errors import ConfigError, MetersUnavailable
@@ -33,7 +33,7 @@ def server() -> Iterator[StoreServer]:
 
 
 def run(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(scene(), 60))
+    asyncio.run(within(scene(), 60))
 
 
 async def opened(server: StoreServer, owner: str = "state:0-1") -> RedisMeters:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 
-from gateway.clock import SystemClock
+from gateway.clock import SystemClock, within
 from gateway.config.snapshot_meters import MONEY
 from gateway.dataplane.leasing import Leasing, Short
 from gateway.policy.leases import Hold
@@ -58,7 +58,7 @@ def nodes() -> Iterator[list[Node]]:
 
 
 def run(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(scene(), 60))
+    asyncio.run(within(scene(), 60))
 
 
 async def opened(node: Node, owner: str = "state:0-1") -> RedisMeters:

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from gateway.clock import within
 from tests.support.gateway import CHAT, STREAM, Running, config, post, serving
 from tests.support.running import run, until
 from tests.support.upstream import DONE_FRAME, LAST_CHUNK, STREAM_HEAD, Script, Talk, Upstream, chunk, says, unary
@@ -45,7 +46,7 @@ def test_a_stream_that_ended_into_a_full_buffer_does_not_stall_the_connections_n
                 _, stalled = await stalls(gateway, STREAM)
                 upstream.scripts[:] = [frames(3)]
                 for _ in range(2):
-                    answer = await asyncio.wait_for(gateway.raw(post(STREAM)), 10)
+                    answer = await within(gateway.raw(post(STREAM)), 10)
                     assert DONE_FRAME in answer
                     assert answer.endswith(LAST_CHUNK)
                 stalled.transport.abort()

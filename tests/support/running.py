@@ -8,21 +8,23 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from gateway.clock import within
+
 T = TypeVar("T")
-LIMIT_S = 30.0
+LIMIT_S = 100.0
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """What `main` returns; TimeoutError after half a minute, so that a hang is a failure with a trace."""
+    """What `main` returns; TimeoutError after 100 s, so that a hang is a failure with a trace."""
 
     async def bounded() -> T:
-        return await asyncio.wait_for(main, LIMIT_S)
+        return await within(main, LIMIT_S)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(bounded())
 
 
-async def until(condition: Any, what: str, limit_s: float = 10.0) -> None:
+async def until(condition: Any, what: str, limit_s: float = 60.0) -> None:
     """Waits, looking every few milliseconds, until `condition()` holds."""
     loop = asyncio.get_running_loop()
     end = loop.time() + limit_s

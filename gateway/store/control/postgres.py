@@ -13,6 +13,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
+from gateway.clock import within
 from gateway.config.entries import Entry
 from gateway.errors import ConfigError
 from gateway.policy.changes import Head
@@ -121,7 +122,7 @@ class PostgresControl(Reading):
                     seen = head
                     yield
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(told.wait(), POLL_S)
+                    await within(told.wait(), POLL_S)
 
     async def _rows(self, text: str, *values: Any) -> Sequence[Any]:
         async with self._reads.asking() as connection:

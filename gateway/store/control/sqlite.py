@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from gateway.clock import within
 from gateway.config.entries import Entry
 from gateway.errors import ConfigError
 from gateway.policy.changes import Head
@@ -139,7 +140,7 @@ class _Thread:
     async def do(self, work: Callable[[ControlFile], _R]) -> _R:
         done = asyncio.get_running_loop().run_in_executor(self._thread, work, self._file)
         try:
-            return await asyncio.wait_for(asyncio.shield(done), self._give_up_s)
+            return await within(asyncio.shield(done), self._give_up_s)
         except asyncio.CancelledError:
             done.add_done_callback(_heed)
             raise

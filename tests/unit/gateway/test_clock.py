@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.clock import Clock, ManualClock, SteadyClock, SystemClock, wall_offset_ns
+import asyncio
+
+import pytest
+
+from gateway.clock import Clock, ManualClock, SteadyClock, SystemClock, wall_offset_ns, within
 
 
 def test_a_manual_clock_stands_still_until_it_is_moved() -> None:
@@ -29,3 +33,38 @@ def test_a_steady_clock_is_monotonic_time_and_what_it_was_behind() -> None:
     ahead = SteadyClock(wall_offset_ns() + 3_600 * 10**9)
     assert 3_599 * 10**9 < ahead.wall_ns() - clock.wall_ns() < 3_601 * 10**9
     assert clock.monotonic_s() <= SystemClock().monotonic_s()
+
+
+def test_a_cancellation_is_not_lost_that_comes_as_what_is_waited_for_is_done() -> None:
+    async def main() -> None:
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def waits() -> int:
+            return await within(asyncio.shield(done), 60)
+
+        task = asyncio.ensure_future(waits())
+        await asyncio.sleep(0)  # it waits
+        done.set_result(1)
+        await asyncio.sleep(0)  # what it waits for is done, and it has not been told yet
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+
+def test_what_takes_too_long_is_cancelled() -> None:
+    async def main() -> None:
+        ended: list[bool] = []
+
+        async def work() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(True)
+
+        with pytest.raises(TimeoutError):
+            await within(work(), 0.01)
+        assert ended == [True]
+
+    asyncio.run(main())

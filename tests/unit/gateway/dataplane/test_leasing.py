@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.clock import ManualClock, SystemClock
+from gateway.clock import ManualClock, SystemClock, within
 from gateway.config.snapshot_meters import CONCURRENT, MONEY, OUTPUT, REQUESTS
 from gateway.dataplane.leasing import RETRY_FIRST_S, Leasing, Short
 from gateway.errors import MetersUnavailable
@@ -337,7 +337,7 @@ def test_stopping_with_a_store_that_is_down_ends() -> None:
         leasing = workers.all[0]
         leasing.settle(await leasing.hold_or_wait(workers.bundle(0, ("m", meter(MONEY, 10**9))), CENT), CENT)
         workers.stores[0].down = True
-        await asyncio.wait_for(leasing.stop(), 5)
+        await within(leasing.stop(), 60)
         assert workers.state("m").leased() > 0  # the keeper's
 
     run(scene)

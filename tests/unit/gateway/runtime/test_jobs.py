@@ -87,3 +87,23 @@ def test_stopping_cancels_what_runs_and_waits_for_its_end() -> None:
         assert ended == ["tidied"]
 
     assert logged(scenario) == []
+
+
+def test_a_job_that_lost_its_cancellation_is_cancelled_again() -> None:
+    async def main() -> None:
+        jobs = Jobs(Log(ManualClock(), write=lambda line: None), cancel_again_s=0.0)
+        lost = asyncio.Event()
+
+        async def work() -> None:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                lost.set()
+            await asyncio.Event().wait()
+
+        jobs.keep("deaf", work)
+        await asyncio.sleep(0)  # it begins
+        await jobs.stop()
+        assert lost.is_set()
+
+    asyncio.run(main())

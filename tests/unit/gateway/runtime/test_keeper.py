@@ -4,7 +4,7 @@ import asyncio
 import socket
 from pathlib import Path
 
-from gateway.clock import SystemClock
+from gateway.clock import SystemClock, within
 from gateway.runtime.control_channel import Drain
 from gateway.runtime.keeper import LAST_TRIES, Keeper
 from gateway.runtime.keeper_meters import KeeperMeters
@@ -54,7 +54,7 @@ def kept(tmp_path: Path, slow: int = 0) -> tuple[bool, int]:
         await keeper._meters.close()
         meters = Told(tmp_path, "sqlite", SystemClock(), LOG)
         meters.keeper, meters.slow, keeper._meters = keeper, slow, meters
-        await asyncio.wait_for(keeper.run(), 20)
+        await within(keeper.run(), 60)
         ours.close()
         return manifest.read(tmp_path).journals[meters.ended].settled, meters.asked
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.clock import SystemClock
+from gateway.clock import SystemClock, within
 from gateway.config.snapshot_meters import MONEY, REQUESTS
 from gateway.runtime import webhook
 from gateway.runtime.control_channel import Crossed
@@ -27,7 +27,7 @@ def logged() -> tuple[Log, list[dict[str, Any]]]:
 
 
 def run(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(scene(), 10))
+    asyncio.run(within(scene(), 60))
 
 
 def test_a_notice_says_which_meter_and_how_much_of_it_is_used() -> None:
