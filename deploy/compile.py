@@ -14,6 +14,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +23,6 @@ sys.path.insert(0, str(ROOT))
 from gateway import compiled  # noqa: E402
 
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
-GROUP = "gateway"
 OPTIONS = ["-O2", "-g0", "-w"]
 SCRIPT = """\
 from mypyc.build import mypycify
@@ -30,7 +30,7 @@ from setuptools import Distribution
 
 how = dict(opt_level="2", debug_level="0", multi_file=True, group_name={group!r}, target_dir={folder!r})
 build = Distribution(dict(ext_modules=mypycify({sources!r}, **how))).get_command_obj("build_ext")
-build.inplace, build.parallel, build.build_temp, build.build_lib = True, 2, {folder!r}, {folder!r}
+build.inplace, build.parallel, build.build_temp, build.build_lib = not {library!r}, 2, {folder!r}, {library!r}
 build.ensure_finalized()
 build.run()
 """
@@ -38,7 +38,7 @@ build.run()
 
 def found() -> list[Path]:
     """Everything that was compiled in place, for whatever Python."""
-    return [*ROOT.glob("gateway/**/*.so"), *ROOT.glob("*__mypyc.*.so"), *ROOT.glob("gateway/*.stamp")]
+    return [*ROOT.glob("gateway/**/*.so"), *ROOT.glob(f"*{compiled.SHARED}.*.so"), *ROOT.glob("gateway/*.stamp")]
 
 
 def clean() -> None:
@@ -57,10 +57,16 @@ def missing() -> str:
 
 def compile_all() -> None:
     """Raises subprocess.CalledProcessError with what mypyc or the compiler said."""
+    compile_group("gateway", compiled.MODULES)
+    compile_group("guardrails", compiled.GUARDRAILS, str(compiled.folder()))
+
+
+def compile_group(group: str, modules: Sequence[str], library: str = "") -> None:
+    """Modules that know each other's insides, in place or into a folder."""
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "setup.py"
-        sources = [str(compiled.source(module).relative_to(ROOT)) for module in compiled.MODULES]
-        script.write_text(SCRIPT.format(sources=sources, group=GROUP, folder=folder))
+        sources = [str(compiled.source(module).relative_to(ROOT)) for module in modules]
+        script.write_text(SCRIPT.format(sources=sources, group=group, folder=folder, library=library))
         command = [sys.executable, script]
         environment = os.environ | {"CFLAGS": " ".join(OPTIONS), compiled.SWITCH: "0"}
         subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
@@ -75,7 +81,9 @@ def main() -> int:
     why_not = missing()
     compiled_of = compiled.fingerprint()  # before: a source that changes meanwhile is not what was compiled
     if not why_not:
-        sys.stderr.write(f"compiling {len(compiled.MODULES)} modules, which takes a minute…\n")
+        sys.stderr.write(
+            f"compiling {len(compiled.MODULES) + len(compiled.GUARDRAILS)} modules, which takes a minute…\n"
+        )
         try:
             compile_all()
         except subprocess.CalledProcessError as error:

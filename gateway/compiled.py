@@ -4,6 +4,9 @@
 `server.….so` beside it, which Python then prefers. They are the same typed Python, more than a third cheaper; without a
 compiler, or with LOCKGATE_COMPILED=0, everything runs from source. All of them are compiled together and know each
 other's insides, so when one source has changed since, none of the compiled ones is used.
+
+The guardrails are compiled apart, into a folder of this package: they are a library that may be imported without the
+gateway, and then run from source.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import os
 import sys
 import zlib
 from collections.abc import Sequence
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -69,9 +72,25 @@ MODULES: Final = (
 )
 """None of them defines a `msgspec.Struct`: mypyc does not keep the annotations that one is made of."""
 
+GUARDRAILS: Final = (
+    "guardrails.chain",
+    "guardrails.check",
+    "guardrails.checks.patterned",
+    "guardrails.holdback",
+    "guardrails.patterns.automaton",
+    "guardrails.patterns.program",
+    "guardrails.patterns.scan",
+    "guardrails.patterns.syntax",
+    "guardrails.screen",
+    "guardrails.verdict",
+)
+"""What reads every character of a text that is screened: three to four times cheaper."""
+
 SWITCH: Final = "LOCKGATE_COMPILED"
 STAMP: Final = "compiled.stamp"
 """The file beside this one that says which sources were compiled, and for which Python."""
+SHARED: Final = "__mypyc"
+"""Modules that are compiled together stand in one library, named by their group and this."""
 _ROOT: Final = Path(__file__).parent.parent
 
 
@@ -80,9 +99,14 @@ def source(module: str) -> Path:
     return _ROOT / (module.replace(".", "/") + ".py")
 
 
+def folder() -> Path:
+    """Where the compiled guardrails are."""
+    return _ROOT / "gateway" / "compiled_guardrails"
+
+
 def fingerprint() -> str:
     """The sources as they are now, and the Python that runs."""
-    sums = (f"{module} {zlib.crc32(source(module).read_bytes()):08x}" for module in MODULES)
+    sums = (f"{module} {zlib.crc32(source(module).read_bytes()):08x}" for module in (*MODULES, *GUARDRAILS))
     return "\n".join((sys.implementation.cache_tag, *sums, ""))
 
 
@@ -108,7 +132,23 @@ class _Sources:
         return spec
 
 
+class _Guardrails:
+    """Finds the compiled guardrails."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in GUARDRAILS and name != f"guardrails{SHARED}":
+            return None
+        path_to_it = str(folder() / (name.replace(".", "/") + EXTENSION_SUFFIXES[0]))
+        spec = ModuleSpec(name, ExtensionFileLoader(name, path_to_it), origin=path_to_it)
+        spec.has_location = True
+        return spec
+
+
 def choose() -> None:
     """Called when the package is imported, before any of `MODULES` is."""
     if not in_use():
         sys.meta_path.insert(0, _Sources())
+    elif not any(module in sys.modules for module in GUARDRAILS):  # compiled ones know only each other
+        sys.meta_path.insert(0, _Guardrails())

@@ -12,6 +12,7 @@ import pytest
 
 from gateway import compiled
 from gateway.dataplane.asgi_exchange import AsgiExchange
+from guardrails import verdict
 from tests.support import gateway as support
 
 PLACES = "import importlib, sys; [print(importlib.import_module(name).__file__) for name in sys.argv[1:]]"
@@ -19,14 +20,15 @@ PLACES = "import importlib, sys; [print(importlib.import_module(name).__file__) 
 
 def files_used(**environment: str) -> list[str]:
     """Where a new process finds the modules."""
-    command = [sys.executable, "-c", PLACES, *(name for name in compiled.MODULES if "grpc" not in name)]
+    names = [name for name in (*compiled.MODULES, *compiled.GUARDRAILS) if "grpc" not in name]
+    command = [sys.executable, "-c", PLACES, "gateway", *names]
     found = subprocess.run(
         command, cwd=Path(__file__).parents[3], env={**os.environ, **environment}, capture_output=True, check=True
     )
-    return found.stdout.decode().split()
+    return found.stdout.decode().split()[1:]
 
 
-@pytest.mark.parametrize("module", compiled.MODULES)
+@pytest.mark.parametrize("module", [*compiled.MODULES, *compiled.GUARDRAILS])
 def test_a_compiled_module_defines_no_struct(module: str) -> None:
     """mypyc does not keep the annotations that msgspec makes one of."""
     tree = ast.parse(compiled.source(module).read_text())
@@ -60,7 +62,7 @@ def test_an_exchange_has_all_its_attributes_from_the_start(tmp_path: Path) -> No
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package with the same modules, compiled as it says."""
-    for module in compiled.MODULES:
+    for module in (*compiled.MODULES, *compiled.GUARDRAILS):
         path = tmp_path / (module.replace(".", "/") + ".py")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"# {module}")
@@ -95,9 +97,10 @@ def test_sources_are_found_before_anything_compiled_and_nothing_else_is(
     package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    monkeypatch.setitem(sys.modules, verdict.__name__, verdict)
     before = len(sys.meta_path)
     compiled.choose()
-    assert len(sys.meta_path) == before  # all is fresh
+    assert len(sys.meta_path) == before  # all is fresh, and the guardrails run from source already
     monkeypatch.setenv(compiled.SWITCH, "0")
     compiled.choose()
     finder = sys.meta_path[0]
@@ -106,6 +109,28 @@ def test_sources_are_found_before_anything_compiled_and_nothing_else_is(
     assert spec.origin == str(package / "gateway/wire/body.py")
     assert finder.find_spec("gateway.wire", None) is None  # a package
     assert finder.find_spec("json", None) is None
+
+
+def test_compiled_guardrails_are_found_in_their_folder_unless_their_sources_are_in_use(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    for module in compiled.GUARDRAILS:
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    compiled.choose()
+    finder = sys.meta_path[0]
+    for name in ("guardrails.screen", "guardrails__mypyc"):
+        spec = finder.find_spec(name, None)
+        assert spec is not None
+        assert str(spec.origin).startswith(str(package / "gateway/compiled_guardrails" / name.replace(".", "/")))
+    assert finder.find_spec("guardrails.checks", None) is None  # a package
+    assert finder.find_spec("gateway.wire.body", None) is None
+
+
+def test_guardrails_without_the_gateway_run_from_source() -> None:
+    command = [sys.executable, "-c", PLACES, *compiled.GUARDRAILS]
+    found = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, check=True)
+    assert all(place.endswith(".py") for place in found.stdout.decode().split())
 
 
 @pytest.mark.parametrize("module", compiled.MODULES)
