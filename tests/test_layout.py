@@ -197,6 +197,11 @@ _EXEMPTIONS: list[tuple[str, str, list[str]]] = [
     ),
     ("tests/test_import_rules.py", "protocols alone: what keeps them has tests", ["gateway/wire/edits.py"]),
     (
+        "tests/integration/test_offload.py",
+        "two ends of a socket, of which one may be killed or stopped",
+        ["gateway/offload/client.py", "gateway/offload/server.py"],
+    ),
+    (
         "tests/integration/test_grpc.py",
         "a listener is shown by a real client of the protocol",
         ["gateway/dataplane/grpc_calls.py", "gateway/dataplane/grpc_exchange.py", "gateway/runtime/grpc_listener.py"],

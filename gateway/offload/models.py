@@ -1,0 +1,90 @@
+"""What is loaded in the check process, and asked: by kind and name, each once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from gateway.offload.frames import LATE, Broken, Question, unpacked
+from gateway.offload.lanes import Unanswered
+from guardrails.checks.asked import OVERLAP
+from guardrails.classifiers import load
+
+PIECE: Final = 20_000
+"""Characters scored at once. A check asks for no more, unless it is told to; what takes longer could not be left off
+when its deadline has passed."""
+
+Judge = Callable[[str], object]
+"""A text → the answer to a need."""
+Loader = Callable[[str], Judge]
+"""A name → what judges. Raises ValueError, ImportError or OSError, whose message says what is missing."""
+Asked = tuple[str, str]
+"""Kind and name, as in `guardrails.check.Need`."""
+
+
+def classifier(name: str) -> Judge:
+    """A `Loader`: the classifiers that come with the package."""
+    return load(name).score
+
+
+class Models:
+    """Thread-safe: what is asked for before it was loaded is loaded then."""
+
+    def __init__(self, loaders: Mapping[str, Loader]) -> None:
+        """`loaders`: by kind."""
+        self._loaders = loaders
+        self._judges: dict[Asked, Judge] = {}
+        self._missing: dict[Asked, str] = {}
+        self._loading = threading.Lock()
+
+    def load(self, wanted: Iterable[Asked]) -> list[str]:
+        """Loads what is not there yet; returns what cannot be loaded, with the reason, which may have changed since it
+        was last tried."""
+        self._missing.clear()
+        found = {asked: self._judge(asked) for asked in sorted(wanted)}
+        return [f"{kind} {name}: {self._missing[kind, name]}" for (kind, name), judge in found.items() if judge is None]
+
+    def answer(self, question: Question) -> object:
+        """The work of a lane. Raises `Unanswered`."""
+        judge = self._judge((question.kind, question.name))
+        if judge is None:
+            raise Unanswered
+        try:
+            text = unpacked(question.text)
+        except Broken:
+            raise Unanswered from None
+        if question.kind != "classifier" or len(text) <= PIECE:
+            return judge(text)
+        return self._worst(judge, text, question.until_s)
+
+    @staticmethod
+    def _worst(judge: Judge, text: str, until_s: float) -> float:
+        """The highest score of the pieces of a text, as long as somebody waits for it."""
+        worst = 0.0
+        for at in range(0, len(text) - OVERLAP, PIECE - OVERLAP):
+            if time.monotonic() >= until_s:
+                raise Unanswered(LATE)
+            score = judge(text[at : at + PIECE])
+            assert isinstance(score, float)
+            worst = max(worst, score)
+        return worst
+
+    def _judge(self, asked: Asked) -> Judge | None:
+        judge = self._judges.get(asked)
+        if judge is not None or asked in self._missing:
+            return judge
+        kind, name = asked
+        loader = self._loaders.get(kind)
+        with self._loading:
+            if asked in self._judges:
+                return self._judges[asked]
+            if loader is None:
+                self._missing[asked] = "not answered here"
+                return None
+            try:
+                judge = self._judges[asked] = loader(name)
+            except (ValueError, ImportError, OSError) as error:
+                self._missing[asked] = str(error)
+            return judge
