@@ -7,6 +7,8 @@ from enum import StrEnum
 from importlib import import_module
 from typing import Any, Final
 
+from guardrails.verdict import Phase
+
 
 class Kind(StrEnum):
     """What a setting's value is."""
@@ -16,6 +18,8 @@ class Kind(StrEnum):
     WORD = "a word"
     WORDS = "a list of words"
     PATTERNS = "a map from a code to its pattern"
+    SCHEMA = "a JSON Schema"
+    SCHEMAS = "a map from a tool to the JSON Schema of its arguments"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ class Registered:
     options: dict[str, Option] = field(default_factory=dict)
     asks: bool = False
     """Needs answers, and so may have a deadline."""
+    phases: tuple[Phase, ...] = tuple(Phase)
+    """Where what it judges is found."""
 
     def make(self, **arguments: object) -> Any:
         """The check. Raises ValueError for settings that cannot be meant."""
@@ -78,11 +84,21 @@ CHECKS: Final = {
     "regex": Registered(
         "guardrails.checks.words:regex", "patterns", {"patterns": Option("patterns", Kind.PATTERNS, True)}
     ),
+    "schema": Registered(
+        "guardrails.checks.schema:SchemaCheck",
+        "answers that are no JSON document valid against a schema",
+        {"schema": Option("schema", Kind.SCHEMA, True), **_LONGEST},
+        phases=(Phase.OUTPUT,),
+    ),
     "secrets": Registered("guardrails.checks.secrets:secrets", "keys and passwords"),
     "tools": Registered(
         "guardrails.checks.tools:policy",
-        "calls of tools that are not allowed",
-        {name: Option(name, Kind.WORDS) for name in ("allow", "privileged", "untrusted_results")},
+        "calls of tools that are not allowed, or with arguments that are not valid",
+        {
+            **{name: Option(name, Kind.WORDS) for name in ("allow", "privileged", "untrusted_results")},
+            "arguments": Option("arguments", Kind.SCHEMAS),
+        },
+        phases=(Phase.TOOL_CALL,),
     ),
     "toxicity": Registered("guardrails.checks.asked:toxicity", "insults, hate and threats", {**_THRESHOLD}, asks=True),
     "webhook": Registered(

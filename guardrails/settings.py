@@ -54,9 +54,13 @@ def _link(place: str, entry: Mapping[str, object], registered: Registered, check
         raise ChainError(f"{place}: deadline_ms: nobody is asked, so nothing can be late; leave it out")
     if deadline is not None and (not isinstance(deadline, int) or isinstance(deadline, bool)):
         raise ChainError(f"{place}: deadline_ms: {Kind.COUNT} is wanted")
+    phases = _phases(place, entry)
+    unfit = sorted(phases - set(registered.phases))
+    if unfit:
+        raise ChainError(f"{place}: phase: {unfit[0]} holds none of what this judges; {', '.join(registered.phases)}")
     return Link(
         check,  # type: ignore[arg-type]  # what the registry makes
-        _phases(place, entry),
+        phases,
         action,
         _word(place, entry, "mode", (ENFORCE, OBSERVE)) != OBSERVE,
         _enum(place, entry, "on_failure", OnFailure) or OnFailure.CLOSED,
@@ -97,6 +101,8 @@ def _value(place: str, option: Option, value: object) -> object:
         Kind.WORD: isinstance(value, str),
         Kind.WORDS: isinstance(value, list | tuple) and all(isinstance(each, str) for each in value),
         Kind.PATTERNS: isinstance(value, Mapping) and all(isinstance(each, str) for each in value.values()),
+        Kind.SCHEMA: isinstance(value, Mapping),
+        Kind.SCHEMAS: isinstance(value, Mapping) and all(isinstance(each, Mapping) for each in value.values()),
     }
     if not fits[kind]:
         raise ChainError(f"{place}: {kind} is wanted")

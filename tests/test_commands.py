@@ -40,7 +40,7 @@ def test_the_embedded_locks_hold_what_the_extra_asks_for() -> None:
 
 
 def test_the_classic_lock_holds_what_its_extras_ask_for() -> None:
-    asked = [*PROJECT["project"]["dependencies"], *EXTRAS["classic"], *EXTRAS["grpc"]]
+    asked = [*PROJECT["project"]["dependencies"], *EXTRAS["classic"], *EXTRAS["grpc"], *EXTRAS["schema"]]
     assert not _unmet(asked, _pins("classic")), "run `make lock`"
 
 

@@ -6,19 +6,22 @@ that are privileged are refused until the caller speaks again.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
+
+from guardrails.documents import Flaw, Unreadable, read
+from guardrails.schemas import Schema
 
 NOT_ALLOWED: Final = "tool_not_allowed"
 AFTER_UNTRUSTED: Final = "privileged_after_untrusted"
 NO_OBJECT: Final = "arguments_no_object"
 TOO_DEEP: Final = "arguments_too_deep"
 TWICE: Final = "argument_twice"
+NOT_VALID: Final = "arguments_schema"
 
-DEEPEST: Final = 32
+_FLAWS: Final = {Flaw.NO_JSON: NO_OBJECT, Flaw.TOO_DEEP: TOO_DEEP, Flaw.TWICE: TWICE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class ToolPolicy:
     allow: tuple[str, ...] | None = None
     privileged: tuple[str, ...] = ()
     untrusted_results: tuple[str, ...] = ()
+    arguments: tuple[tuple[str, Schema], ...] = ()
+    """Arguments are valid against the schema of every name that fits."""
 
     def refused_offers(self, names: Iterable[str]) -> list[str]:
         """The tools that are not to be offered to the model."""
@@ -41,68 +46,49 @@ class ToolPolicy:
             return NOT_ALLOWED
         if _matches(self.privileged, name) and any(_matches(self.untrusted_results, each) for each in results):
             return AFTER_UNTRUSTED
-        return _malformed(arguments)
+        schemas = [schema for pattern, schema in self.arguments if _matches((pattern,), name)]
+        return _malformed(arguments, schemas)
 
     def _allows(self, name: str) -> bool:
         return self.allow is None or _matches(self.allow, name)
 
 
 def policy(
-    allow: Iterable[str] | None = None, privileged: Iterable[str] = (), untrusted_results: Iterable[str] = ()
+    allow: Iterable[str] | None = None,
+    privileged: Iterable[str] = (),
+    untrusted_results: Iterable[str] = (),
+    arguments: Mapping[str, Mapping[str, object]] | None = None,
 ) -> ToolPolicy:
-    """The policy. Raises ValueError where one half of a rule lacks the other."""
-    made = ToolPolicy(None if allow is None else tuple(allow), tuple(privileged), tuple(untrusted_results))
+    """The policy. Raises ValueError where one half of a rule lacks the other, and for a schema that is none."""
+    schemas = tuple((name, _schema(name, written)) for name, written in (arguments or {}).items())
+    made = ToolPolicy(None if allow is None else tuple(allow), tuple(privileged), tuple(untrusted_results), schemas)
     if bool(made.privileged) is not bool(made.untrusted_results):
         lacking = "untrusted_results" if made.privileged else "privileged"
         raise ValueError(f"{lacking} is missing: privileged tools are refused after untrusted results")
     if made == ToolPolicy():
-        raise ValueError("refuses nothing; name what to allow, or privileged and untrusted_results")
+        raise ValueError("refuses nothing; name what to allow, privileged and untrusted_results, or arguments")
     return made
+
+
+def _schema(name: str, written: Mapping[str, object]) -> Schema:
+    try:
+        return Schema(written)
+    except ValueError as error:
+        raise ValueError(f"arguments: {name}: {error}") from error
 
 
 def _matches(patterns: tuple[str, ...], name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-class _Twice(ValueError):
-    pass
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        raise _Twice
-    return made
-
-
-def _malformed(arguments: str) -> str | None:
-    """Why arguments are not one JSON object that every reader reads alike. No arguments at all are an empty object."""
-    if not arguments.strip():
-        return None
-    if _depth(arguments) > DEEPEST:
-        return TOO_DEEP
+def _malformed(arguments: str, schemas: Iterable[Schema]) -> str | None:
+    """Why arguments are not one JSON object that every reader reads alike, and valid. No arguments at all are an empty
+    object.
+    """
     try:
-        found = json.loads(arguments, object_pairs_hook=_once)
-    except _Twice:
-        return TWICE
-    except ValueError:
+        found = read(arguments) if arguments.strip() else {}
+    except Unreadable as error:
+        return _FLAWS[error.flaw]
+    if not isinstance(found, dict):
         return NO_OBJECT
-    return None if isinstance(found, dict) else NO_OBJECT
-
-
-def _depth(text: str) -> int:
-    """How deep brackets are nested outside strings, before a parser that recurses is given the text."""
-    depth = deepest = 0
-    in_string = escaped = False
-    for character in text:
-        if in_string:
-            in_string = escaped or character != '"'
-            escaped = not escaped and character == "\\"
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}":
-            depth -= 1
-    return deepest
+    return None if all(schema.fits(found) for schema in schemas) else NOT_VALID

@@ -9,6 +9,7 @@ from guardrails.verdict import Action, Phase
 
 MASK: dict[str, Any] = {"check": "secrets", "phase": ["input", "output"], "action": "mask"}
 ASK: dict[str, Any] = {"check": "injection", "phase": "input", "action": "block"}
+SCHEMA: dict[str, Any] = {"check": "schema", "phase": "output", "action": "block", "schema": {"type": "object"}}
 TOOLS: dict[str, Any] = {"check": "tools", "phase": "tool_call", "allow": ["search"]}
 
 
@@ -65,6 +66,11 @@ def test_a_chain_is_what_was_written() -> None:
         ({"check": "keywords", "phase": "input", "action": "block", "words": "x"}, "words: a list of words"),
         ({"check": "regex", "phase": "input", "action": "block", "patterns": {"A": "a*?b"}}, "A: .*lazy"),
         ({"check": "pii", "phase": "input", "action": "mask", "entities": ["MAIL"]}, "no such entity: MAIL"),
+        ({**SCHEMA, "phase": "input"}, "phase: input holds none of what this judges; output"),
+        ({**SCHEMA, "schema": "object"}, "schema: a JSON Schema is wanted"),
+        ({**SCHEMA, "schema": {"type": "objekt"}}, r"chains.mine\[0\] \(schema\): schema: type: "),
+        ({**SCHEMA, "action": "mask"}, "no part to mask"),
+        ({**TOOLS, "arguments": {"search": []}}, "arguments: a map from a tool to the JSON Schema"),
         ({**TOOLS, "phase": "input"}, "judged when they are called"),
         ({**TOOLS, "action": "mask"}, "action: a call is allowed or refused"),
         ({**TOOLS, "mode": "observe"}, "mode: a call is allowed or refused"),

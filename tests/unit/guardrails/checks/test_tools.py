@@ -2,7 +2,16 @@ import json
 
 import pytest
 
-from guardrails.checks.tools import AFTER_UNTRUSTED, NO_OBJECT, NOT_ALLOWED, TOO_DEEP, TWICE, ToolPolicy, policy
+from guardrails.checks.tools import (
+    AFTER_UNTRUSTED,
+    NO_OBJECT,
+    NOT_ALLOWED,
+    NOT_VALID,
+    TOO_DEEP,
+    TWICE,
+    ToolPolicy,
+    policy,
+)
 
 POLICY = ToolPolicy(("search", "get_*", "send_mail"), privileged=("send_*",), untrusted_results=("search",))
 
@@ -34,6 +43,21 @@ def test_a_privileged_tool_is_refused_after_a_result_that_strangers_can_write() 
 )
 def test_arguments_are_one_object_that_every_reader_reads_alike(arguments: str, reason: str | None) -> None:
     assert POLICY.refusal("search", arguments) == reason
+
+
+def test_arguments_are_valid_against_every_schema_of_a_name_that_fits() -> None:
+    made = policy(arguments={"get_*": {"required": ["id"]}, "get_order": {"properties": {"id": {"type": "integer"}}}})
+    assert made.refusal("get_order", '{"id": 1}') is None
+    assert made.refusal("get_order", '{"id": "1"}') == NOT_VALID
+    assert made.refusal("get_mail", '{"id": "1"}') is None
+    assert made.refusal("get_mail", "") == NOT_VALID
+    assert made.refusal("get_mail", '{"id": 1') == NO_OBJECT
+    assert made.refusal("search", "{}") is None
+
+
+def test_a_schema_of_arguments_that_is_none_is_refused_with_its_place() -> None:
+    with pytest.raises(ValueError, match=r"arguments: search: properties\.q\.type: "):
+        policy(arguments={"search": {"properties": {"q": {"type": "text"}}}})
 
 
 def test_a_policy_that_cannot_be_meant_is_refused() -> None:
