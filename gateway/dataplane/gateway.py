@@ -21,6 +21,7 @@ from gateway.config.snapshot import Snapshot
 from gateway.dataplane.admission import Admission
 from gateway.dataplane.leasing import Leasing
 from gateway.dataplane.tokenizing import Tokenizers
+from gateway.offload.client import CheckClient
 from gateway.policy import kept
 from gateway.policy.balance import EndpointView
 from gateway.store.ids import RequestIds
@@ -58,6 +59,7 @@ class Gateway:
         "admission",
         "backends",
         "bugs",
+        "checks",
         "classic",
         "clock",
         "connections",
@@ -87,12 +89,14 @@ class Gateway:
         bugs: BugLog,
         classic: Mapping[str, Mapping[str, Session]] | None = None,
         leasing: Leasing | None = None,
+        checks: CheckClient | None = None,
     ) -> None:
         """`classic`: the loaded sessions of the snapshot's classic models, by alias and version. `leasing` must be
-        given where a snapshot meters anything.
+        given where a snapshot meters anything. `checks` answers what chains of checks ask for; without it nothing does.
         """
         self.snapshot = snapshot
         self.leasing = leasing
+        self.checks = checks
         self.loaded_s = clock.wall_ns() // 10**9
         self.backends = backends
         self.classic = classic or {}

@@ -1,8 +1,8 @@
 """A worker's side of the check process: asks, and is told the answer or in time that there is none.
 
-One connection, made when something is asked and made again when it was lost. While there is none that can be made, all
-questions fail at once: what a failure means the chain says, and a caller is not kept waiting for a process that is not
-there.
+One connection, made when something is asked and made again when it was lost. What was asked over a connection that is
+lost fails. What is asked next waits a moment for a process that is being started; when none comes, questions fail at
+once: what a failure means the chain says, and callers are not kept waiting for a process that is not there.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ MOST_OPEN: Final = 1_000
 """Questions at a time; more fail at once."""
 MOST_UNSENT: Final = 32 << 20
 """Bytes the process has not taken yet; with more, questions fail at once."""
+
+PATIENCE_S: Final = 2.0
+"""How long a process may be away until questions fail at once."""
+RETRY_S: Final = 0.05
 
 Done = Callable[[object | None, str], None]
 """(value, failure): what came, or `late` or `unavailable`; "" where there is a value."""
@@ -54,6 +58,8 @@ class CheckClient:
         self._connecting: asyncio.Task[None] | None = None
         self._unsent: list[bytes] = []
         self._unsent_bytes = 0
+        self._away_s: float | None = None
+        """Since when no connection can be made; None: one could be."""
 
     def ask(self, need: Need, deadline_ms: int | None, done: Done) -> None:
         """Asks; `done` is called once, by the loop, never before this returns. Raises nothing."""
@@ -99,11 +105,17 @@ class CheckClient:
             self._connecting = self._loop.create_task(self._connect())
 
     async def _connect(self) -> None:
-        try:
-            await self._loop.create_unix_connection(lambda: _Connection(self), self._path)
-        except OSError:
-            self._connecting = None
-            self._lost()
+        while True:
+            try:
+                await self._loop.create_unix_connection(lambda: _Connection(self), self._path)
+                return
+            except OSError:
+                self._away_s = self._away_s or self._loop.time()
+            if self._loop.time() - self._away_s >= PATIENCE_S:
+                break
+            await asyncio.sleep(RETRY_S)
+        self._connecting = None
+        self._lost()
 
     def _end(self, number: int, value: object | None, failure: str) -> None:
         """Ends a question, unless it has ended."""
@@ -121,7 +133,7 @@ class CheckClient:
 
     def connected(self, transport: asyncio.Transport) -> None:
         """It is there: what was asked meanwhile is sent."""
-        self._connecting = None
+        self._connecting = self._away_s = None
         self._transport = transport
         unsent, self._unsent, self._unsent_bytes = self._unsent, [], 0
         transport.writelines(unsent)

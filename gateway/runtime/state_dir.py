@@ -12,6 +12,7 @@ STATE/secret                 what the tenants' cache salts are made with
 STATE/state-id               what this directory is called among those that share a store of meters
 STATE/run/gateway.json       addresses of the running gateway, for commands and tests
 STATE/run/NAME-VERSION.sock  a child's listening socket
+STATE/run/checks-process.sock the check process's listening socket
 STATE/run/NAME.log           what that child printed (.1: before that)
 """
 
@@ -160,6 +161,11 @@ def socket_path(state_dir: Path, name: str, version: str) -> Path:
         return path
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"lockgate-{os.getuid()}" / f"{digest}.sock"
+
+
+def checks_socket(state_dir: Path) -> Path:
+    """Where the check process listens. No backend's child can: the version of a backend is eight digits."""
+    return socket_path(state_dir, "checks", "process")
 
 
 def make_socket_folder(path: Path) -> None:

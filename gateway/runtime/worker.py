@@ -29,6 +29,7 @@ from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.leasing import Leasing
 from gateway.dataplane.server import protocol
 from gateway.errors import ConfigError
+from gateway.offload.client import CheckClient
 from gateway.policy.leases import Bucket
 from gateway.runtime import library_logs, meter_stores, state_dir, worker_gauges
 from gateway.runtime.classic_models import Sessions
@@ -103,6 +104,7 @@ class Worker:
         self._store = meter_stores.open_store(start.meters, self._state_dir, owner)
         self._leasing = Leasing(self._store, owner, SteadyClock(start.wall_offset_ns), lambda: self._journal.position)
         self._leasing.on_crossed = self._crossed
+        self._checks = CheckClient(state_dir.checks_socket(self._state_dir))
         self._gateway = Gateway(
             snapshot=compiled,
             backends=self._upstreams.build(config),
@@ -114,6 +116,7 @@ class Worker:
             bugs=BugLog(log),
             classic=self._sessions.load_what_can_be(compiled.classic),
             leasing=self._leasing,
+            checks=self._checks,
         )
         self._channel = Channel(FromSupervisor, self._told, self.drain)
         self._server = server(
@@ -145,6 +148,7 @@ class Worker:
         finally:
             for task in background:
                 task.cancel()
+            self._checks.close()
             await self._give_back()
             self._journal.stop()
 

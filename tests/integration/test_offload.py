@@ -14,6 +14,8 @@ import pytest
 from gateway.offload import client, frames
 from gateway.offload.client import CheckClient
 from gateway.offload.frames import Question, framed, packed
+from gateway.offload.models import Models, classifier
+from gateway.offload.server import CheckServer
 from guardrails.check import Need
 from guardrails.classifiers import load
 from tests.support.check_server import CheckProcess, check_process
@@ -148,7 +150,25 @@ def test_a_killed_process_fails_what_is_open_and_the_next_one_answers(tmp_path: 
         told = [asked(worker, "text", "600", "slow") for _ in range(5)]
         process.kill()
         assert [await each for each in told] == [(None, "unavailable")] * 5
-        assert await asked(worker, ATTACK) == (None, "unavailable")  # nobody is there
+        meanwhile = asked(worker, ATTACK)
+        with check_process(tmp_path / "s"):
+            await meanwhile  # answered, if the process came soon enough
+            assert (await asked(worker, ATTACK))[1] == ""
+        worker.close()
+
+    run(scene())
+
+
+def test_a_process_that_is_away_is_waited_for_a_moment_and_then_no_more(tmp_path: Path) -> None:
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        worker = CheckClient(tmp_path / "s")
+        began = loop.time()
+        assert await asked(worker, ATTACK) == (None, "unavailable")
+        assert loop.time() - began > client.PATIENCE_S / 2
+        connecting = len(asyncio.all_tasks())
+        assert await asked(worker, ATTACK) == (None, "unavailable")
+        assert len(asyncio.all_tasks()) == connecting  # nothing tries on
         with check_process(tmp_path / "s"):
             assert (await asked(worker, ATTACK))[1] == ""
         worker.close()
@@ -156,11 +176,17 @@ def test_a_killed_process_fails_what_is_open_and_the_next_one_answers(tmp_path: 
     run(scene())
 
 
-def test_a_process_that_was_never_there_is_unavailable(tmp_path: Path) -> None:
+def test_what_is_asked_before_the_process_listens_is_answered_when_it_does(tmp_path: Path) -> None:
     async def scene() -> None:
         worker = CheckClient(tmp_path / "s")
-        assert await asked(worker, ATTACK) == (None, "unavailable")
+        told = asked(worker, ATTACK)
+        await asyncio.sleep(0)  # it has tried once
+        models = Models({"classifier": classifier})
+        server = CheckServer(models.answer, models.answer, lambda error: None)
+        await server.listen(tmp_path / "s")
+        assert (await told)[1] == ""
         worker.close()
+        server.close()
 
     run(scene())
 
