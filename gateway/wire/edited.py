@@ -1,0 +1,22 @@
+"""By endpoint: how the texts of its requests and answers are found, and said again with other words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from gateway.wire.call import Call
+from gateway.wire.edits import Texts
+from gateway.wire.request_texts import RequestTexts
+
+REQUESTS: Final[Mapping[str, Callable[[Call], Texts]]] = {
+    "chat": RequestTexts,
+    "completions": RequestTexts,
+    "messages": RequestTexts,
+    "messages_count": RequestTexts,
+    "responses": RequestTexts,
+    "embeddings": RequestTexts,
+    "rerank": RequestTexts,
+    "score": RequestTexts,
+}
+"""Each raises InvalidRequest for what cannot be read."""

@@ -1,0 +1,12 @@
+"""Every endpoint whose requests hold texts has a reader of them."""
+
+from __future__ import annotations
+
+from gateway.wire import chat, completions, edited, embeddings, scoring
+from gateway.wire.messages import codec as messages
+from gateway.wire.responses import codec as responses
+
+
+def test_every_codec_with_texts_is_named() -> None:
+    codecs = (chat.CODEC, completions.CODEC, embeddings.CODEC, scoring.RERANK, scoring.SCORE, responses.CODEC)
+    assert {codec.endpoint for codec in (*codecs, messages.CODEC, messages.COUNT)} <= edited.REQUESTS.keys()
