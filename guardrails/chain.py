@@ -4,8 +4,9 @@ place.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -14,9 +15,27 @@ from guardrails.checks.patterned import JoinedChecks, PatternCheck
 from guardrails.checks.tools import ToolPolicy
 from guardrails.verdict import Action, Phase
 
+_PLACE: Final = re.compile(r"chains\.[^\[]*\[(\d+)\](?: \(\w+\))?: (?:(\w+): )?")
+
 
 class ChainError(ValueError):
-    """A chain that cannot be meant; the message begins with its place and says what would be right."""
+    """A chain that cannot be meant; the message begins with its place (`chains.mine[2] (pii): entities: …`) and says
+    what would be right.
+    """
+
+    others: tuple[ChainError, ...] = ()
+    """What is wrong with other entries of the chain."""
+
+    @property
+    def place(self) -> tuple[int | str, ...]:
+        """Which entry, counted from 0, and which of its keys, as far as either is told."""
+        found = _PLACE.match(str(self))
+        return () if found is None else (int(found[1]), *filter(None, [found[2]]))
+
+    @property
+    def told(self) -> str:
+        """The message without that."""
+        return _PLACE.sub("", str(self), count=1)
 
 
 class OnFailure(StrEnum):
@@ -125,3 +144,12 @@ def chain(name: str, links: Iterable[Link], tools: ToolPolicy | None = None) -> 
             ):
                 raise ChainError(f"{place}: never reached in {phase}: entry {earlier} blocks what it would find")
     return made
+
+
+def joined(first: Chain, second: Chain) -> Chain:
+    """Both: the checks of the first, then those of the second that the first does not have just so."""
+    links = (*first.links, *(link for link in second.links if link not in first.links))
+    tools = first.tools or second.tools
+    if first.tools is not None and second.tools is not None:
+        tools = replace(first.tools, also=second.tools)
+    return Chain(f"{first.name}+{second.name}", links, tools)

@@ -3,7 +3,7 @@
     - {check: pii, phase: [input, output], action: mask_reversible, entities: [EMAIL_ADDRESS, CREDIT_CARD]}
     - {check: injection, phase: input, action: block, threshold: 0.9, deadline_ms: 200, on_failure: fail_closed}
 
-What cannot be meant is a `ChainError` that begins with its place.
+What cannot be meant is a `ChainError` that begins with its place; the first carries those of the other entries.
 """
 
 from __future__ import annotations
@@ -29,20 +29,35 @@ def chain_of(name: str, entries: Sequence[Mapping[str, object]]) -> Chain:
     """The chain. Raises `ChainError`."""
     links: list[Link] = []
     tools: ToolPolicy | None = None
+    wrong: list[ChainError] = []
     for number, entry in enumerate(entries):
-        place = f"chains.{name}[{number}]"
-        check = _word(place, entry, "check", tuple(CHECKS))
-        if check is None:
-            raise ChainError(f"{place}: names no check; one of {', '.join(CHECKS)}")
-        place = f"{place} ({check})"
-        registered = CHECKS[check]
-        _known(place, entry, (*_OF_A_LINK, *registered.options))
-        made = _made(place, entry, registered)
-        if isinstance(made, ToolPolicy):
-            tools = _policy(place, entry, made, tools)
+        try:
+            part = _part(f"chains.{name}[{number}]", entry, tools)
+        except ChainError as error:
+            wrong.append(error)
+            continue
+        if isinstance(part, Link):
+            links.append(part)
         else:
-            links.append(_link(place, entry, registered, made))
+            tools = part
+    if wrong:
+        wrong[0].others = tuple(wrong[1:])
+        raise wrong[0]
     return chain(name, links, tools)
+
+
+def _part(place: str, entry: Mapping[str, object], tools: ToolPolicy | None) -> Link | ToolPolicy:
+    """What an entry stands for; `tools` is an earlier list of tools."""
+    check = _word(place, entry, "check", tuple(CHECKS))
+    if check is None:
+        raise ChainError(f"{place}: names no check; one of {', '.join(CHECKS)}")
+    place = f"{place} ({check})"
+    registered = CHECKS[check]
+    _known(place, entry, (*_OF_A_LINK, *registered.options))
+    made = _made(place, entry, registered)
+    if isinstance(made, ToolPolicy):
+        return _policy(place, entry, made, tools)
+    return _link(place, entry, registered, made)
 
 
 def _link(place: str, entry: Mapping[str, object], registered: Registered, check: object) -> Link:
@@ -135,7 +150,7 @@ def _one_of(place: str, value: object, words: Sequence[str]) -> str:
 def _known(place: str, entry: Mapping[str, object], keys: Sequence[str]) -> None:
     for key in entry:
         if key not in keys:
-            raise ChainError(f"{place}: {key} is unknown here; known are {', '.join(keys)}{_nearest(key, keys)}")
+            raise ChainError(f"{place}: {key}: unknown here; known are {', '.join(keys)}{_nearest(key, keys)}")
 
 
 def _nearest(value: object, words: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ import msgspec
 
 from gateway.config import patches, units
 from gateway.config.model import Column, Config, Endpoint, Onnx, Servers, Version
+from gateway.config.model_chains import WebhookTarget
 from gateway.config.patches import Changes
 from gateway.errors import ConfigError
 
@@ -219,12 +220,19 @@ def resolve_secrets(config: Config, environ: Mapping[str, str]) -> Config:
             except ValueError as error:
                 raise ConfigError(f"backends.{name}: {error}") from error
             backends[name] = msgspec.structs.replace(backend, endpoints=endpoints, api_key=api_key)
+    webhooks = {name: _webhook(name, written, environ) for name, written in config.webhooks.items()}
     return msgspec.structs.replace(
         config,
         backends=backends,
+        webhooks=webhooks,
         stores=_resolved(config.stores, "stores", "meters", environ),
         telemetry=_resolved(config.telemetry, "telemetry", "webhook", environ),
     )
+
+
+def _webhook(name: str, written: WebhookTarget, environ: Mapping[str, str]) -> WebhookTarget:
+    path = f"webhooks.{name}"
+    return _resolved(_resolved(written, path, "url", environ), path, "secret", environ)
 
 
 def _resolved(section: S, path: str, name: str, environ: Mapping[str, str]) -> S:

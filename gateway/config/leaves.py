@@ -6,7 +6,7 @@ Each leaf says how it is written (`units` reads it) and what an error says is al
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -89,6 +89,9 @@ StoreUrl: TypeAlias = Annotated[
     str, unit("store", "sqlite, redis://host:port/0, rediss://host:port/0 or postgresql://user@host/database")
 ]
 ControlStoreUrl: TypeAlias = Annotated[str, unit("control_store", "sqlite, or postgresql://user@host/database")]
+LogLevel: TypeAlias = Annotated[
+    Literal["debug", "info", "warning", "error"], unit("text", "debug, info, warning or error")
+]
 Secret: TypeAlias = Annotated[str, unit("secret", "a secret, best as ${NAME}")]
 AdminToken: TypeAlias = Annotated[str, unit("admin_token", "a random text of at least 32 characters, best as ${NAME}")]
 

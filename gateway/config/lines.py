@@ -62,6 +62,7 @@ class _PlainTenantLine(Struct, forbid_unknown_fields=True, gc=False):
     name: Name
     models: tuple[AliasPattern, ...]
     meters: msgspec.Raw = msgspec.Raw()
+    chain: Name | None = None
 
 
 class _PlainKey(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
@@ -71,6 +72,7 @@ class _PlainKey(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
     expires: str | None = None
     projects: tuple[Name, ...] = ()
     models: tuple[AliasPattern, ...] = ()
+    chain: Name | None = None
 
 
 class _PlainKeyLine(_PlainKey, forbid_unknown_fields=True, gc=False, kw_only=True):
@@ -126,14 +128,14 @@ def plain_key(document: bytes) -> Key | None:
 def _plain(plain: _PlainKey, quotes: int) -> Key | None:
     """The key; None where a field is there twice, which would silently win over the first: then there are more quotes
     than four a field, or two for each text in a list. ValueError for an end that is none."""
-    expected = 4 if plain.expires is None else 8
+    expected = 4 + 4 * (plain.expires is not None) + 4 * (plain.chain is not None)
     for texts in (plain.projects, plain.models):
         expected += 2 + 2 * len(texts) if texts else 0
     if quotes != expected:
         return None
     expires_s = None if plain.expires is None else _instant(plain.expires)
     digest = bytes.fromhex(plain.hash[7:])
-    return Key(digest=digest, expires_s=expires_s, projects=plain.projects, models=plain.models)
+    return Key(digest=digest, expires_s=expires_s, projects=plain.projects, models=plain.models, chain=plain.chain)
 
 
 def read_models(data: bytes, file: str, shaper: Shaper) -> Iterator[tuple[int, str, AnyModel]]:
@@ -163,9 +165,10 @@ def read_tenants(data: bytes, file: str, shaper: Shaper) -> Iterator[tuple[int, 
             written = bytes(plain.meters)
             meters = known_meters.get(written)
             quotes = 6 + 2 * len(plain.models) + (2 + written.count(b'"') if written else 0)
+            quotes += 4 * (plain.chain is not None)
             if meters is not None and line.count(b'"') == quotes:
                 models = known_models.setdefault(plain.models, plain.models)
-                yield number, plain.name, Tenant(models=models, meters=meters)
+                yield number, plain.name, Tenant(models=models, meters=meters, chain=plain.chain)
                 continue
         except ValueError:
             pass

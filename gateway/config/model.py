@@ -3,7 +3,7 @@
 The docstring under a field is its meaning in `configs/README.md` and `configs/schema.json`. Values are plain: sizes
 are bytes, times are seconds, shares run from 0 to 1. `${NAME}` references stay as written until
 `archive.resolve_secrets`. What a leaf may be is in `leaves`, how it may be written in `units`; prices and meters are in
-`model_meters`; what must hold between sections is in `review`.
+`model_meters`, chains in `model_chains`; what must hold between sections is in `review`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from gateway.config.leaves import (
     Digest,
     Instant,
     Listen,
+    LogLevel,
     ModelDigest,
     Name,
     Path,
@@ -39,6 +40,7 @@ from gateway.config.leaves import (
     Webhook,
     unit,
 )
+from gateway.config.model_chains import Chains, WebhookTarget
 from gateway.config.model_meters import ClassicPrice, Meters, ModelPrice, Project, Stores
 
 MAX_FALLBACKS = 8
@@ -224,6 +226,8 @@ class Model(Section, frozen=True, kw_only=True, tag_field="kind", tag="backend")
     """The most tokens it makes of an image: what a meter holds for each."""
     meters: Meters = ()
     """Meters of this model, whoever asks; see meters."""
+    chain: Name | None = None
+    """The chain of checks for this model, whoever asks; the caller's own comes first. See chains."""
 
 
 class Column(Section, frozen=True, kw_only=True, omit_defaults=True):
@@ -310,6 +314,8 @@ class Key(Section, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     one."""
     meters: Meters = ()
     """Meters of this key; see meters."""
+    chain: Name | None = None
+    """The chain of checks for what this key asks; the tenant's when left out. See chains."""
     previous: PreviousKey | None = None
     """The secret before this one, while both are to be valid; see previous."""
 
@@ -333,6 +339,8 @@ class Tenant(Section, frozen=True, kw_only=True):
     """Projects by name, of which keys name theirs. See projects."""
     meters: Meters = ()
     """Meters of the tenant; see meters."""
+    chain: Name | None = None
+    """The chain of checks for what this tenant asks; see chains."""
 
 
 class Telemetry(Section, frozen=True, kw_only=True):
@@ -340,9 +348,7 @@ class Telemetry(Section, frozen=True, kw_only=True):
 
     access_log: bool = True
     """One log line for each request, without its content."""
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], unit("text", "debug, info, warning or error")
-    ] = "info"
+    log_level: LogLevel = "info"
     """The least severe line that is written."""
     webhook: Webhook | None = None
     """Where a meter's `warn` is posted, as JSON, besides being logged and counted. May hold `${NAME}`."""
@@ -363,6 +369,10 @@ class Config(Section, frozen=True, kw_only=True):
     """Models by the alias callers send."""
     tenants: dict[Name, Tenant] = field(default_factory=dict)
     """Tenants by name."""
+    chains: Chains = field(default_factory=dict)
+    """Chains of checks by name, each a list in order; see chains."""
+    webhooks: dict[Name, WebhookTarget] = field(default_factory=dict)
+    """Webhooks that checks ask, by name; see webhooks."""
     meters: Meters = ()
     """Meters of the whole gateway; see meters."""
     stores: Stores = field(default_factory=Stores)
@@ -386,6 +396,4 @@ class Overrides(Section, frozen=True, kw_only=True):
         | None
     ) = None
     state_dir: Path | None = None
-    log_level: (
-        Annotated[Literal["debug", "info", "warning", "error"], unit("text", "debug, info, warning or error")] | None
-    ) = None
+    log_level: LogLevel | None = None

@@ -23,6 +23,7 @@ class Rules(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True)
 
     models: tuple[str, ...]
     meters: Meters = ()
+    chain: str | None = None
 
 
 class TenantPatch(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -78,14 +79,18 @@ _SAME = TenantPatch()
 
 
 def _tenant_between(old: Tenant | None, new: Tenant) -> TenantPatch:
-    rules = Rules(new.models, new.meters)
+    rules = _rules(new)
     if old is None:
         return TenantPatch(True, rules, {**new.projects}, {**new.keys})
     return TenantPatch(
-        rules=None if Rules(old.models, old.meters) == rules else rules,
+        rules=None if _rules(old) == rules else rules,
         projects=_entries_between(old.projects, new.projects),
         keys=_entries_between(old.keys, new.keys),
     )
+
+
+def _rules(tenant: Tenant) -> Rules:
+    return Rules(tenant.models, tenant.meters, tenant.chain)
 
 
 def _entries_between(old: Mapping[str, T], new: Mapping[str, T]) -> dict[str, T | None]:
@@ -142,10 +147,11 @@ def changed(config: Config, changes: Changes) -> Config:
 
 def _changed_tenant(tenant: Tenant | None, patch: TenantPatch) -> Tenant:
     old = tenant or Tenant(models=())
-    rules = patch.rules or Rules(old.models, old.meters)
+    rules = patch.rules or _rules(old)
     return Tenant(
         models=rules.models,
         meters=rules.meters,
+        chain=rules.chain,
         projects=_changed_entries(old.projects, patch.projects),
         keys=_changed_entries(old.keys, patch.keys),
     )

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo
 
-from gateway.config import leaves, model, model_meters
+from gateway.config import leaves, model, model_chains, model_meters
 from gateway.config.lines import ClassicLine, KeyLine, ModelLine, TenantLine
 from gateway.config.shape import bare
 from gateway.config.units_money import money_text
@@ -46,6 +46,7 @@ SECTIONS: tuple[tuple[str, type[Struct]], ...] = (
     ("tenants.NAME.projects.NAME", model_meters.Project),
     ("meters[]", model_meters.MeterEntry),
     ("meters[].at.SHARE", model_meters.Downgrade),
+    ("webhooks.NAME", model_chains.WebhookTarget),
     ("stores", model_meters.Stores),
     ("telemetry", model.Telemetry),
     ("keys*.jsonl", KeyLine),

@@ -82,6 +82,8 @@ class Shaper:
 
     def _value(self, kind: Any, node: Node, path: Path) -> Any:
         inner, extra = bare(kind)
+        if extra.get("unit") == "plain":
+            return _WRONG if self._members(node, path, extra["allowed"]) is None else _plain(node) or {}
         if get_origin(inner) in (Union, UnionType):
             members = get_args(inner)
             if node.value is None and NoneType in members:
@@ -213,7 +215,7 @@ class Shaper:
         elif "${" in value:
             raise ValueError(
                 "a reference to the environment (${NAME}) may stand only in api_key, api_base, url, webhook, "
-                "admin_token and stores"
+                "secret, admin_token and stores"
             )
 
     def _members(self, node: Node, path: Path, allowed: str) -> dict[str, Node] | None:
@@ -223,6 +225,13 @@ class Shaper:
             return node.value
         self.report(path, node, f"expected {allowed}, got {_named(node)}")
         return None
+
+
+def _plain(node: Node) -> Any:
+    """The value without its places; the keys of maps sorted, as they are where it was archived."""
+    if isinstance(node.value, dict):
+        return {key: _plain(node.value[key]) for key in sorted(node.value)}
+    return [_plain(item) for item in node.value] if isinstance(node.value, list) else node.value
 
 
 @functools.cache

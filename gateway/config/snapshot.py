@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +18,7 @@ from gateway.config.model import V2, Backend, Column, Config, Limits, Model, Onn
 from gateway.config.patches import Changes
 from gateway.config.review import fallbacks
 from gateway.config.snapshot_callers import Caller, Shared, callers_of, patched_callers
+from gateway.config.snapshot_chains import Resolved
 from gateway.config.snapshot_meters import (
     Meter,
     Meters,
@@ -29,6 +30,9 @@ from gateway.config.snapshot_meters import (
     sections_of,
     tally,
 )
+
+if TYPE_CHECKING:
+    from guardrails.chain import Chain
 
 
 class ModelRoute(Struct, frozen=True, eq=False):
@@ -51,6 +55,8 @@ class ModelRoute(Struct, frozen=True, eq=False):
     image_tokens: int = 8_192
     """The most tokens it makes of one image."""
     meters: tuple[Meter, ...] = ()
+    chain: str | None = None
+    """The name of its chain of checks."""
 
 
 class ClassicVersion(Struct, frozen=True):
@@ -107,6 +113,8 @@ class Snapshot(Struct, frozen=True, eq=False):
     """How many sections have meters: for the next patch."""
     shared: Shared = msgspec.field(default_factory=Shared)
     """What equal sections were compiled to: for the next patch."""
+    chains: Resolved | None = None
+    """None where the configuration has no chains."""
 
     def models_of(self, caller: Caller) -> list[str]:
         """The aliases that exist and that the caller may use, sorted."""
@@ -115,6 +123,18 @@ class Snapshot(Struct, frozen=True, eq=False):
             known = (alias for alias in least.exact if alias in self.models or alias in self.classic)
             return sorted(alias for alias in known if caller.allows(alias))
         return [alias for alias in self.aliases if caller.allows(alias)]
+
+    def chain_of(self, caller: Caller, route: ModelRoute) -> Chain | None:
+        """The checks of what this caller asks of this model: the key's or tenant's chain, then the model's; None for
+        none."""
+        return None if self.chains is None else self.chains.of(caller.chain, route.chain)
+
+    def make_chains(self) -> None:
+        """Makes all chains that a request can need. Without it the first request that needs one makes it, which
+        takes some tenths of a second."""
+        if self.chains is not None:
+            callers = (caller.chain for caller in self.keys.values())
+            self.chains.make(callers, (route.chain for route in self.models.values()))
 
     def is_classic(self, alias: str) -> bool:
         """Whether the model is asked under /v2: it runs in the gateway, or behind a server of that protocol."""
@@ -145,6 +165,7 @@ def compile(config: Config, digest: str) -> Snapshot:  # noqa: A001 - read as sn
             metered=money or counted.metered > 0,
             tally=counted,
             shared=shared,
+            chains=Resolved(config.chains) if config.chains else None,
         )
     finally:
         if collecting:
@@ -191,6 +212,7 @@ def _routes(config: Config, meters: Meters) -> dict[str, ModelRoute]:
             max_output=model.max_output,
             image_tokens=model.image_tokens,
             meters=meters.of("model", model.meters),
+            chain=model.chain,
         )
     routes = {}
     for alias, model in models.items():

@@ -33,6 +33,7 @@ class TenantRules(Struct, frozen=True, eq=False):
     meters: tuple[Meter, ...] = ()
     projects: Mapping[str, tuple[Meter, ...]] = {}
     """The meters of each project."""
+    chain: str | None = None
 
 
 class Caller(Struct, frozen=True, eq=False, gc=False):
@@ -46,6 +47,8 @@ class Caller(Struct, frozen=True, eq=False, gc=False):
     projects: tuple[str, ...] = ()
     models: Aliases | None = None
     """What the key may use of what the tenant may; None for all of it."""
+    chain: str | None = None
+    """The name of the chain of checks for what it asks: the key's, else the tenant's."""
 
     def allows(self, alias: str) -> bool:
         """Whether this caller may ask for this alias (which need not exist)."""
@@ -119,14 +122,16 @@ def _known_rules(callers: Mapping[bytes, Caller], tenant: Tenant) -> TenantRules
 
 def _rules(name: str, tenant: Tenant, shared: Shared) -> TenantRules:
     projects = {project: shared.meters.of("project", each.meters) for project, each in tenant.projects.items()}
-    return TenantRules(name, shared.aliases(tenant.models), shared.meters.of("tenant", tenant.meters), projects)
+    meters = shared.meters.of("tenant", tenant.meters)
+    return TenantRules(name, shared.aliases(tenant.models), meters, projects, tenant.chain)
 
 
 def _add(callers: dict[bytes, Caller], rules: TenantRules, keys: Iterable[tuple[str, Key]], shared: Shared) -> None:
     meters_of, aliases = shared.meters.of, shared.aliases
     for name, key in keys:
         models = aliases(key.models) if key.models else None
-        caller = Caller(rules, name, _ns(key.expires_s), meters_of("key", key.meters), key.projects, models)
+        ends_ns, meters, chain = _ns(key.expires_s), meters_of("key", key.meters), key.chain or rules.chain
+        caller = Caller(rules, name, ends_ns, meters, key.projects, models, chain)
         callers[key.digest] = caller
         if key.previous is not None:  # the same caller by the secret it had before, which ends sooner
             ends = [end for end in (caller.expires_ns, _ns(key.previous.expires_s)) if end is not None]

@@ -14,7 +14,7 @@ from gateway.config.model_meters import MeterEntry
 from gateway.config.shape import Path, dotted
 from gateway.control import written
 
-_HIDDEN: Final = ("api_key", "webhook", "hash", "admin_token")
+_HIDDEN: Final = ("api_key", "webhook", "hash", "admin_token", "secret")
 _ADDRESSES: Final = (("stores", "meters"), ("stores", "control"))
 
 
@@ -56,7 +56,7 @@ def _shown(path: Path, value: Any) -> Any:
     """As answers may have it."""
     if value is None:
         return None
-    if path[-1] in _HIDDEN or path in _ADDRESSES:
+    if path[-1] in _HIDDEN or path in _ADDRESSES or (path[0], path[-1]) == ("webhooks", "url"):
         return value if isinstance(value, str) and _is_reference(value) else "…"
     if isinstance(value, Struct):
         if isinstance(value, MeterEntry):

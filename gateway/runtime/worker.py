@@ -97,6 +97,7 @@ class Worker:
         self._measuring = Measuring(log)
         config = archive.read(self._state_dir, start.digest)
         compiled = snapshot.compile(config, start.digest)
+        compiled.make_chains()
         self._sessions = Sessions(log)
         clock = SystemClock()
         self._journal = Journal.create(self._state_dir, start.slot, clock)
@@ -262,13 +263,16 @@ class Worker:
 
 
 def _read(state_dir: Path, digest: str, now: snapshot.Snapshot) -> snapshot.Snapshot:
-    """The snapshot of that digest; for the cost of what changed where that is a patch of the one there is now."""
+    """The snapshot of that digest, with its chains; for the cost of what changed where that is a patch of the one there
+    is now."""
     found = archive.read_one(state_dir, digest)
-    if isinstance(found, archive.Patch):
-        if now.digest in (found.base, found.also):
-            return snapshot.patched(now, found.changes, digest)
-        found = archive.read(state_dir, digest)
-    return snapshot.compile(found, digest)
+    if isinstance(found, archive.Patch) and now.digest in (found.base, found.also):
+        made = snapshot.patched(now, found.changes, digest)
+    else:
+        whole = archive.read(state_dir, digest) if isinstance(found, archive.Patch) else found
+        made = snapshot.compile(whole, digest)
+    made.make_chains()
+    return made
 
 
 async def _cut_running(gateway: Gateway) -> None:

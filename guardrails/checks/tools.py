@@ -33,6 +33,8 @@ class ToolPolicy:
     untrusted_results: tuple[str, ...] = ()
     arguments: tuple[tuple[str, Schema], ...] = ()
     """Arguments are valid against the schema of every name that fits."""
+    also: ToolPolicy | None = None
+    """Another that must allow a call as well."""
 
     def refused_offers(self, names: Iterable[str]) -> list[str]:
         """The tools that are not to be offered to the model."""
@@ -47,10 +49,12 @@ class ToolPolicy:
         if _matches(self.privileged, name) and any(_matches(self.untrusted_results, each) for each in results):
             return AFTER_UNTRUSTED
         schemas = [schema for pattern, schema in self.arguments if _matches((pattern,), name)]
-        return _malformed(arguments, schemas)
+        refused = _malformed(arguments, schemas)
+        return self.also.refusal(name, arguments, results) if refused is None and self.also is not None else refused
 
     def _allows(self, name: str) -> bool:
-        return self.allow is None or _matches(self.allow, name)
+        allowed = self.allow is None or _matches(self.allow, name)
+        return allowed and (self.also is None or self.also._allows(name))
 
 
 def policy(

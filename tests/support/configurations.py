@@ -12,6 +12,8 @@ METERS = st.sampled_from(
 )
 PATTERNS = st.lists(st.sampled_from(["m", "x/*", "*", "gone"]), unique=True, max_size=3).map(tuple)
 ENDS = st.none() | st.integers(1, 9)
+WORDS = ({"action": "block", "check": "keywords", "phase": "input", "words": ["forbidden"]},)
+CHAINS = st.sampled_from([None, "words", "nothing"])
 
 
 @st.composite
@@ -26,6 +28,7 @@ def configs(draw: st.DrawFn) -> Config:
             expires_s=draw(ENDS),
             models=draw(PATTERNS),
             meters=draw(METERS),
+            chain=draw(CHAINS),
             previous=draw(st.none() | st.just(previous)),
         )
 
@@ -36,6 +39,7 @@ def configs(draw: st.DrawFn) -> Config:
         name: Tenant(
             models=draw(PATTERNS),
             meters=draw(METERS),
+            chain=draw(CHAINS),
             projects={project: Project(meters=draw(METERS)) for project in some(2)},
             keys={name: key() for name in some(3)},
         )
@@ -45,4 +49,9 @@ def configs(draw: st.DrawFn) -> Config:
     ends = tuple(Endpoint(url=f"http://{n}:1", drained=each) for n, each in enumerate(drained))
     backends: dict[str, Backend] = {"b": Vllm(endpoints=ends), "e": Embedded(model="minilm")}
     models = {"m": Model(backend="b"), "x/y": Model(backend="e")}
-    return Config(backends=backends, models=models, tenants=tenants)  # type: ignore[arg-type]  # dicts are invariant
+    return Config(
+        backends=backends,
+        models=models,  # type: ignore[arg-type]  # dicts are invariant
+        tenants=tenants,
+        chains={"words": WORDS, "nothing": ()},
+    )

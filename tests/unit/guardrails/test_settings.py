@@ -50,7 +50,7 @@ def test_a_chain_is_what_was_written() -> None:
     [
         ({"phase": "input"}, r"chains.mine\[0\]: names no check; one of injection, "),
         ({**MASK, "check": "secret"}, "'secret' is none of .*; do you mean secrets?"),
-        ({**MASK, "actoin": "mask"}, r"chains.mine\[0\] \(secrets\): actoin is unknown here.*do you mean action?"),
+        ({**MASK, "actoin": "mask"}, r"chains.mine\[0\] \(secrets\): actoin: unknown here.*do you mean action?"),
         ({**MASK, "action": "hide"}, "action: 'hide' is none of allow, annotate"),
         ({"check": "secrets", "phase": "input"}, "has no action"),
         ({"check": "secrets", "action": "mask"}, "has no phase"),
@@ -79,6 +79,15 @@ def test_a_chain_is_what_was_written() -> None:
 def test_what_cannot_be_meant_is_an_error_that_names_its_place(entry: dict[str, Any], problem: str) -> None:
     with pytest.raises(ChainError, match=problem):
         chain_of("mine", [entry])
+
+
+def test_the_mistakes_of_all_entries_are_known() -> None:
+    with pytest.raises(ChainError) as caught:
+        chain_of("mine", [{**MASK, "action": "hide"}, MASK, {"check": "pii"}, {**ASK, "threshold": 0}])
+    error = caught.value
+    assert [each.place for each in (error, *error.others)] == [(0, "action"), (2,), (3, "injection")]
+    assert error.told.startswith("'hide' is none of allow")
+    assert error.others[0].told == "has no action; one of allow, annotate, mask, mask_reversible, block"
 
 
 def test_two_lists_of_tools_are_refused() -> None:

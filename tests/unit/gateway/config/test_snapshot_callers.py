@@ -20,7 +20,7 @@ def plain(value: Any) -> Any:
     """A snapshot as what can be compared: its structs compare by identity."""
     match value:
         case Snapshot():
-            names = [name for name in value.__struct_fields__ if name != "shared"]
+            names = [name for name in value.__struct_fields__ if name not in ("shared", "chains")]
             return {name: plain(getattr(value, name)) for name in names}
         case Aliases(exact=exact, patterns=patterns):
             return exact, patterns and patterns.pattern

@@ -29,6 +29,15 @@ def test_a_privileged_tool_is_refused_after_a_result_that_strangers_can_write() 
     assert POLICY.refusal("get_order", "{}", results=["search"]) is None
 
 
+def test_a_second_policy_must_allow_a_call_as_well() -> None:
+    both = ToolPolicy(("search", "rm"), also=POLICY)
+    assert both.refused_offers(["search", "rm", "get_order"]) == ["rm", "get_order"]
+    assert both.refusal("rm", "{}") == both.refusal("get_order", "{}") == NOT_ALLOWED
+    assert both.refusal("search", "{}") is None
+    assert both.refusal("search", "[]") == NO_OBJECT
+    assert ToolPolicy(also=POLICY).refusal("send_mail", "{}", results=["search"]) == AFTER_UNTRUSTED
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
