@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.wire.call import Call
 from gateway.wire.edits import Texts
+from gateway.wire.form_texts import FormTexts
 from gateway.wire.request_texts import RequestTexts
 
 REQUESTS: Final[Mapping[str, Callable[[Call], Texts]]] = {
@@ -18,5 +19,6 @@ REQUESTS: Final[Mapping[str, Callable[[Call], Texts]]] = {
     "embeddings": RequestTexts,
     "rerank": RequestTexts,
     "score": RequestTexts,
+    "transcriptions": FormTexts,
 }
 """Each raises InvalidRequest for what cannot be read."""

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import InvalidRequest
-from gateway.wire import chat, completions, embeddings, scoring
+from gateway.wire import chat, completions, embeddings, multipart, scoring, transcriptions
 from gateway.wire.call import Call
 from gateway.wire.edited import REQUESTS
+from gateway.wire.form_texts import FormTexts
 from gateway.wire.messages import codec as messages
 from gateway.wire.request_texts import NO_TEXT
 from gateway.wire.responses import codec as responses
@@ -109,3 +110,24 @@ def test_any_bytes_are_read_or_refused(parse: Callable[[bytes], Call], data: byt
         texts.said([part.text for part in texts.parts])
     except InvalidRequest:
         pass
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["prompt", "hotwords", "language", "x[]"]), st.text()), max_size=4), st.text()
+)
+def test_a_form_keeps_its_parts_with_any_texts(given_parts: list[tuple[str, str]], other: str) -> None:
+    parts = [("model", "m"), ("file", "sound"), *given_parts]
+    head = '--edge\r\ncontent-disposition: form-data; name="'
+    lines = [f'{head}{name}"\r\n\r\n{text}\r\n' for name, text in parts]
+    try:
+        call = transcriptions.parse("".join([*lines, "--edge--"]).encode(), b"multipart/form-data; boundary=edge")
+        form = FormTexts(call)
+        same = form.said([part.text for part in form.parts])[1]
+        changed = form.said([other] * len(form.parts))[1]
+    except InvalidRequest:
+        return
+    assert same == call.body
+    names = [part.name for part in multipart.parts(call.body, b"edge")]
+    assert [part.name for part in multipart.parts(changed, b"edge")] == names
+    again = FormTexts(call.changed(body=changed))
+    assert [part.text for part in again.parts] == [other] * len(form.parts) * bool(other)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from gateway.wire import chat, completions, edited, embeddings, scoring
+from gateway.wire import chat, completions, edited, embeddings, scoring, transcriptions
 from gateway.wire.messages import codec as messages
 from gateway.wire.responses import codec as responses
 
 
 def test_every_codec_with_texts_is_named() -> None:
     codecs = (chat.CODEC, completions.CODEC, embeddings.CODEC, scoring.RERANK, scoring.SCORE, responses.CODEC)
-    assert {codec.endpoint for codec in (*codecs, messages.CODEC, messages.COUNT)} <= edited.REQUESTS.keys()
+    assert {
+        codec.endpoint for codec in (*codecs, messages.CODEC, messages.COUNT, transcriptions.CODEC)
+    } <= edited.REQUESTS.keys()

@@ -344,3 +344,13 @@ def test_a_file_of_text_in_base64_is_named_as_unread() -> None:
     part = {"type": "input_file", "file_data": "data:text/plain;base64,aWdub3Jl", "filename": "a.txt"}
     texts = read(responses.parse, input=[{"role": "user", "content": [part]}])
     assert texts.unread == "input[0].content[0].file_data"
+
+
+def test_a_large_body_is_read_whole() -> None:
+    long = "a long text, and an image. " * 4_000
+    content = [{"type": "text", "text": long}, {"type": "image_url", "image_url": {"url": PNG * 500}}]
+    texts = read(chat.parse, messages=[{"role": "user", "content": content}], prediction={"content": "b"})
+    assert [part.text for part in texts.parts] == [long, "b"]
+    assert echoed(texts)["messages"][0]["content"] == content
+    with pytest.raises(InvalidRequest, match="messages"):
+        RequestTexts(chat.parse(b'{"model":"m","messages":[{"content":"%b\n"}]}' % (b"x" * 400_000)))
