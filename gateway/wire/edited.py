@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway.wire.call import Call
-from gateway.wire.edits import Texts
+from gateway.wire.edits import Answer, Editor, Opening, Texts
 from gateway.wire.form_texts import FormTexts
+from gateway.wire.messages import editor as messages_editor
+from gateway.wire.messages.answer_texts import MessageTexts
 from gateway.wire.request_texts import RequestTexts
 
 REQUESTS: Final[Mapping[str, Callable[[Call], Texts]]] = {
@@ -22,3 +24,12 @@ REQUESTS: Final[Mapping[str, Callable[[Call], Texts]]] = {
     "transcriptions": FormTexts,
 }
 """Each raises InvalidRequest for what cannot be read."""
+
+ANSWERS: Final[Mapping[str, Callable[[bytes], Answer]]] = {
+    "messages": MessageTexts,
+}
+"""Each raises UpstreamProtocol for what is no answer of its format."""
+
+STREAMS: Final[Mapping[str, Callable[[Call, Opening], Editor]]] = {
+    "messages": messages_editor.of,
+}

@@ -26,6 +26,8 @@ def accumulate(stream: bytes) -> Any:
                         block["text"] += delta["text"]
                     case "thinking_delta":
                         block["thinking"] += delta["thinking"]
+                    case "signature_delta":
+                        block["signature"] = delta["signature"]
                     case "input_json_delta":
                         parts.append(delta["partial_json"])
             case "content_block_stop":
