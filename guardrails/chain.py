@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from guardrails.check import Check, Sight
+from guardrails.check import Asking, Check, Sight
 from guardrails.checks.patterned import JoinedChecks, PatternCheck
 from guardrails.checks.tools import ToolPolicy
 from guardrails.verdict import Action, Phase
@@ -94,6 +94,11 @@ class Chain:
     def rows(self, phase: Phase) -> tuple[Row, ...]:
         """The checks of a phase as a screen runs them."""
         return self._rows[phase]
+
+    @property
+    def asks(self) -> frozenset[tuple[str, str]]:
+        """Kind and name of all that its checks may ask."""
+        return frozenset(link.check.asks for link in self.links if isinstance(link.check, Asking))
 
     def sight(self, phase: Phase) -> Sight | None:
         """The longest that a check of this phase holds a stream back; None if none does."""

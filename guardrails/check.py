@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from guardrails.verdict import Finding
 
@@ -63,6 +63,16 @@ class Check(Protocol):
     def sight(self) -> Sight: ...
 
     def watch(self) -> Watch: ...
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """A check that has needs."""
+
+    @property
+    def asks(self) -> tuple[str, str]:
+        """Kind and name of what it asks."""
+        ...
 
 
 class Nonsense(ValueError):

@@ -202,6 +202,11 @@ _EXEMPTIONS: list[tuple[str, str, list[str]]] = [
         ["gateway/offload/client.py", "gateway/offload/server.py"],
     ),
     (
+        "tests/integration/test_checking.py",
+        "a process of the gateway, which is killed and told of other chains",
+        ["gateway/runtime/checking.py"],
+    ),
+    (
         "tests/integration/test_grpc.py",
         "a listener is shown by a real client of the protocol",
         ["gateway/dataplane/grpc_calls.py", "gateway/dataplane/grpc_exchange.py", "gateway/runtime/grpc_listener.py"],

@@ -29,6 +29,10 @@ def classifier(name: str) -> Judge:
     return load(name).score
 
 
+LOADERS: Final[Mapping[str, Loader]] = {"classifier": classifier}
+"""By kind."""
+
+
 class Models:
     """Thread-safe: what is asked for before it was loaded is loaded then."""
 

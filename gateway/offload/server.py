@@ -13,6 +13,7 @@ from typing import Final, cast
 from gateway.offload import frames
 from gateway.offload.frames import UNAVAILABLE, Answer, Broken, Frames, Question, framed
 from gateway.offload.lanes import Lane, Work
+from gateway.offload.tally import WEBHOOK
 
 SHORT: Final = 4_000
 """Bytes of a text that is scored in some 10 ms."""
@@ -61,7 +62,7 @@ class CheckServer:
         self._connections.discard(transport)
 
     def _lane(self, question: Question) -> Lane:
-        if question.kind == "webhook":
+        if question.kind == WEBHOOK:
             return self._remote
         return self._short if len(question.text) <= SHORT else self._long
 

@@ -6,7 +6,8 @@ from typing import Final
 
 from gateway.offload.frames import LATE
 
-KINDS: Final = ("classifier", "embedding", "entities", "webhook")
+WEBHOOK: Final = "webhook"
+KINDS: Final = ("classifier", "embedding", "entities", WEBHOOK)
 """What the check process answers."""
 
 

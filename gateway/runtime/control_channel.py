@@ -1,9 +1,11 @@
-"""What the supervisor says with a worker, and with the keeper: JSON lines over a socket pair.
+"""What the supervisor says with a worker, the keeper and the check process: JSON lines over a socket pair.
 
     worker → supervisor   Ready, Reloaded, ReloadFailed, Beat (each second), Crossed
     supervisor → worker   Reload, Drain
     keeper → supervisor   Kept (after each pass)
     supervisor → keeper   Reload, Look, Drain
+    checks → supervisor   Loaded
+    supervisor → checks   Load
 
 Either end closing tells the other that it is gone: a worker whose supervisor was killed drains by itself.
 """
@@ -85,6 +87,20 @@ class Kept(Message, frozen=True):
 
 class Look(Message, frozen=True):
     """There is something to do now: a journal was recovered."""
+
+
+class Load(Message, frozen=True):
+    """Answer what these ask, kinds and names, for the chains of the archived configuration `digest`."""
+
+    digest: str
+    asks: tuple[tuple[str, str], ...]
+
+
+class Loaded(Message, frozen=True):
+    """The check process answers what was told with `digest`; what it cannot load it names."""
+
+    digest: str
+    missing: tuple[str, ...] = ()
 
 
 FromWorker = Ready | Reloaded | ReloadFailed | Beat | Crossed

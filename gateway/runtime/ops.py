@@ -29,6 +29,10 @@ class Readiness(msgspec.Struct, frozen=True):
     workers: dict[str, str]
     stale: list[int]
     config_reload_failed: bool
+    checks: str = "off"
+    """The check process: off (no chain asks it), ready or away. A gateway is ready without it."""
+    checks_missing: tuple[str, ...] = ()
+    """What it could not load."""
 
 
 class Status(Protocol):

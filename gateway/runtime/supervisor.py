@@ -31,6 +31,7 @@ from gateway.runtime import (
     sockets,
     watch,
 )
+from gateway.runtime.checking import Checking
 from gateway.runtime.children import Children
 from gateway.runtime.configuration import Loaded
 from gateway.runtime.control_channel import Beat, Crossed
@@ -50,6 +51,7 @@ from gateway.runtime.webhook import Webhook, notice
 from gateway.runtime.workers import State, Workers
 from gateway.telemetry.logs import Log, Timestamps
 from gateway.telemetry.release import version
+from gateway.telemetry.status import ChecksStatus
 
 DRAIN_MARGIN_S = 5.0
 """What workers get beyond `limits.drain_s` to close what they cut."""
@@ -136,6 +138,7 @@ class Supervisor:
         self._webhook = Webhook(self._log)
         self._children = Children(processes, self._state, self._log)
         self._keeping = Keeping(processes, self._state, self._log, log_level, meters, status)
+        self._checking = Checking(processes, self._state, self._log, log_level, status.checks)
         self._controlling = Controlling(
             processes, self._folder, self._overrides, self._state.path, config, self._log, status.control
         )
@@ -184,7 +187,11 @@ class Supervisor:
         stopping.cancel()
 
     async def _started(self, config: Config) -> None:
-        await asyncio.gather(self._children.start(config.backends), self._workers.ready())
+        await asyncio.gather(
+            self._children.start(config.backends),
+            self._workers.ready(),
+            self._checking.begin(self._reloading.now.config, self._reloading.now.digest),
+        )
 
     def _ready(self, config: Config, held: Listeners) -> None:
         data_url, ops_url = sockets.url_of(held.data[0]), sockets.url_of(held.ops)
@@ -285,6 +292,7 @@ class Supervisor:
         now = self._reloading.now
         self._workers.reload(now.digest)
         self._keeping.reload(now.digest)
+        self._jobs.once("checks", lambda: self._checking.take(now.config, now.digest))
         if now.files is not before.files:
             drain_s = before.config.server.limits.drain_s
             self._jobs.once("report", self._report_stale)
@@ -321,6 +329,7 @@ class Supervisor:
         with contextlib.suppress(asyncio.CancelledError):
             await ended
         await self._children.stop()
+        await self._checking.stop()
         await self._controlling.stop()
         await self._journals.finish()
         await self._keeping.stop()
@@ -347,6 +356,8 @@ class Supervisor:
             },
             stale=workers.stale(),
             config_reload_failed=not self._journals.status.config_ok,
+            checks=_in_a_word(self._journals.status.checks),
+            checks_missing=self._journals.status.checks.missing,
         )
 
     def loop_lag_ms(self) -> dict[str, float | None]:
@@ -355,6 +366,10 @@ class Supervisor:
         for worker in self._workers.slots:
             lags[f"worker-{worker.slot}"] = None if worker.beat is None else worker.beat.loop_lag_ms
         return lags
+
+
+def _in_a_word(checks: ChecksStatus) -> str:
+    return ("ready" if checks.up else "away") if checks.wanted else "off"
 
 
 def _in_words(section: Limits | Retries) -> str:

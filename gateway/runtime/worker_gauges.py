@@ -25,6 +25,7 @@ def read(gateway: Gateway) -> WorkerGauges:
         meter_refusals=0 if leasing is None else leasing.refusals,
         meter_recalls=0 if leasing is None else leasing.recalls,
         http_errors=gateway.http_errors,
+        checks={} if gateway.checks is None else gateway.checks.tally.counts,
         endpoints=[
             EndpointGauges(backend.name, endpoint.name, endpoint.view.outstanding, endpoint.health.state != "closed")
             for backend in gateway.backends.values()

@@ -50,6 +50,7 @@ class Exposition(Collector):
         yield from self._endpoints()
         yield from self._workers()
         yield from self._journals()
+        yield from self._checks()
         yield from self._meters()
         yield from self._ledger()
         yield from self._configuration()
@@ -130,6 +131,20 @@ class Exposition(Collector):
         yield _simple(names.JOURNAL_BYTES, [((), journal.bytes)])
         yield _simple(names.JOURNAL_DROPPED, [((), journal.dropped_bytes)])
         yield _simple(names.JOURNAL_DROPPED_SEGMENTS, [((), journal.dropped_segments)])
+
+    def _checks(self) -> Iterator[Family]:
+        totals: dict[str, dict[tuple[str, ...], float]] = defaultdict(lambda: defaultdict(float))
+        for worker in self._status.workers.values():
+            for counted, count in worker.checks.items():
+                kind, _, what = counted.rpartition(".")
+                totals[what][kind,] += count.total
+        failures = {
+            (kind, reason): count for reason in ("late", "unavailable") for (kind,), count in totals[reason].items()
+        }
+        yield _simple(names.CHECK_QUESTIONS, totals["questions"].items())
+        yield _simple(names.CHECK_FAILURES, failures.items())
+        yield _simple(names.CHECK_SECONDS, totals["seconds"].items())
+        yield _simple(names.CHECKS_UP, [((), self._status.checks.up)])
 
     def _meters(self) -> Iterator[Family]:
         workers = self._status.workers.values()

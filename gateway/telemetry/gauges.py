@@ -13,6 +13,7 @@ import msgspec
 
 _ENDPOINT: Final = "endpoint"
 _HTTP_ERROR: Final = "http_error"
+_CHECK: Final = "check"
 _SEPARATOR: Final = "\t"
 
 
@@ -49,6 +50,8 @@ class WorkerGauges(msgspec.Struct):
     """Of `Leasing`, by its names."""
     http_errors: dict[str, int] = {}
     """`Gateway.http_errors`."""
+    checks: dict[str, float] = {}
+    """`Tally.counts` of what checks asked: `classifier.questions`."""
     endpoints: list[EndpointGauges] = []
 
     def flat(self) -> dict[str, float]:
@@ -56,6 +59,8 @@ class WorkerGauges(msgspec.Struct):
         numbers: dict[str, float] = {name: float(getattr(self, name)) for name in _PLAIN}
         for code, count in self.http_errors.items():
             numbers[_HTTP_ERROR + _SEPARATOR + code] = float(count)
+        for what, amount in self.checks.items():
+            numbers[_CHECK + _SEPARATOR + what] = float(amount)
         for seen in self.endpoints:
             key = _SEPARATOR.join((_ENDPOINT, seen.backend, seen.endpoint))
             numbers[key + _SEPARATOR + "outstanding"] = float(seen.outstanding)
@@ -77,6 +82,8 @@ class WorkerGauges(msgspec.Struct):
                     seen.breaker_open = bool(value)
             elif name.startswith(_HTTP_ERROR + _SEPARATOR):
                 gauges.http_errors[name.partition(_SEPARATOR)[2]] = int(value)
+            elif name.startswith(_CHECK + _SEPARATOR):
+                gauges.checks[name.partition(_SEPARATOR)[2]] = value
             elif name == "cpu_s":
                 gauges.cpu_s = value
             elif name == "journal_reserve_ok":
@@ -87,7 +94,7 @@ class WorkerGauges(msgspec.Struct):
         return gauges
 
 
-_PLAIN: Final = WorkerGauges.__struct_fields__[:-2]
+_PLAIN: Final = WorkerGauges.__struct_fields__[:-3]
 """The fields that are one number."""
 
 

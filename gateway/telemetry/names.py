@@ -121,6 +121,25 @@ JOURNAL_RESERVE: Final = Metric(
     ("worker",),
 )
 
+CHECK_QUESTIONS: Final = Metric(
+    "lockgate_check_questions_total",
+    "counter",
+    "What checks asked of the check process: of a classifier, an embedding, entities or a webhook.",
+    ("kind",),
+)
+CHECK_FAILURES: Final = Metric(
+    "lockgate_check_failures_total",
+    "counter",
+    "Those without an answer: late (at the check's deadline) or unavailable (no process, no weights, no room).",
+    ("kind", "reason"),
+)
+CHECK_SECONDS: Final = Metric(
+    "lockgate_check_seconds_total", "counter", "From question to answer, of those that have one.", ("kind",)
+)
+CHECKS_UP: Final = Metric(
+    "lockgate_checks_up", "gauge", "1 while the check process answers; 0 too where no chain asks it."
+)
+
 METER_EXCHANGES: Final = Metric(
     "lockgate_meter_exchanges_total", "counter", "Calls of the store of the meters, each for many buckets, by workers."
 )
@@ -246,6 +265,7 @@ ALL: Final = (
     *(IN_FLIGHT, STREAMS, CONNECTIONS, LOOP_LAG, WORKER_UP, WORKER_RESTARTS, WORKER_MEMORY, WORKER_CPU, HTTP_ERRORS),
     *(RECORDS_OPENED, RECORDS_CLOSED, RECORDS_RECOVERED, RECORDS_GAP, RECORDS_UNWRITTEN),
     *(JOURNAL_DAMAGED, JOURNAL_BYTES, JOURNAL_DROPPED, JOURNAL_DROPPED_SEGMENTS, JOURNAL_RESERVE),
+    *(CHECK_QUESTIONS, CHECK_FAILURES, CHECK_SECONDS, CHECKS_UP),
     *(METER_EXCHANGES, METER_FAILURES, METER_WAITS, METER_REFUSALS, METER_RECALLS, METER_WARNINGS, METER_UNSETTLED),
     *(METER_BUCKETS, METER_NEARLY),
     *(LEDGER_ROWS, LEDGER_BYTES, LEDGER_FILES, LEDGER_AGE, LEDGER_DRIFT, LEDGER_CHECKS),

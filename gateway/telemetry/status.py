@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from gateway.telemetry.gauges import KeeperGauges, WorkerGauges
@@ -14,7 +15,10 @@ METER_COUNTS: Final = ("meter_exchanges", "meter_failures", "meter_waits", "mete
 class WorkerStatus:
     """One worker slot, over all processes that were in it."""
 
-    __slots__ = ("cpu_s", "gauges", "http_errors", "loop_lag_s", "meters", "starts", "unrecorded", "unwritten", "up")
+    __slots__ = (
+        *("checks", "cpu_s", "gauges", "http_errors", "loop_lag_s", "meters", "starts", "unrecorded", "unwritten"),
+        "up",
+    )
 
     def __init__(self) -> None:
         self.up = False
@@ -25,6 +29,8 @@ class WorkerStatus:
         self.unwritten = Rising()
         self.unrecorded = Rising()
         self.http_errors: dict[str, Rising] = {}
+        self.checks: dict[str, Rising] = {}
+        """By kind of check and what is counted, as in its gauges."""
         self.meters = {name: Rising() for name in METER_COUNTS}
         """By the names of `METER_COUNTS`."""
 
@@ -42,15 +48,20 @@ class WorkerStatus:
         self.unrecorded.read(gauges.unrecorded)
         for name, count in self.meters.items():
             count.read(getattr(gauges, name))
-        # Those the process does not name too: it has not met them yet, but its predecessor had.
-        for code in self.http_errors.keys() | gauges.http_errors.keys():
-            self.http_errors.setdefault(code, Rising()).read(gauges.http_errors.get(code, 0))
+        _read(self.http_errors, gauges.http_errors)
+        _read(self.checks, gauges.checks)
 
     def ended(self) -> None:
         """The process is gone, and so is what it had open; what it counted stays."""
         self.up = False
         self.gauges = WorkerGauges(journal_reserve_ok=self.gauges.journal_reserve_ok)
         self.loop_lag_s = 0.0
+
+
+def _read(totals: dict[str, Rising], now: Mapping[str, float]) -> None:
+    """Those the process does not name too: it has not met them yet, but its predecessor had."""
+    for name in totals.keys() | now.keys():
+        totals.setdefault(name, Rising()).read(now.get(name, 0))
 
 
 class JournalStatus:
@@ -100,12 +111,26 @@ class ControlStatus:
         """The control process runs."""
 
 
+class ChecksStatus:
+    """The check process."""
+
+    __slots__ = ("missing", "wanted", "up")
+
+    def __init__(self) -> None:
+        self.wanted = False
+        """Some chain asks for what it answers."""
+        self.up = False
+        """It runs, and has loaded what there is."""
+        self.missing: tuple[str, ...] = ()
+        """What it could not load."""
+
+
 class Status:
     """Everything of the above."""
 
     __slots__ = (
-        *("config_ok", "control", "digest", "journal", "keeper", "reloads_failed", "reloads_ok", "version", "warnings"),
-        "workers",
+        *("checks", "config_ok", "control", "digest", "journal", "keeper", "reloads_failed", "reloads_ok", "version"),
+        *("warnings", "workers"),
     )
 
     def __init__(self, version: str) -> None:
@@ -118,6 +143,7 @@ class Status:
         self.journal = JournalStatus()
         self.keeper = KeeperStatus()
         self.control = ControlStatus()
+        self.checks = ChecksStatus()
         self.warnings: dict[str, int] = {}
         """Of meters, by quantity."""
 

@@ -49,6 +49,10 @@ class AskedCheck:
         if self.sight is Sight.PATTERN:
             raise ValueError(f"{self.name}: a score is of a segment or of the whole, not of a pattern")
 
+    @property
+    def asks(self) -> tuple[str, str]:
+        return self.kind, self.target
+
     def watch(self) -> AskedWatch:
         return AskedWatch(self)
 

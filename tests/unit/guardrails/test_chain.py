@@ -4,6 +4,7 @@ from guardrails.chain import ChainError, Link, OnFailure, chain
 from guardrails.check import Sight
 from guardrails.checks.asked import AskedCheck
 from guardrails.checks.patterned import PatternCheck, Rule
+from guardrails.settings import chain_of
 from guardrails.verdict import Action, Phase
 
 OUTPUT = frozenset({Phase.OUTPUT})
@@ -26,6 +27,18 @@ def test_a_chain_says_how_long_it_holds_a_stream_back() -> None:
     assert observed.sight(Phase.OUTPUT) is None
     noted = chain("noted", [Link(WHOLE, OUTPUT, Action.ANNOTATE, on_failure=OnFailure.OPEN)])
     assert noted.sight(Phase.OUTPUT) is None
+
+
+def test_a_chain_says_whom_its_checks_may_ask() -> None:
+    made = chain_of(
+        "standard",
+        [
+            {"check": "secrets", "phase": "input", "action": "mask"},
+            {"check": "injection", "phase": ["input", "tool_result"], "action": "block"},
+            {"check": "webhook", "phase": "output", "action": "block", "target": "review", "code": "review"},
+        ],
+    )
+    assert made.asks == {("classifier", "injection"), ("webhook", "review")}
 
 
 def test_pattern_checks_read_a_text_together_and_apart_from_those_that_only_observe() -> None:

@@ -47,6 +47,18 @@ def test_broken_http_is_one_count_of_all_workers() -> None:
     assert 'lockgate_http_errors_total{code="request_timeout"} 4.0\n' in exposition().scrape()[1].decode()
 
 
+def test_what_checks_asked_is_one_count_of_all_workers_by_kind_and_reason() -> None:
+    status = Status("1")
+    for slot in (0, 1):
+        counts = {"classifier.questions": 3, "classifier.seconds": 0.5, "classifier.late": 1, "webhook.unavailable": 2}
+        status.worker(slot).beat(WorkerGauges(checks=counts), 0.0)
+    body = Exposition(Metrics(), status).scrape()[1].decode()
+    assert 'lockgate_check_questions_total{kind="classifier"} 6.0\n' in body
+    assert 'lockgate_check_seconds_total{kind="classifier"} 1.0\n' in body
+    assert 'lockgate_check_failures_total{kind="classifier",reason="late"} 2.0\n' in body
+    assert 'lockgate_check_failures_total{kind="webhook",reason="unavailable"} 4.0\n' in body
+
+
 def test_buckets_are_cumulative_and_end_in_everything() -> None:
     body = exposition().scrape()[1].decode()
     prefix = 'lockgate_request_duration_seconds_bucket{endpoint="chat",le="'

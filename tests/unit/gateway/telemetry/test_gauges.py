@@ -14,6 +14,7 @@ def test_gauges_come_back_as_they_were_sent() -> None:
         unwritten=1,
         unrecorded=4,
         http_errors={"request_timeout": 2, "stalled_reader": 1},
+        checks={"classifier.questions": 7, "classifier.seconds": 0.25},
         endpoints=[EndpointGauges("gpu-a", "http://a", 5, breaker_open=True), EndpointGauges("gpu-b", "unix:/b")],
     )
     assert WorkerGauges.read(gauges.flat()) == gauges
@@ -22,7 +23,9 @@ def test_gauges_come_back_as_they_were_sent() -> None:
 def test_what_is_sent_is_numbers_by_name() -> None:
     assert all(
         type(value) is float
-        for value in WorkerGauges(http_errors={"c": 1}, endpoints=[EndpointGauges("b", "e")]).flat().values()
+        for value in WorkerGauges(http_errors={"c": 1}, checks={"c.late": 1}, endpoints=[EndpointGauges("b", "e")])
+        .flat()
+        .values()
     )
 
 

@@ -1,0 +1,146 @@
+"""The supervisor's side of the check process: starts it once some chain asks for what it answers, tells it of other
+chains, starts it again when it ends. While it is away, checks that ask it fail, and chains say what follows from that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import msgspec
+
+from gateway.config import snapshot_chains
+from gateway.config.model import Config
+from gateway.config.places import Finding
+from gateway.offload.models import LOADERS, Asked, Models
+from gateway.offload.tally import KINDS, WEBHOOK
+from gateway.runtime import connected
+from gateway.runtime.backoff import Backoff
+from gateway.runtime.control_channel import Channel, Load, Loaded
+from gateway.runtime.processes import Process, Processes, describe_end
+from gateway.runtime.state_dir import StateDir
+from gateway.telemetry.logs import Level, Log
+from gateway.telemetry.status import ChecksStatus
+
+START_PATIENCE_S = 30.0
+"""How long a gateway that starts waits for it."""
+STOP_PATIENCE_S = 2.0
+"""It has nothing to finish: no worker is left."""
+
+
+class CheckStart(msgspec.Struct, frozen=True):
+    """What the check process is started with: the one argument of `python -m gateway.runtime.checker`, as JSON."""
+
+    control_fd: int
+    state_dir: str
+    load: Load
+    log_level: Level
+
+
+def asked(config: Config) -> set[Asked]:
+    """What the chains of a configuration may ask of the check process."""
+    chains = (snapshot_chains.made(name, entries) for name, entries in config.chains.items())
+    return {need for chain in chains for need in chain.asks if need[0] in KINDS}
+
+
+def missing(config: Config) -> Iterator[Finding]:
+    """What of that cannot be loaded here. Loads it."""
+    for name, entries in config.chains.items():
+        asks = (need for need in snapshot_chains.made(name, entries).asks if need[0] in KINDS and need[0] != WEBHOOK)
+        for told in Models(LOADERS).load(asks):
+            yield Finding(
+                ("chains", name), f"asks for what is not here, and its failure modes say what follows: {told}"
+            )
+
+
+class Checking:
+    """The check process, for the life of the gateway."""
+
+    def __init__(
+        self, processes: Processes, state_dir: StateDir, log: Log, log_level: Level, status: ChecksStatus
+    ) -> None:
+        self._processes = processes
+        self._state_dir = state_dir
+        self._log = log
+        self._log_level = log_level
+        self._status = status
+        self._backoff = Backoff()
+        self._load = Load("", ())
+        self._written: object = None
+        """The sections of the configuration that say what it is to answer."""
+        self._taking = asyncio.Lock()
+        self._ending = False
+        self._process: Process | None = None
+        self._channel: Channel | None = None
+        self._loaded = asyncio.Event()
+
+    async def take(self, config: Config, digest: str) -> None:
+        """Another configuration is in force."""
+        async with self._taking:  # in the order they were told
+            written = (config.chains, config.webhooks)
+            if written == self._written:
+                return  # what is made by API changes several times a second
+            self._written = written
+            # In a thread: chains that are not at hand take a while to be made.
+            self._load = Load(digest, tuple(sorted(await asyncio.to_thread(asked, config))))
+            self._status.wanted = bool(self._load.asks)
+            if self._channel is not None:
+                self._channel.send(self._load)
+            elif self._status.wanted and self._process is None:
+                self._start()
+
+    async def begin(self, config: Config, digest: str) -> None:
+        """The first configuration is in force. Returns when all is loaded, after a while in any case."""
+        await self.take(config, digest)
+        if self._status.wanted:
+            try:
+                async with asyncio.timeout(START_PATIENCE_S):
+                    await self._loaded.wait()
+            except TimeoutError:
+                self._log.error("checks_not_loaded", waited_s=START_PATIENCE_S)
+
+    async def stop(self) -> None:
+        """Ends it."""
+        self._ending = True
+        if self._process is not None:
+            await self._process.stop(STOP_PATIENCE_S)
+
+    def _start(self) -> None:
+        if self._ending or self._channel is not None:
+            return
+        channel = Channel(Loaded, self._heard, lambda: None)
+        try:
+            process = connected.start(
+                self._processes,
+                "gateway.runtime.checker",
+                self._what,
+                channel,
+                on_end=lambda code: self._ended(process, code),
+            )
+        except OSError as error:
+            self._log.error("checks_start_failed", error=str(error))
+            asyncio.get_running_loop().call_later(self._backoff.ended(0.0) or 1.0, self._start)
+            return
+        self._process, self._channel = process, channel
+
+    def _what(self, control_fd: int) -> CheckStart:
+        return CheckStart(control_fd, str(self._state_dir.path), self._load, self._log_level)
+
+    def _heard(self, message: Loaded) -> None:
+        self._status.up = True
+        self._status.missing = message.missing
+        self._loaded.set()
+        if message.missing:
+            self._log.error("checks_missing", missing=message.missing, snapshot=message.digest)
+        else:
+            self._log.info("checks_loaded", snapshot=message.digest)
+
+    def _ended(self, process: Process, code: int) -> None:
+        self._status.up = False
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        if self._ending:
+            return
+        self._log.error("checks_ended", pid=process.pid, end=describe_end(code))
+        asyncio.get_running_loop().call_later(self._backoff.ended(process.lived_s), self._start)
