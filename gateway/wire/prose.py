@@ -23,7 +23,7 @@ NAMES: Final = frozenset(
         *("role", "type", "object", "name", "tool_name", "model", "format", "media_type", "mime_type", "encoding"),
         *("id", "call_id", "tool_call_id", "tool_use_id", "item_id", "file_id", "container_id", "connector_id"),
         *("approval_request_id", "previous_response_id", "uuid", "server_label", "server_name", "status", "phase"),
-        *("detail", "effort", "verbosity", "mode", "ttl", "voice", "finish_reason", "stop_reason"),
+        *("detail", "effort", "reasoning_effort", "verbosity", "mode", "ttl", "voice", "finish_reason", "stop_reason"),
         *("required", "allowed_tools", "$ref", "$schema"),
     )
 )

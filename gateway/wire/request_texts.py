@@ -24,7 +24,7 @@ NO_TEXT: Final = frozenset(
         *("model", "user", "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "cache_salt"),
         *("conversation", "previous_response_id", "request_id", "session_id", "service_tier", "store", "container"),
         *("stream_options", "include", "modalities", "audio", "tool_choice", "function_call", "mcp_servers"),
-        *("reasoning", "reasoning_effort", "thinking", "verbosity", "truncation", "truncation_side", "encoding_format"),
+        *("reasoning", "thinking", "truncation", "truncation_side", "encoding_format"),
         *("stop", "stop_sequences", "logit_bias", "stop_token_ids", "allowed_token_ids", "logprob_token_ids"),
     )
 )

@@ -174,10 +174,12 @@ def test_fields_that_go_into_prompts_are_read_whatever_they_are_called() -> None
         response_format={"type": "json_schema", "json_schema": {"name": "s", "description": "f", "schema": {}}},
         functions=[{"name": "old", "description": "g"}],
         some_servers_own="h",
+        reasoning_effort="low",
         metadata={"ticket": "not read"},
     )
     assert [part.text for part in texts.parts] == list("abcdefgh")
     assert texts.offered == ["old"]
+    assert told(read(chat.parse, messages=[{}], reasoning_effort="low, and")) == [("reasoning_effort", "low, and")]
 
 
 def test_results_count_until_the_user_speaks() -> None:

@@ -44,6 +44,15 @@ def test_the_last_call_of_an_id_before_a_result_is_the_one_it_belongs_to() -> No
     assert [(part.tool, part.phase) for part in walk.parts] == [("search", TOOL_RESULT), ("mail", TOOL_RESULT)]
 
 
+def test_what_stands_within_a_result_is_of_the_same_tool() -> None:
+    call = {"type": "server_tool_use", "id": "s", "name": "run", "input": {}}
+    inner = {"type": "code_execution_output", "name": "other", "text": "a"}
+    result = {"type": "code_execution_tool_result", "tool_use_id": "s", "content": [inner]}
+    walk = walked("messages", [{"role": "assistant", "content": [call, result]}])
+    assert [(part.text, part.tool) for part in walk.parts] == [("a", "run")]
+    assert walk.results == ["run"]
+
+
 def test_arguments_are_json_in_a_string_or_as_they_are() -> None:
     walk = walked(
         "x", [{"name": "f", "arguments": "{"}, {"name": "f", "arguments": {"a": "b"}}, {"arguments": {"a": "b"}}]
@@ -64,6 +73,7 @@ def test_members_of_other_types_than_expected_are_no_error(odd: dict[str, Any]) 
 def test_lists_of_numbers_cost_nothing_and_are_tokens_only_where_a_prompt_stands() -> None:
     assert walked("x", [[1.5] * 3, [1] * (2 * MAX_VALUES)]).unread == ""
     assert walked("input", [{"embedding": [1, 2]}]).unread == ""
+    assert walked("input", [{"input": [1, 2]}]).unread == ""
     assert walked("input", [[1], [2]]).unread == "input[0]"
 
 
