@@ -22,6 +22,8 @@ NAMES: Final = frozenset(
     (
         *("role", "type", "object", "name", "tool_name", "model", "format", "media_type", "mime_type", "encoding"),
         *("id", "call_id", "tool_call_id", "tool_use_id", "item_id", "file_id", "container_id", "connector_id"),
+        *("tool_id", "caller_id", "reference_id", "skill_id", "file_ids", "vector_store_ids", "tool_names"),
+        *("mcp_server_name", "error_code", "file_type", "search_context_size"),
         *("approval_request_id", "previous_response_id", "uuid", "server_label", "server_name", "status", "phase"),
         *("detail", "effort", "reasoning_effort", "verbosity", "mode", "ttl", "voice", "finish_reason", "stop_reason"),
         *("required", "allowed_tools", "$ref", "$schema"),
@@ -33,7 +35,7 @@ MEDIA: Final = frozenset(
     (
         *("url", "image_url", "audio_url", "video_url", "file_url", "server_url", "$id"),
         *("data", "file_data", "b64_json", "image", "result", "image_embeds", "audio_embeds"),
-        *("encrypted_content", "encrypted_index", "signature", "thought_signature"),
+        *("encrypted_content", "encrypted_index", "encrypted_stdout", "signature", "thought_signature"),
     )
 )
 """Members whose strings are addresses, media, or sealed by who made them, when they look like such."""

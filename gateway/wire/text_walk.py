@@ -19,7 +19,7 @@ from gateway.wire.prose import MAYBE_OTHER, Kind, is_plain, kind_of
 
 Json = dict[str, Any]
 
-MAX_VALUES: Final = 100_000
+MAX_VALUES: Final = 50_000
 """Members and elements of one request: walking millions would hold up all others."""
 MAX_DEPTH: Final = 100
 

@@ -126,7 +126,7 @@ def test_numbers_pass_as_they_were_written() -> None:
         b"[" * 500 + b"]" * 500,
         b"[" * 900 + b"]" * 900,
         b'[{"content":' + b'{"a":' * 150 + b"1" + b"}" * 150 + b"}]",
-        b"[" + b"[[]]," * 60_000 + b"[]]",
+        b"[" + b"[[]]," * 30_000 + b"[]]",
     ],
 )
 def test_what_cannot_be_read_is_refused(messages: bytes) -> None:
