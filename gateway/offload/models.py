@@ -59,8 +59,10 @@ class Models:
             text = unpacked(question.text)
         except Broken:
             raise Unanswered from None
-        if question.kind != "classifier" or len(text) <= PIECE:
+        if len(text) <= PIECE:
             return judge(text)
+        if question.kind != "classifier":
+            raise Unanswered  # what is said of pieces is not what would be said of the whole
         return self._worst(judge, text, question.until_s)
 
     @staticmethod

@@ -30,17 +30,20 @@ class CheckServer:
         self._long = Lane("long", 1, local, on_bug)
         self._remote = Lane("webhook", POSTING, remote, on_bug)
         self._server: asyncio.Server | None = None
+        self._path: Path | None = None
         self._connections: set[asyncio.Transport] = set()
 
     async def listen(self, path: Path) -> None:
         """Listens at `path`, which only this user may write to. Raises OSError."""
+        self._path = path
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(lambda: _Connection(self), sock=_bound(path))
 
     def close(self) -> None:
         """Ends all connections, whose open questions fail."""
-        if self._server is not None:
+        if self._server is not None and self._path is not None:
             self._server.close()
+            self._path.unlink(missing_ok=True)
         for transport in list(self._connections):
             transport.abort()
         for lane in (self._short, self._long, self._remote):

@@ -93,7 +93,7 @@ def test_only_this_user_may_ask(path: Path) -> None:
 def test_a_question_is_late_at_its_deadline_and_its_answer_is_passed_over(path: Path) -> None:
     async def scene() -> None:
         worker = CheckClient(path)
-        assert await asked(worker, "text", "0.2", "slow", deadline_ms=10) == (None, "late")
+        assert await asked(worker, "text", "1", "slow", deadline_ms=10) == (None, "late")
         assert (await asked(worker, ATTACK))[1] == ""  # behind the slow one, whose answer came first
         assert worker.tally.counts["slow.late"] == 1
         worker.close()

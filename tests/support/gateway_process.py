@@ -182,11 +182,17 @@ class GatewayProcess:
 
     def child_pids(self) -> list[int]:
         """The servers beside the workers."""
-        return sorted(set(descendants(self.pid)) - {*self.worker_pids(), self.keeper_pid(), self.control_pid()})
+        return sorted(
+            set(descendants(self.pid)) - {*self.worker_pids(), self.keeper_pid(), self.control_pid(), self.checks_pid()}
+        )
 
     def control_pid(self) -> int | None:
         """The control process, if it runs now."""
         return next((pid for pid in descendants(self.pid) if _runs(pid, b"gateway.runtime.control_process")), None)
+
+    def checks_pid(self) -> int | None:
+        """The check process, if it runs now."""
+        return next((pid for pid in descendants(self.pid) if _runs(pid, b"gateway.runtime.checker")), None)
 
 
 def _runs(pid: int, module: bytes) -> bool:

@@ -60,6 +60,13 @@ def test_a_text_that_is_longer_than_a_piece_has_the_score_of_its_worst_piece() -
     assert models.answer(question("." * (3 * PIECE) + "bad")) == 0.9
 
 
+def test_of_a_text_longer_than_a_piece_nothing_but_scores_is_told() -> None:
+    models = Models({"entities": loader(lambda text: [])})
+    assert models.answer(question("." * PIECE, kind="entities")) == []
+    with pytest.raises(Unanswered, match="unavailable"):
+        models.answer(question("." * (PIECE + 1), kind="entities"))
+
+
 def test_a_long_text_is_left_off_when_nobody_waits_for_it() -> None:
     seen: list[str] = []
 
