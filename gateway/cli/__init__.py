@@ -21,7 +21,20 @@ GROUP = "lockgate.commands"
 OWN: Mapping[str, str] = {
     name: f"gateway.cli.{name}:{name}"
     for name in (
-        *("backends", "changes", "check", "cost", "demo", "fake", "journal", "keys", "meters", "models", "prices"),
+        *(
+            "backends",
+            "changes",
+            "check",
+            "checks",
+            "cost",
+            "demo",
+            "fake",
+            "journal",
+            "keys",
+            "meters",
+            "models",
+            "prices",
+        ),
         *("principals", "projects", "serve", "snapshots", "tenants", "usage"),
     )
 } | {"import": "gateway.cli.import_config:import_config"}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TypeVar
 
-from gateway.config import describe_meters, units
+from gateway.config import describe_chains, describe_meters, units
 from gateway.config.globs import compile_globs
 from gateway.config.model import (
     Backend,
@@ -56,6 +56,8 @@ def describe(config: Config, now_s: float) -> Iterator[str]:
     if meters:
         yield from _section("Meters", meters)
         yield from _more(count)
+    if config.chains:
+        yield from _section("Chains", describe_chains.chains(config))
 
 
 def _server(config: Config) -> list[tuple[str, str]]:
