@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -57,6 +57,8 @@ class Link:
     on_failure: OnFailure = OnFailure.CLOSED
     deadline_ms: int | None = None
     """For each answer it needs; None where it needs none."""
+    entry: int | None = field(default=None, compare=False)
+    """The entry of the configuration that it is of; one may stand for several links."""
 
     @property
     def holds(self) -> bool:
@@ -128,8 +130,9 @@ def chain(name: str, links: Iterable[Link], tools: ToolPolicy | None = None) -> 
     """A chain that can be meant. Raises `ChainError`."""
     made = Chain(name, tuple(links), tools)
     seen: dict[tuple[str, Phase], int] = {}
+    entries = [number if link.entry is None else link.entry for number, link in enumerate(made.links)]
     for number, link in enumerate(made.links):
-        place = f"chains.{name}[{number}] ({link.check.name})"
+        place = f"chains.{name}[{entries[number]}] ({link.check.name})"
         if not link.phases:
             raise ChainError(f"{place}: has no phase; one or more of {', '.join(Phase)}")
         if link.check.sight is Sight.WHOLE and link.action in (Action.MASK, Action.MASK_REVERSIBLE):
@@ -147,7 +150,9 @@ def chain(name: str, links: Iterable[Link], tools: ToolPolicy | None = None) -> 
                 and made.links[earlier].action is Action.BLOCK
                 and made.links[earlier].check == link.check
             ):
-                raise ChainError(f"{place}: never reached in {phase}: entry {earlier} blocks what it would find")
+                raise ChainError(
+                    f"{place}: never reached in {phase}: entry {entries[earlier]} blocks what it would find"
+                )
     return made
 
 

@@ -44,7 +44,7 @@ class Registered:
     """Where what it judges is found."""
 
     def make(self, **arguments: object) -> Any:
-        """The check. Raises ValueError for settings that cannot be meant."""
+        """The check, or several that are one to an admin. Raises ValueError for settings that cannot be meant."""
         module, _, name = self.target.partition(":")
         return getattr(import_module(module), name)(**arguments)
 
@@ -77,9 +77,10 @@ CHECKS: Final = {
         asks=True,
     ),
     "pii": Registered(
-        "guardrails.checks.pii:pii",
-        "personal data by its form",
+        "guardrails.checks.entities:pii",
+        "personal data",
         {"entities": Option("entities", Kind.WORDS), "custom": Option("custom", Kind.PATTERNS)},
+        asks=True,
     ),
     "regex": Registered(
         "guardrails.checks.words:regex", "patterns", {"patterns": Option("patterns", Kind.PATTERNS, True)}

@@ -18,9 +18,10 @@ _ENDS: Final = ".!?…。！？\n"
 class Segments:
     """One text. `feed` and `finish` give segments with their places; together they are the text."""
 
-    __slots__ = ("_at", "_base", "_read", "_text")
+    __slots__ = ("_at", "_base", "_least", "_read", "_text")
 
-    def __init__(self) -> None:
+    def __init__(self, least: int = LEAST) -> None:
+        self._least: Final = least
         self._text = ""
         self._base = 0  # where `_text` begins
         self._at = 0
@@ -50,11 +51,11 @@ class Segments:
     def _end(self, start: int) -> int | None:
         """Where the segment that begins at `start` ends, once a character after it shows that it does."""
         text = self._text
-        for index in range(start + max(self._read, LEAST), min(len(text), start + MOST)):
+        for index in range(start + max(self._read, self._least), min(len(text), start + MOST)):
             if text[index].isspace() and text[index - 1] in _ENDS:
                 return index
         if len(text) - start > MOST:
-            last = max(text.rfind(blank, start + LEAST, start + MOST) for blank in " \n")
+            last = max(text.rfind(blank, start + self._least, start + MOST) for blank in " \n")
             return last + 1 if last > 0 else start + MOST
         self._read = len(text) - start
         return None

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from guardrails.chain import Chain, ChainError, Link, OnFailure, chain
+from guardrails.check import Check
+from guardrails.checks.patterned import PatternCheck
 from guardrails.checks.tools import ToolPolicy
 from guardrails.registry import CHECKS, Kind, Option, Registered
 from guardrails.verdict import Action, Phase
@@ -32,21 +34,21 @@ def chain_of(name: str, entries: Sequence[Mapping[str, object]]) -> Chain:
     wrong: list[ChainError] = []
     for number, entry in enumerate(entries):
         try:
-            part = _part(f"chains.{name}[{number}]", entry, tools)
+            part = _part(f"chains.{name}[{number}]", number, entry, tools)
         except ChainError as error:
             wrong.append(error)
             continue
-        if isinstance(part, Link):
-            links.append(part)
-        else:
+        if isinstance(part, ToolPolicy):
             tools = part
+        else:
+            links += part
     if wrong:
         wrong[0].others = tuple(wrong[1:])
         raise wrong[0]
     return chain(name, links, tools)
 
 
-def _part(place: str, entry: Mapping[str, object], tools: ToolPolicy | None) -> Link | ToolPolicy:
+def _part(place: str, number: int, entry: Mapping[str, object], tools: ToolPolicy | None) -> list[Link] | ToolPolicy:
     """What an entry stands for; `tools` is an earlier list of tools."""
     check = _word(place, entry, "check", tuple(CHECKS))
     if check is None:
@@ -57,15 +59,19 @@ def _part(place: str, entry: Mapping[str, object], tools: ToolPolicy | None) -> 
     made = _made(place, entry, registered)
     if isinstance(made, ToolPolicy):
         return _policy(place, entry, made, tools)
-    return _link(place, entry, registered, made)
+    checks = made if isinstance(made, tuple) else (made,)
+    return _links(place, number, entry, registered, checks)
 
 
-def _link(place: str, entry: Mapping[str, object], registered: Registered, check: object) -> Link:
+def _links(
+    place: str, number: int, entry: Mapping[str, object], registered: Registered, checks: tuple[Check, ...]
+) -> list[Link]:
     action = _enum(place, entry, "action", Action)
     if action is None:
         raise ChainError(f"{place}: has no action; one of {', '.join(Action)}")
     deadline = entry.get("deadline_ms")
-    if deadline is not None and not registered.asks:
+    asking = [check for check in checks if registered.asks and not isinstance(check, PatternCheck)]
+    if deadline is not None and not asking:
         raise ChainError(f"{place}: deadline_ms: nobody is asked, so nothing can be late; leave it out")
     if deadline is not None and (not isinstance(deadline, int) or isinstance(deadline, bool)):
         raise ChainError(f"{place}: deadline_ms: {Kind.COUNT} is wanted")
@@ -73,14 +79,12 @@ def _link(place: str, entry: Mapping[str, object], registered: Registered, check
     unfit = sorted(phases - set(registered.phases))
     if unfit:
         raise ChainError(f"{place}: phase: {unfit[0]} holds none of what this judges; {', '.join(registered.phases)}")
-    return Link(
-        check,  # type: ignore[arg-type]  # what the registry makes
-        phases,
-        action,
-        _word(place, entry, "mode", (ENFORCE, OBSERVE)) != OBSERVE,
-        _enum(place, entry, "on_failure", OnFailure) or OnFailure.CLOSED,
-        deadline,
-    )
+    enforced = _word(place, entry, "mode", (ENFORCE, OBSERVE)) != OBSERVE
+    on_failure = _enum(place, entry, "on_failure", OnFailure) or OnFailure.CLOSED
+    return [
+        Link(check, phases, action, enforced, on_failure, deadline if check in asking else None, number)
+        for check in checks
+    ]
 
 
 def _policy(place: str, entry: Mapping[str, object], made: ToolPolicy, earlier: ToolPolicy | None) -> ToolPolicy:
@@ -94,7 +98,7 @@ def _policy(place: str, entry: Mapping[str, object], made: ToolPolicy, earlier: 
     return made
 
 
-def _made(place: str, entry: Mapping[str, object], registered: Registered) -> object:
+def _made(place: str, entry: Mapping[str, object], registered: Registered) -> Any:
     arguments = {}
     for key, option in registered.options.items():
         if key in entry:

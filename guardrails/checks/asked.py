@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeGuard
 
 from guardrails.check import Need, Nonsense, Sight, Step
-from guardrails.segments import Segments
+from guardrails.segments import LEAST, Segments
 from guardrails.verdict import Finding
 
 TOO_LONG: Final = "too_long"
@@ -40,6 +40,8 @@ class AskedCheck:
     most: int = 20_000
     """Characters judged at once; of a check that judges segments, all are shorter."""
     beyond: Beyond = Beyond.HEAD_AND_TAIL
+    least: int = LEAST
+    """Characters of a segment; shorter sentences are judged together."""
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
@@ -56,6 +58,12 @@ class AskedCheck:
     def watch(self) -> AskedWatch:
         return AskedWatch(self)
 
+    def findings(self, value: object, start: int, end: int) -> Step:
+        """What an answer about `[start, end)` of the text shows. Raises `Nonsense`."""
+        if not is_score(value):
+            raise Nonsense(f"{self.name}: an answer is a score from 0 to 1")
+        return [Finding(self.name, self.code, float(value), start, end)] if value >= self.threshold else []
+
     def parts(self, text: str) -> list[tuple[int, str]]:
         """What is judged of a whole text, with its places; nothing if it is too long and to be refused."""
         if len(text) <= self.most:
@@ -68,6 +76,11 @@ class AskedCheck:
         return [(at, text[at : at + self.most]) for at in range(0, len(text) - OVERLAP, self.most - OVERLAP)]
 
 
+def is_score(value: object) -> TypeGuard[int | float]:
+    """Whether a value is a number from 0 to 1."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
 class AskedWatch:
     """The check at work."""
 
@@ -75,7 +88,7 @@ class AskedWatch:
 
     def __init__(self, check: AskedCheck) -> None:
         self._check = check
-        self._segments = Segments()
+        self._segments = Segments(check.least)
         self._whole: list[str] = []
         self._ended = 0  # where the text ends, once it has
         self._open: dict[int, tuple[int, int]] = {}
@@ -108,12 +121,11 @@ class AskedWatch:
 
     def answer(self, number: int, value: object) -> Step:
         place = self._open.get(number)
-        if place is None or not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
-            raise Nonsense(f"{self._check.name}: an answer is a score from 0 to 1 to something that was asked")
+        if place is None:
+            raise Nonsense(f"{self._check.name} did not ask {number}")
+        findings = self._check.findings(value, *place)
         del self._open[number]
-        if value < self._check.threshold:
-            return []
-        return [Finding(self._check.name, self._check.code, float(value), *place)]
+        return findings
 
     def _ask(self, at: int, text: str) -> Need:
         number, self._count = self._count, self._count + 1

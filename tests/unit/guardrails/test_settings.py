@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from guardrails.chain import ChainError, OnFailure
+from guardrails.check import Sight
 from guardrails.screen import Screen
 from guardrails.settings import chain_of
 from guardrails.verdict import Action, Phase
@@ -45,6 +46,18 @@ def test_a_chain_is_what_was_written() -> None:
     assert screen.feed("ID1") + screen.finish() == "ID1"
 
 
+def test_personal_data_with_and_without_a_form_are_two_links_of_one_entry() -> None:
+    entry = {"check": "pii", "phase": "input", "action": "mask", "entities": ["URL", "PERSON"], "deadline_ms": 50}
+    made = chain_of("mine", [TOOLS, entry, ASK])
+    patterns, names, _ = made.links
+    assert (patterns.check.sight, patterns.deadline_ms) == (Sight.PATTERN, None)
+    assert (names.check.sight, names.deadline_ms) == (Sight.SEGMENT, 50)
+    assert [link.entry for link in made.links] == [1, 1, 2]
+    assert made.sight(Phase.INPUT) is Sight.WHOLE
+    with pytest.raises(ChainError, match=r"chains.mine\[2\] \(injection\): .* is over before it begins"):
+        chain_of("mine", [TOOLS, entry, {**ASK, "deadline_ms": -1}])
+
+
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
@@ -71,6 +84,7 @@ def test_a_chain_is_what_was_written() -> None:
         ({**SCHEMA, "schema": {"type": "objekt"}}, r"chains.mine\[0\] \(schema\): schema: type: "),
         ({**SCHEMA, "action": "mask"}, "no part to mask"),
         ({**TOOLS, "arguments": {"search": []}}, "arguments: a map from a tool to the JSON Schema"),
+        ({"check": "pii", "phase": "input", "action": "mask", "deadline_ms": 50}, "nobody is asked"),
         ({**TOOLS, "phase": "input"}, "judged when they are called"),
         ({**TOOLS, "action": "mask"}, "action: a call is allowed or refused"),
         ({**TOOLS, "mode": "observe"}, "mode: a call is allowed or refused"),
