@@ -11,6 +11,7 @@ from gateway.offload.frames import LATE, Broken, Question, unpacked
 from gateway.offload.lanes import Unanswered
 from guardrails.checks.asked import OVERLAP
 from guardrails.classifiers import load
+from guardrails.ner import load_entities
 
 PIECE: Final = 20_000
 """Characters scored at once. A check asks for no more, unless it is told to; what takes longer could not be left off
@@ -29,7 +30,12 @@ def classifier(name: str) -> Judge:
     return load(name).score
 
 
-LOADERS: Final[Mapping[str, Loader]] = {"classifier": classifier}
+def entities(name: str) -> Judge:
+    """A `Loader`: names of people, places and organisations, by the one recogniser there is."""
+    return load_entities()
+
+
+LOADERS: Final[Mapping[str, Loader]] = {"classifier": classifier, "entities": entities}
 """By kind."""
 
 

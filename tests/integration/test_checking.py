@@ -17,6 +17,7 @@ from gateway.offload.client import CheckClient
 from gateway.runtime.state_dir import checks_socket
 from guardrails.check import Need
 from guardrails.classifiers import load
+from guardrails.ner import WEIGHTS
 from tests.integration.test_serve_crash import metric
 from tests.support.gateway_process import GatewayProcess, lives, minimal, serving, until, write
 from tests.support.running import run
@@ -71,6 +72,20 @@ def test_without_chains_that_ask_there_is_no_check_process_until_there_is_one(tm
         assert not checks_socket(gateway.state_dir).exists()
         write(gateway.folder, chained(secrets, INJECTION))
         gateway.until_event("checks_loaded")
+        assert told(gateway)[1] == ""
+
+
+def test_weights_that_do_not_load_are_named_at_the_start_and_the_rest_is_answered(tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / f"{WEIGHTS[0]}.py").write_text("raise ImportError('half of the weights')")
+    names = {"check": "pii", "phase": "input", "action": "mask", "entities": ["PERSON"]}
+    environment = {"PYTHONPATH": str(tmp_path / "broken")}
+    with serving(tmp_path, chained(INJECTION, names), environment=environment) as gateway:
+        missing = ["entities presidio: half of the weights"]
+        assert [event["missing"] for event in gateway.events("checks_missing")] == [missing]
+        readiness = gateway.readiness()
+        assert (readiness["ready"], readiness["checks"], readiness["checks_missing"]) == (True, "ready", missing)
+        assert told(gateway, "entities", "presidio") == (None, "unavailable")
         assert told(gateway)[1] == ""
 
 

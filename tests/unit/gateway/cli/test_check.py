@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from gateway.backends import embedded_models
 from gateway.cli import main
+from guardrails.ner import WEIGHTS
 from tests.support import onnx_models
 from tests.support.model_folders import digest, packaged
 
@@ -52,6 +54,20 @@ def test_a_model_that_cannot_be_served_here_is_a_doubt_that_says_what_it_lacks(t
     lacking = embedded_models.missing(model)
     assert said.exit_code == (0 if lacking is None else 1)
     assert f"backends.b.model: {lacking}" in said.output or lacking is None
+
+
+def test_weights_that_a_chain_needs_and_that_are_not_here_are_a_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in WEIGHTS:
+        monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    entry = "{check: pii, phase: input, action: mask, entities: [PERSON]}"
+    text = GOOD + f"chains: {{standard: [{entry}, {{check: injection, phase: input, action: block}}]}}\n"
+    result = check(tmp_path, text)
+    assert result.exit_code == 1
+    assert "chains.standard: asks for what is not here" in result.output
+    assert "pip install 'lockgate[pii]'" in result.output
+    assert "injection" not in result.output.partition("doubt")[2]
 
 
 def test_an_error_is_told_and_ends_with_1(tmp_path: Path) -> None:
