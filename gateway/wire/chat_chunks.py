@@ -119,7 +119,7 @@ def read_answer(body: bytes) -> Answer:
     choice = _first(read)
     if choice is None or choice.message is None:
         raise UpstreamProtocol("the backend's answer has no choice with a message")
-    said = _said(choice, choice.message, _Numbering())
+    said = _said(choice, choice.message, Numbering())
     return Answer(_head(read), said, usage.from_answer(body))
 
 
@@ -136,7 +136,7 @@ class ChunkReader:
 
     def __init__(self) -> None:
         self._held = b""
-        self._numbering = _Numbering()
+        self._numbering = Numbering()
         self.head: Head | None = None
         self.usage: Usage | None = None
         self.done = False
@@ -203,7 +203,7 @@ class ChunkReader:
         return True
 
 
-class _Numbering:
+class Numbering:
     """Gives a call its index where the backend sends none: one with an id of its own is the next call."""
 
     __slots__ = ("last", "last_id")
@@ -212,12 +212,13 @@ class _Numbering:
         self.last = -1
         self.last_id: str | None = None
 
-    def of(self, call: _Call) -> int:
-        if call.index is not None:
-            self.last = max(0, call.index)
-        elif self.last < 0 or (call.id and call.id != self.last_id):
+    def of(self, index: int | None, call_id: str | None) -> int:
+        """The index of a piece of a call that says these of itself."""
+        if index is not None:
+            self.last = max(0, index)
+        elif self.last < 0 or (call_id and call_id != self.last_id):
             self.last += 1
-        self.last_id = call.id or self.last_id
+        self.last_id = call_id or self.last_id
         return self.last
 
 
@@ -237,11 +238,11 @@ def _first(read: _Body) -> _Choice | None:
     return None
 
 
-def _said(choice: _Choice, message: _Message, numbering: _Numbering) -> Said:
+def _said(choice: _Choice, message: _Message, numbering: Numbering) -> Said:
     calls: list[CallPart] = []
     for call in message.tool_calls or ():
         function = call.function or _Function()
-        calls.append(CallPart(numbering.of(call), call.id, function.name, function.arguments or ""))
+        calls.append(CallPart(numbering.of(call.index, call.id), call.id, function.name, function.arguments or ""))
     return Said(
         message.content or "",
         message.refusal or "",

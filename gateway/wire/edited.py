@@ -6,6 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway.wire.call import Call
+from gateway.wire.chat_answer import ChatAnswer
+from gateway.wire.chat_editor import ChatEditor
+from gateway.wire.completions_answer import CompletionsAnswer
+from gateway.wire.completions_editor import CompletionsEditor
 from gateway.wire.edits import Answer, Editor, Opening, Texts
 from gateway.wire.form_texts import FormTexts
 from gateway.wire.messages import editor as messages_editor
@@ -26,10 +30,14 @@ REQUESTS: Final[Mapping[str, Callable[[Call], Texts]]] = {
 """Each raises InvalidRequest for what cannot be read."""
 
 ANSWERS: Final[Mapping[str, Callable[[bytes], Answer]]] = {
+    "chat": ChatAnswer,
+    "completions": CompletionsAnswer,
     "messages": MessageTexts,
 }
 """Each raises UpstreamProtocol for what is no answer of its format."""
 
 STREAMS: Final[Mapping[str, Callable[[Call, Opening], Editor]]] = {
+    "chat": ChatEditor,
+    "completions": CompletionsEditor,
     "messages": messages_editor.of,
 }

@@ -48,13 +48,13 @@ class Speaking:
         if text and "\ud800" <= text[-1] <= "\udbff":
             self._half = text[-1]
             text = text[:-1]
-        return self.outlet.feed(text) if text else ""
+        return self.outlet.more() + self.outlet.feed(text) if text else ""
 
     def end(self) -> Iterator[str | None]:
         """The text has ended: what may be delivered of the rest, in pieces; None while answers are waited for. Call it
         once."""
         half, self._half = self._half, ""
-        yield (self.outlet.feed(half) if half else "") + self.outlet.finish()
+        yield self.outlet.more() + (self.outlet.feed(half) if half else "") + self.outlet.finish()
         while self.outlet.waits and not self.outlet.blocked:
             yield None
             yield self.outlet.more()

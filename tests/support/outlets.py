@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from guardrails.screen import Call, Screen
+
 
 class ScriptedOutlet:
-    """Holds everything up to the last `|`, which itself is left out; a `!` blocks. At the end it waits for `answer`,
+    """Holds everything up to the last `|`, which itself is left out; `sign` blocks. At the end it waits for `answer`,
     if it is told to wait, and then gives the rest."""
 
-    def __init__(self, *, waits: bool = False, blocked: bool = False) -> None:
+    def __init__(self, *, waits: bool = False, blocked: bool = False, sign: str = "!") -> None:
+        self._sign = sign
         self.blocked = blocked
         self.waits = False
         self._will_wait = waits
@@ -17,7 +20,7 @@ class ScriptedOutlet:
 
     def feed(self, text: str) -> str:
         self.fed += text
-        before, blocks, _ = (self._held + text).partition("!")
+        before, blocks, _ = (self._held + text).partition(self._sign)
         free, bar, held = before.rpartition("|")
         if self.blocked:
             return ""
@@ -43,3 +46,37 @@ class ScriptedOutlet:
         self.waits = False
         self.blocked = block
         self._free, self._held = "" if block else self._held, ""
+
+
+class ScreenOutlet:
+    """A screen's; what its checks ask goes to `asked`, whence the test answers."""
+
+    def __init__(self, screen: Screen, asked: list[tuple[ScreenOutlet, Call]]) -> None:
+        self._screen = screen
+        self._asked = asked
+        self._free = ""
+
+    @property
+    def blocked(self) -> bool:
+        return self._screen.blocked
+
+    @property
+    def waits(self) -> bool:
+        return self._screen.waits
+
+    def feed(self, text: str) -> str:
+        return self._after(self._screen.feed(text))
+
+    def more(self) -> str:
+        freed, self._free = self._free, ""
+        return freed
+
+    def finish(self) -> str:
+        return self._after(self._screen.finish())
+
+    def answer(self, call: Call, value: object) -> None:
+        self._free += self._after(self._screen.answer(call, value))
+
+    def _after(self, said: str) -> str:
+        self._asked += [(self, call) for call in self._screen.calls()]
+        return said
