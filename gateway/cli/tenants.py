@@ -12,9 +12,17 @@ COLUMNS = (
     Column("tenant", admin_table.text("name")),
     Column("models", admin_table.words("models", "none"), cut=True),
     Column("meters", admin_table.meters, cut=True),
+    Column("chain", admin_table.text("chain")),
     Column("in", admin_table.source),
 )
 _FIELDS = (*COLUMNS, *admin_table.STORED)
+_chained = admin_options.part(
+    "--chain",
+    "chain",
+    lambda given: None if given == "none" else given,
+    metavar="NAME",
+    help="The chain of checks for what it asks, `none` for none.",
+)
 
 
 @click.group(cls=admin_options.Group, short_help="Show, make, change and remove tenants.")
@@ -49,6 +57,7 @@ def show(client: Client, tenant: str, form: str) -> None:
 @click.argument("tenant")
 @admin_options.listed("--model", "models", "PATTERN", "A model it may use", default=("*",), show_default=True)
 @admin_options.metered
+@_chained
 @admin_options.output
 @admin_client.changing
 def create(client: Client, tenant: str, form: str, reason: str | None) -> None:
@@ -57,10 +66,11 @@ def create(client: Client, tenant: str, form: str, reason: str | None) -> None:
     admin_options.show_one(made, COLUMNS, form, f"Made the tenant {tenant} in {client.where}")
 
 
-@tenants.command(short_help="Change a tenant's models or meters.")
+@tenants.command(short_help="Change a tenant's models, meters or chain.")
 @click.argument("tenant")
 @admin_options.listed("--model", "models", "PATTERN", "A model it may use")
 @admin_options.metered
+@_chained
 @admin_options.versioned
 @admin_options.output
 @admin_client.changing

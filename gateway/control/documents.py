@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.config import overlay, review_meters
+from gateway.config import overlay, review_chains, review_meters
 from gateway.config.entries import Entry, Kind
 from gateway.config.model import Config, Key, Tenant
 from gateway.config.model_meters import Downgrade, Meters, Project
@@ -89,11 +89,11 @@ def _review(config: Config, tenant: str, section: Tenant, under: Path = ()) -> N
     models = {alias: model for alias, model in config.models.items() if alias in wanted}
     if len(models) < len(wanted):
         models = config.models  # something is not there: with all of them the nearest can be told
-    small = Config(backends=config.backends, models=models, tenants={tenant: section})
+    small = Config(backends=config.backends, models=models, tenants={tenant: section}, chains=config.chains)
     here: Path = ("tenants", tenant, *under)
     problems = [
         (finding.path[len(here) :], finding.message)
-        for finding in review_meters.problems(small)
+        for finding in (*review_meters.problems(small), *review_chains.of_tenant(small, tenant, section))
         if finding.path[: len(here)] == here
     ]
     if not problems and not counts_money(config):

@@ -17,7 +17,7 @@ def section(found: Section) -> dict[str, Any]:
     """What answers show of a tenant, a project or a key."""
     match found:
         case Tenant():
-            return {"models": list(found.models), "meters": meters(found.meters)}
+            return {"models": list(found.models), "meters": meters(found.meters)} | _chain(found)
         case Project():
             return {"meters": meters(found.meters)}
         case Key():
@@ -26,7 +26,11 @@ def section(found: Section) -> dict[str, Any]:
                 shown["expires"] = instant(found.expires_s)
             if found.previous is not None:
                 shown["previous_expires"] = instant(found.previous.expires_s)
-            return shown | {"meters": meters(found.meters)}
+            return shown | {"meters": meters(found.meters)} | _chain(found)
+
+
+def _chain(found: Tenant | Key) -> dict[str, Any]:
+    return {} if found.chain is None else {"chain": found.chain}
 
 
 def meters(found: Meters) -> list[dict[str, Any]]:

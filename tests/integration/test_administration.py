@@ -147,6 +147,22 @@ def test_a_patch_changes_what_it_names_and_null_takes_away(place: Site) -> None:
     on(place, work)
 
 
+def test_a_tenant_has_a_chain_of_the_files_and_its_own_admins_cannot_take_it_from_a_key(place: Site) -> None:
+    async def work(admin: Administration) -> None:
+        wrong = await admin.ask("POST", "/tenants", {"name": "new", "models": ["*"], "chain": "standart"})
+        assert (wrong.status, wrong.json["error"]["param"]) == (400, "chain")
+        assert 'there is no chain "standart"; did you mean standard?' in wrong.message
+        made = await admin.made("/tenants", {"name": "new", "models": ["*"], "chain": "standard"})
+        assert made["chain"] == "standard"
+        key = await admin.ask("POST", "/tenants/new/keys", {"name": "app", "chain": "standard"})
+        assert (key.status, key.json["error"]["param"]) == (400, "chain")
+        off = await admin.ask("PATCH", "/tenants/new", {"chain": None})
+        assert "chain" not in off.json
+        assert (await admin.ask("GET", "/tenants/new")).json["models"] == ["*"]
+
+    on(place, work)
+
+
 def test_an_edit_of_what_was_changed_meanwhile_is_told_both_versions(place: Site) -> None:
     async def work(admin: Administration) -> None:
         await admin.ask("PATCH", "/tenants/acme", {"models": ["small"]}, if_match='"1"')
@@ -279,6 +295,7 @@ def test_snapshots_are_listed_told_and_compared(place: Site) -> None:
             ("models.large", "removed"),
             ("models.small", "removed"),
             ("tenants.filed", "removed"),
+            ("chains.standard", "removed"),
         ]
         assert "1111" not in json.dumps(diff)
         assert (await admin.ask("GET", "/snapshots/current")).code == "unavailable"

@@ -39,6 +39,8 @@ tenants:
     meters: [{cap: $100, window: month}]
     projects: {docs: {}}
     keys: {old: {hash: "sha256:1111111111111111111111111111111111111111111111111111111111111111", projects: [docs]}}
+chains:
+  standard: [{check: keywords, phase: input, action: block, words: [bomb]}]
 """
 """What the files declare."""
 

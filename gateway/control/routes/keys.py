@@ -54,6 +54,7 @@ class KeyAnswer(Sourced):
     models: list[str] = Field(default=[])
     projects: list[str] = Field(default=[])
     meters: list[MeterBody] = Field(default=[])
+    chain: str | None = Field(default=None, description="A key of the files may have another than its tenant.")
     previous_expires: str | None = Field(default=None, description="Until when the secret before this one is valid.")
 
 

@@ -1,4 +1,4 @@
-"""Tenants: which models they may use, and their meters."""
+"""Tenants: which models they may use, their meters and their chain of checks."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from gateway.control.service import Asked
 
 _Below: TypeAlias = Annotated[bool, Query(description="Its projects go and its keys are revoked with it.")]
 _Changing: TypeAlias = Annotated[Asked, needs("admin")]
+_Chain: TypeAlias = Annotated[Name, Field(description="A chain of checks of the configuration, for all that it asks.")]
 
 
 class NewTenant(Taken):
@@ -25,6 +26,7 @@ class NewTenant(Taken):
     name: Name
     models: Models
     meters: Meters = Field(default=[])
+    chain: _Chain | None = None
 
 
 class TenantChange(Taken):
@@ -32,12 +34,14 @@ class TenantChange(Taken):
 
     models: Models | None = None
     meters: Meters | None = None
+    chain: _Chain | None = None
 
 
 class TenantAnswer(Sourced):
     name: str
     models: list[str]
     meters: list[MeterBody] = Field(default=[])
+    chain: str | None = None
 
 
 class TenantRoutes:
@@ -51,7 +55,7 @@ class TenantRoutes:
         return page(*await self._entries.page(TENANTS, "", listing, asked.principal.sees))
 
     async def create_tenant(self, asked: _Changing, body: NewTenant) -> Response:
-        """Make a tenant: which models it may use, and its meters."""
+        """Make a tenant: which models it may use, its meters and its chain of checks."""
         return answered(await self._entries.create(TENANTS, "", *named(body), asked), 201)
 
     async def get_tenant(self, _: Annotated[Asked, needs("viewer", "tenant")], tenant: str) -> Response:
