@@ -74,6 +74,7 @@ MODULES: Final = (
 
 GUARDRAILS: Final = (
     "guardrails.chain",
+    "guardrails.check",
     "guardrails.checks.patterned",
     "guardrails.holdback",
     "guardrails.patterns.automaton",

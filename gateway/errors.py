@@ -44,6 +44,12 @@ class InvalidRow(CallerError):
     code = "invalid_row"
 
 
+class ContentFiltered(CallerError):
+    """A check blocked the input: the check, its code and the place are named, never the text."""
+
+    code = "content_filter"
+
+
 class Unauthenticated(CallerError):
     """No key, or one that is not (or no longer) valid: one message for all, so that nothing can be probed."""
 
@@ -222,6 +228,15 @@ class ModelFailed(GatewayError):
     """A model that runs in this process raised on this request: the operator looks at the model."""
 
     code = "model_failed"
+
+
+class CheckFailed(GatewayError):
+    """A check could not judge the input, and its chain says that nothing passes then."""
+
+    status = 503
+    type = "server_error"
+    code = "check_failed"
+    retryable = True
 
 
 class StoreUnavailable(GatewayError):

@@ -24,7 +24,7 @@ from gateway.errors import MeterError, MetersUnavailable
 from gateway.policy import bounds, meters, resolve, spend
 from gateway.policy.conversation import HEADER as CONVERSATION_HEADER
 from gateway.policy.conversation import conversation_key
-from gateway.policy.leases import Bucket, Hold, Needs, of
+from gateway.policy.leases import NOTHING, Bucket, Hold, Needs, of
 from gateway.policy.meters import Asker
 from gateway.policy.resolve import Plan
 from gateway.policy.terms import FIRST_STEP, Terms
@@ -36,7 +36,6 @@ MOST_TERMS: Final = 150_000
 """Kinds of requests remembered; when there are more, the half that was made first is forgotten, and made again when it
 is asked for."""
 NEITHER: Final = (False, False)
-NOTHING: Final[Needs] = (0, 0, 0, 0, 0)
 ONE: Final[Needs] = (1, 0, 0, 0, 0)
 LEAST: Final[Needs] = (0, 1, 1, 0, 1)
 UNCOUNTED: Final[Needs] = (1, 0, 0, 1, 0)
@@ -168,19 +167,10 @@ class Admission:
         """Lets a request that was let in go on to the model of this route, on that model's own terms: its price, and
         what its meters have left. Returns the call, perhaps bounded. Raises as `admit` does; then nothing is held.
         """
-        assert record.hold is not None
-        row, before = record.row, record.hold.bundle
-        self.leasing.settle(record.hold, NOTHING)  # it may need other amounts of the same meters
-        record.hold = Hold(before, NOTHING)
-        row.held_input = row.held_output = row.held_nanos = 0
+        before = record.let_go(self.leasing)
         terms = self._terms(record, caller, call, route.alias, self._plan(route.alias), codec)
         counting = [each for each in terms.bundle.buckets if each.quantity == REQUESTS and each not in before.buckets]
-        plan = Plan(route.alias, (route,), FALLBACK)
-        asker, from_ns, until_ns = terms.asker, terms.from_ns, terms.until_ns
-        running, overhead = self._running(route), terms.overhead
-        own = Terms(
-            asker, terms.bundle, from_ns, until_ns, plan, running, money=terms.money, requests=0, overhead=overhead
-        )
+        own = terms.again(Plan(route.alias, (route,), FALLBACK), self._running(route))
         await self._know(own)
         call = await self._let_in(record, own, call)
         if counting:
@@ -188,9 +178,19 @@ class Admission:
             try:
                 self.leasing.settle(await self.leasing.hold_or_wait(bundle, ONE), NOTHING)
             except Short as short:
-                self.leasing.settle(record.hold, NOTHING)
+                record.let_go(self.leasing)
                 record.hold = Hold(before, NOTHING)
                 raise refused(record, own, short, ONE) from None
+        return call
+
+    async def resized(self, record: Admitted, call: Call) -> Call:
+        """Holds for a call that was let in what it needs now that its body is another. Returns it, perhaps bounded.
+        Raises as `admit` does; then nothing is held.
+        """
+        terms = record.terms
+        if terms.counts_tokens:
+            record.let_go(self.leasing)
+            call = await self._let_in(record, terms.again(terms.plan, terms.running), call)
         return call
 
     def _plan(self, alias: str) -> Plan:

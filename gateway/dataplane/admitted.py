@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from gateway.dataplane.leasing import Leasing
 from gateway.policy.identity import Headers
-from gateway.policy.leases import Hold
+from gateway.policy.leases import NOTHING, Bundle, Hold
 from gateway.policy.terms import Terms
 from gateway.store.request_row import RequestRow
 
@@ -34,3 +35,12 @@ class Admitted:
         """Notes what a meter did."""
         row = self.row
         row.action = f"{row.action} {word}" if row.action else word
+
+    def let_go(self, leasing: Leasing) -> Bundle:
+        """Holds nothing more: the request may need other amounts of the same meters. That it is one stays counted."""
+        row, hold = self.row, self.hold
+        assert hold is not None
+        leasing.settle(hold, NOTHING)
+        self.hold = Hold(hold.bundle, NOTHING)
+        row.held_input = row.held_output = row.held_nanos = 0
+        return hold.bundle

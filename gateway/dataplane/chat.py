@@ -10,6 +10,7 @@ from gateway.dataplane.attempt import Attempts
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.recording import Recording
+from gateway.dataplane.screening import Screening
 from gateway.policy import identity, projects, resolve
 from gateway.wire.call import JSON, Codec
 
@@ -26,12 +27,24 @@ async def generate(gw: Gateway, ex: Exchange, record: Recording, codec: Codec) -
         plan = resolve.plan(snap, caller, call)  # 404
         if admission is not None:  # 402, 429, 503
             plan, call = await admission.admit(record, caller, call, plan, codec)
+    chain = snap.chain_of(caller, plan.routes[0])
+    screening: Screening | None = None
+    if chain is not None:
+        screening = record.screened(Screening(gw, snap, ex, record, chain, caller, call, codec))
+        admitted = call
+        asked, call = await screening.incoming(asked, call)  # 400, 503
+        if admission is not None and len(call.body) > len(admitted.body):  # masks may be longer than what they hide
+            call = await admission.resized(record, call)  # 402, 429
     attempts = Attempts(gw, ex, record, snap, backends, caller, call, codec, admission, asked)
     upstream = await attempts.first_byte(plan)  # 502, 503, 504, or as sent
     call = attempts.call
+    if screening is not None and not screening.edits_answers:
+        screening = None
     if upstream.reply.streaming and record.hold is not None and record.running:
-        await running.relay(gw, ex, record, call, codec, upstream)
+        await running.relay(gw, ex, record, call, codec, upstream, screening)
     elif upstream.reply.streaming:
-        await stream.relay(ex, record, call, codec, upstream)
+        await stream.relay(ex, record, call, codec, upstream, screening)
+    elif screening is not None:
+        await unary.screened(ex, record, call, upstream, screening)
     else:
         unary.answer(ex, record, call, upstream)

@@ -21,11 +21,13 @@ from gateway.config.snapshot import Snapshot
 from gateway.dataplane.admission import Admission
 from gateway.dataplane.leasing import Leasing
 from gateway.dataplane.tokenizing import Tokenizers
+from gateway.dataplane.turns import Turns
 from gateway.offload.client import CheckClient
 from gateway.policy import kept
 from gateway.policy.balance import EndpointView
 from gateway.store.ids import RequestIds
 from gateway.store.journal import Journal
+from guardrails.masking import Vault
 
 if TYPE_CHECKING:  # imports numpy and ONNX Runtime, which a gateway without classic models does not need
     from gateway.backends.onnx import Session
@@ -75,6 +77,7 @@ class Gateway:
         "runs",
         "snapshot",
         "streams",
+        "turns",
     )
 
     def __init__(
@@ -110,6 +113,7 @@ class Gateway:
         self.draining = False
         self.in_flight = 0
         self.streams = 0
+        self.turns = Turns()
         self.http_errors: dict[str, int] = {}
         self.date_line = b""
         self._secret = secret
@@ -189,6 +193,13 @@ class Gateway:
             if not own:  # a caller's own salts are without bound, so they are not kept
                 self._salts[tenant, own] = salt
         return salt
+
+    def vault(self, tenant: str, conversation: str) -> Vault:
+        """An empty place for the values that are masked in a conversation: a value has the same placeholder there in
+        every request, and another one elsewhere.
+        """
+        key = hmac.digest(self._secret, b"masks", hashlib.sha256)
+        return Vault(key, tenant, conversation)
 
     def kept_name(self, tenant: str, endpoint: EndpointView, request_id: str) -> bytes:
         """The id (JSON) of an answer that this endpoint will keep for the tenant."""

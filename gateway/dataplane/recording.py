@@ -4,7 +4,7 @@ byte leaves.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
@@ -26,10 +26,21 @@ from gateway.wire.usage import Usage
 _FULL: Final = "the journal's disk is full: nothing is served unrecorded"
 
 
+S = TypeVar("S", bound="Screened")
+
+
+class Screened(Protocol):
+    """What checked the request's texts."""
+
+    def verdicts(self) -> str:
+        """What was found so far, in the words of a record."""
+        ...
+
+
 class Recording(Admitted):
     """Writes one `Record`. `close` and its kin may be called again: the first one counts."""
 
-    __slots__ = ("_closed", "_ex", "_gw", "_id_header", "_opened", "id")
+    __slots__ = ("_closed", "_ex", "_gw", "_id_header", "_opened", "_screening", "id")
 
     def __init__(self, gw: Gateway, ex: Exchange) -> None:
         started_ns = gw.clock.wall_ns()
@@ -40,6 +51,7 @@ class Recording(Admitted):
         self._opened = False
         self._id_header = b""
         self._closed = False
+        self._screening: Screened | None = None
         headers = self.headers
         if b"x-request-id" in headers or b"x-client-request-id" in headers or b"traceparent" in headers:
             own = headers.get(b"x-request-id") or headers.get(b"x-client-request-id", b"")
@@ -81,6 +93,11 @@ class Recording(Admitted):
         """The same as `parsed`, for a classic model."""
         self.row.rows = call.rows
         return call
+
+    def screened(self, screening: S) -> S:
+        """What will know, when the request ends, what its checks found."""
+        self._screening = screening
+        return screening
 
     def routed(self, route: ModelRoute) -> None:
         """The route tried now."""
@@ -183,6 +200,8 @@ class Recording(Admitted):
         if row.attempts and not row.attempts[-1].ended_ms:  # the one that answered, or was cut
             row.attempts[-1].ended_ms = row.total_ms
         row.body_bytes = self._ex.body_bytes
+        if self._screening is not None:
+            row.verdicts = self._screening.verdicts()
         row.answer_bytes = answer_bytes
         if self.hold is not None:
             leasing = self._gw.leasing

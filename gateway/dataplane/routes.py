@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, NamedTuple
 
-from gateway.dataplane import chat, infer, meta
+from gateway.dataplane import chat, infer, meta, moderating
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.recording import Recording
@@ -50,6 +50,7 @@ HANDLERS: Final[dict[bytes, Route]] = {
     b"/v1/rerank": _generates(scoring.RERANK),
     b"/v1/score": _generates(scoring.SCORE),
     b"/v1/audio/transcriptions": _generates(transcriptions.CODEC),
+    b"/v1/moderations": Route(b"POST", moderating.moderate),
     b"/v1/models": Route(b"GET", meta.models),
     b"/v2": Route(b"GET", infer.server, infer_answer.ERRORS),
 }

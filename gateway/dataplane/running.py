@@ -16,9 +16,11 @@ from gateway.backends.http1 import EVENT_STREAM
 from gateway.backends.waiter import Waiter
 from gateway.dataplane import counting, meter_answers
 from gateway.dataplane.attempt import Upstream
+from gateway.dataplane.edited_stream import EditedStream
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.recording import Recording
+from gateway.dataplane.screening import Screening
 from gateway.errors import MetersUnavailable, StreamBroken, UpstreamError
 from gateway.policy import bounds
 from gateway.policy.leases import Hold
@@ -54,11 +56,20 @@ CHUNKS: Final = frozenset(("chat", "completions"))
 _encode: Final = msgspec.json.Encoder().encode
 
 
-async def relay(gw: Gateway, ex: Exchange, record: Recording, call: Call, codec: Codec, upstream: Upstream) -> None:
+async def relay(
+    gw: Gateway,
+    ex: Exchange,
+    record: Recording,
+    call: Call,
+    codec: Codec,
+    upstream: Upstream,
+    screening: Screening | None,
+) -> None:
     """Relays the stream to its end, or to the end of what pays for it. A caller that leaves cancels this; what was
-    made for it until the upstream noticed is counted.
+    made for it until the upstream noticed is counted. With `screening` the caller gets what its checks let through.
     """
-    stream = _Stream(gw, ex, record, call, codec, upstream)
+    edits = None if screening is None else EditedStream(ex, screening, call)
+    stream = _Stream(gw, ex, record, call, codec, upstream, edits)
     connection = upstream.connection
     ex.start(200, record.answer_headers(upstream.reply.content_type or EVENT_STREAM))
     ex.source = connection
@@ -86,26 +97,36 @@ async def relay(gw: Gateway, ex: Exchange, record: Recording, call: Call, codec:
         counting.settled(record, stream.running, stream.passed)
         upstream.release()
     if stream.cut_by:
-        _end_cut(ex, record, call, stream)
+        rest = _cut_frames(record, call, stream)
+        if edits is not None:
+            rest = await edits.last(rest)
+        record.close(200, "ok", "answered", ex.answer_bytes + len(rest))
+        ex.end(rest)
         return
     passing = stream.passing
     if broken is not None and not passing.complete:
         upstream.broke(broken)
         frame = codec.errors.frame(broken, record.id)
+        if passing.mid_frame:
+            frame = b"\n\n" + frame
+        if edits is not None:
+            frame = await edits.last(frame)
         record.close(200, broken.code, "failed", ex.answer_bytes + len(frame))
-        ex.end(b"\n\n" + frame if passing.mid_frame else frame)
+        ex.end(frame)
         return
     rest = passing.finish()
     counting.settled(record, stream.running, stream.running.produced)
     if not call.asks_usage and not passing.failed and (note := stream.note()):
         rest = last_frame.noted(rest, note)
+    if edits is not None:
+        rest = await edits.last(rest)
     code, outcome = (StreamBroken.code, "failed") if passing.failed else ("ok", "answered")
     record.close(200, code, outcome, ex.answer_bytes + len(rest))
     ex.end(rest)
 
 
-def _end_cut(ex: Exchange, record: Recording, call: Call, stream: _Stream) -> None:
-    """The end of an answer whose budget ended: the record first, then the frames that say so."""
+def _cut_frames(record: Recording, call: Call, stream: _Stream) -> bytes:
+    """The end of an answer whose budget ended: the frames that say so."""
     row = record.row
     record.acted("cut")
     asked = (row.input_tokens or 0) + (row.cached_input_tokens or 0)
@@ -114,8 +135,7 @@ def _end_cut(ex: Exchange, record: Recording, call: Call, stream: _Stream) -> No
     frames = stream.passing.cut(last_frame.member(note), _encode(counts))
     if call.endpoint not in CHUNKS:  # what was said in chunks is not there any more
         frames = last_frame.noted(frames, note)
-    record.close(200, "ok", "answered", ex.answer_bytes + len(frames))
-    ex.end(frames)
+    return frames
 
 
 class _Stream:
@@ -124,12 +144,19 @@ class _Stream:
     """
 
     __slots__ = (
-        *("_asking", "_ended", "_ex", "_exhausted", "_leasing", "_loop", "_record", "_since_s", "_step"),
+        *("_asking", "_ended", "_ex", "_exhausted", "_leasing", "_loop", "_record", "_send", "_since_s", "_step"),
         *("_late_s", "_target", "_timer", "_upstream", "_waiter", "cut_by", "over", "passed", "passing", "running"),
     )
 
     def __init__(
-        self, gw: Gateway, ex: Exchange, record: Recording, call: Call, codec: Codec, upstream: Upstream
+        self,
+        gw: Gateway,
+        ex: Exchange,
+        record: Recording,
+        call: Call,
+        codec: Codec,
+        upstream: Upstream,
+        edits: EditedStream | None,
     ) -> None:
         assert gw.leasing is not None
         native = upstream.form is codec.native
@@ -142,6 +169,7 @@ class _Stream:
         self._target = bounds.output_tokens(call, 0) if bounds.limited(call) else wire_running.NO_LIMIT
         self._leasing = gw.leasing
         self._loop = asyncio.get_running_loop()
+        self._send = ex.send if edits is None else edits.send
         self._ex = ex
         self._record = record
         self._upstream = upstream
@@ -162,7 +190,7 @@ class _Stream:
         if not self.over:
             self.passed = self.running.passed
             if out:
-                self._ex.send(out)
+                self._send(out)
             if self.running.produced + AHEAD > self.running.limit:
                 self._look()
         return b""

@@ -98,6 +98,12 @@ class Terms:
         self.headers_tick = b""
         self.headers_left = 0
 
+    def again(self, plan: Plan, running: frozenset[str]) -> Terms:
+        """The same for a request that was counted before, and goes this way now."""
+        asker, bundle, overhead = self.asker, self.bundle, self.overhead
+        since, until, money = self.from_ns, self.until_ns, self.money
+        return Terms(asker, bundle, since, until, plan, running, money=money, requests=0, overhead=overhead)
+
     def needs(self, input_tokens: int, output_tokens: int) -> Needs:
         """What a request with at most so many tokens must hold."""
         nanos = self._fixed - (input_tokens * self._in_most + output_tokens * self._out_most) // -self._parts

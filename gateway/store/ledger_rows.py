@@ -39,6 +39,7 @@ class Row(msgspec.Struct, gc=False, omit_defaults=True):
     q: int | None = None
     s: int = 0
     """The number of the `Shared` that goes with it."""
+    t: str = ""
 
 
 class Shared(msgspec.Struct, gc=False, omit_defaults=True):
@@ -107,6 +108,7 @@ COLUMNS: Final = (
     Column("journal", *_TEXT, "of the worker that served it", shared=True),
     Column("settled_input", *_KNOWN, "what meters of input tokens were told, where it is not the sum of the above"),
     Column("settled_output", *_KNOWN, "what meters of output tokens were told, where it is not the sum of the above"),
+    Column("verdicts", *_TEXT, "what checks found and did, never the text: phase:check:code:action:score:count"),
 )
 """In the order of the letters of `Row` and `Shared`."""
 
@@ -194,6 +196,7 @@ class Lines:
                     given,
                     made,
                     number,
+                    record.verdicts,
                 )
             )
         return _encode_lines(rows)

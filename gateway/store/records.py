@@ -129,6 +129,10 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     was used than was held: settled as held), refused:KEY."""
     project: str = ""
     """The project it is booked to; empty for none."""
+    verdicts: str = ""
+    """What checks found, words separated by spaces: `phase:check:code:action:score:count`, the score being the highest
+    of so many findings; the action is would_ACTION where the check only observes. Of a check that did not judge, the
+    code says why (late, unavailable, raised, nonsense), the action fail_open or fail_closed."""
 
 
 Fields: TypeAlias = tuple[Any, ...]

@@ -46,6 +46,7 @@ class RequestRow:
     usage_from: str = ""
     action: str = ""
     project: str = ""
+    verdicts: str = ""
 
     def __init__(self, id: str, started_ns: int) -> None:  # noqa: A002 - the column's name
         self.id = id
@@ -63,6 +64,6 @@ class RequestRow:
             self.total_ms, self.body_bytes, self.answer_bytes, self.caller_request_id, self.traceparent,
             self.conversation, self.end_user, self.rows, self.version, self.charge_nanos, self.waste_tokens,
             self.waste_nanos, self.held_input, self.held_output, self.held_nanos, self.readings, self.usage_from,
-            self.action, self.project,
+            self.action, self.project, self.verdicts,
         )
         # fmt: on

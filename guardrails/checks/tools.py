@@ -42,11 +42,13 @@ class ToolPolicy:
 
     def refusal(self, name: str, arguments: str, results: Iterable[str] = ()) -> str | None:
         """Why a call is refused, of a closed set; None if it is not. `arguments` is the JSON the model wrote,
-        `results` the names of the tools whose results it has read since the caller last spoke.
+        `results` the names of the tools whose results it has read since the caller last spoke; "" is one nobody knows.
         """
         if not self._allows(name):
             return NOT_ALLOWED
-        if _matches(self.privileged, name) and any(_matches(self.untrusted_results, each) for each in results):
+        if _matches(self.privileged, name) and any(
+            not each or _matches(self.untrusted_results, each) for each in results
+        ):
             return AFTER_UNTRUSTED
         schemas = [schema for pattern, schema in self.arguments if _matches((pattern,), name)]
         refused = _malformed(arguments, schemas)

@@ -125,6 +125,6 @@ def test_a_ranking_passes_with_its_usage(tmp_path: Path, path: str, request_body
     assert (record.endpoint, record.input_tokens, record.output_tokens) == (path.removeprefix("/v1/"), 5, 0)
 
 
-def test_moderations_are_not_served_yet(tmp_path: Path) -> None:
+def test_moderations_are_not_served_where_nothing_is_checked(tmp_path: Path) -> None:
     answer, (record,), _ = talk(tmp_path, [says(unary())], {"model": "m", "input": "x"}, path="/v1/moderations")
     assert (status(answer), error(answer)["code"], record.code) == (404, "unknown_path", "unknown_path")

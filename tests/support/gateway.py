@@ -44,11 +44,13 @@ def config(
     kind: str = "vllm",
     backend: dict[str, Any] | None = None,
     meters: Meters | None = None,
+    chain: Sequence[Mapping[str, Any]] = (),
     **server: Any,
 ) -> Config:
     """A configuration with backends by name and of one `kind`, models (by default `m` on the first backend, called
     `served` there), and two tenants: acme may use everything, globex only `other/*`. `backend` are further settings of
-    every backend; `meters` are those of sections: "gateway", "acme", "acme/app", "acme/project/support".
+    every backend; `meters` are those of sections: "gateway", "acme", "acme/app", "acme/project/support";
+    `chain` is that of acme.
     """
     models = models or {"m": {"backend": next(iter(urls)), "served_model": "served"}}
     limits = {name: float(value) if name.endswith("_s") else value for name, value in server.pop("limits", {}).items()}
@@ -59,11 +61,14 @@ def config(
         for name, entries in meters.items()
         if name.startswith("acme/project/")
     }
-    acme = {"meters": meters.get("acme", ()), "projects": projects}
+    acme: dict[str, Any] = {"meters": meters.get("acme", ()), "projects": projects}
+    if chain:
+        acme["chain"] = "c"
     key = {"meters": meters.get("acme/app", ()), "projects": list(projects)}
     return msgspec.convert(
         {
             "meters": meters.get("gateway", ()),
+            "chains": {"c": list(chain)} if chain else {},
             "server": {"limits": limits, **server},
             "backends": {
                 name: {"kind": kind, "endpoints": [{"url": url} for url in found], **(backend or {})}

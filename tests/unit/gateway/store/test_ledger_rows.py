@@ -51,6 +51,7 @@ def test_a_record_is_kept_with_what_bills_and_questions_need(tmp_path: Path) -> 
         held_input=10,
         held_output=38,
         stream=True,
+        verdicts="input:pii:EMAIL_ADDRESS:mask:1.00:2",
     )
     (row,) = stored(tmp_path, record)
     assert row == {
@@ -84,6 +85,7 @@ def test_a_record_is_kept_with_what_bills_and_questions_need(tmp_path: Path) -> 
         "journal": "0-0193",
         "settled_input": 10,
         "settled_output": None,
+        "verdicts": "input:pii:EMAIL_ADDRESS:mask:1.00:2",
     }
 
 

@@ -1,0 +1,223 @@
+"""The checks of one request: its texts before a backend is asked, the answer's before the caller has it.
+
+What a check finds and what follows is the chain's to say (`guardrails`); how texts are read out of a format is said
+in `wire`. Here the screens are run, what they need is asked for, and what they decided is kept for the record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from gateway.backends.waiter import Waiter
+from gateway.config.snapshot import Snapshot
+from gateway.config.snapshot_callers import Caller
+from gateway.dataplane import judging
+from gateway.dataplane.exchange import Exchange
+from gateway.dataplane.gateway import Gateway
+from gateway.dataplane.outlets import HeldDocument, Judged, Restored, ScreenOutlet, StreamedDocument, Told
+from gateway.dataplane.recording import Recording
+from gateway.dataplane.turns import PIECE
+from gateway.errors import CheckFailed, ContentFiltered, GatewayError, InvalidRequest
+from gateway.policy import verdicts
+from gateway.policy.conversation import HEADER, conversation_key
+from gateway.wire import body as wire_body
+from gateway.wire import edited
+from gateway.wire.call import Call, Codec
+from gateway.wire.edits import Channel, Editor, Outcome, Part
+from guardrails.chain import Chain, Row
+from guardrails.check import Sight
+from guardrails.holdback import Mask
+from guardrails.masking import Vault
+from guardrails.screen import Call as Question
+from guardrails.screen import labelled
+from guardrails.verdict import Action, Phase, Verdict
+
+MODEL: Final = "model"
+
+
+class Screening:
+    """The checks of one request. Belongs to the event loop that serves it."""
+
+    __slots__ = ("_chain", "_codec", "_gw", "_id", "_judged", "_reads", "_results", "_snap", "_vault", "changed")
+
+    def __init__(
+        self,
+        gw: Gateway,
+        snap: Snapshot,
+        ex: Exchange,
+        record: Recording,
+        chain: Chain,
+        caller: Caller,
+        call: Call,
+        codec: Codec,
+    ) -> None:
+        self._gw: Final = gw
+        self._snap: Final = snap
+        self._id: Final = record.id
+        self._chain: Final = chain
+        self._codec: Final = codec
+        self._judged: Final[list[tuple[Phase, Judged]]] = []
+        self._results: Sequence[str] = ()
+        row = record.row
+        if not row.conversation:
+            key = conversation_key(caller.tenant.name, ex.headers.get(HEADER), call, codec.opening)
+            row.conversation = (key or b"").hex()
+        self._vault: Final[Vault] = gw.vault(caller.tenant.name, row.conversation or record.id)
+        self._reads: Final = bool(chain.rows(Phase.OUTPUT) or chain.rows(Phase.TOOL_CALL) or chain.tools)
+        self.changed: Callable[[], None] = _nobody
+        """Called whenever answers came that a check needed."""
+
+    # -- the request
+
+    async def incoming(self, asked: Call, call: Call) -> tuple[Call, Call]:
+        """Judges the texts of a request; returns it with what may be told a model in their place, as it came and as it
+        was let in. Raises ContentFiltered, CheckFailed, InvalidRequest.
+        """
+        chain = self._chain
+        checks_input = bool(chain.rows(Phase.INPUT))
+        if not checks_input and not chain.rows(Phase.TOOL_RESULT) and chain.tools is None:
+            return asked, call
+        texts = edited.REQUESTS[asked.endpoint](asked)
+        self._results = texts.results
+        refused = chain.tools.refused_offers(texts.offered) if chain.tools is not None else []
+        if refused:
+            words = f"the tool {wire_body.shown(refused[0])} may not be offered to this model: leave it out"
+            raise ContentFiltered(words, param="tools")
+        if texts.unread and checks_input:
+            words = "token ids cannot be checked, as the input of this key has to be: send text"
+            raise InvalidRequest(f"{texts.unread}: {words}", param=texts.unread)
+        judged = await self._judge(texts.parts, restores=False)
+        for part, (outlet, _) in zip(texts.parts, judged, strict=True):
+            if outlet is not None and outlet.blocked:
+                raise _refusal(part, outlet.verdict())
+        if texts.leaks and self.edits_answers:
+            words = "an answer that is checked cannot be had as tokens beside its text: leave it out"
+            raise InvalidRequest(f"{texts.leaks}: {words}", param=texts.leaks)
+        fields, body = texts.said([said for _, said in judged])
+        told = _with(asked, fields, body)
+        return told, told if call is asked else _with(call, fields, None)
+
+    # -- the answer
+
+    @property
+    def edits_answers(self) -> bool:
+        """Whether answers are read: they are checked, or masked values are put back."""
+        return (self._reads or bool(self._vault.values)) and self._codec.endpoint in edited.ANSWERS
+
+    async def whole(self, body: bytes) -> bytes:
+        """What may be delivered of a whole answer, in the caller's format. Raises UpstreamProtocol for what is none."""
+        answer = edited.ANSWERS[self._codec.endpoint](body)
+        judged = await self._judge(answer.parts, restores=True)
+        return answer.said([Outcome(said, blocked=outlet is not None and outlet.blocked) for outlet, said in judged])
+
+    def editor(self, call: Call) -> Editor:
+        """The editor of a streamed answer, in the caller's format."""
+        return edited.STREAMS[self._codec.endpoint](call, self._opened)
+
+    def _opened(self, channel: Channel) -> Judged:
+        outlet = self._outlet(Phase(channel.phase), channel.tool, is_json=channel.is_json, restores=True)
+        return outlet or ScreenOutlet((), labelled, self._ask, self._told)
+
+    # -- the record
+
+    def verdicts(self) -> str:
+        """What was found, in the words of a record."""
+        found = verdicts.Found()
+        for phase, outlet in self._judged:
+            found.add(phase, outlet.verdict())
+        return found.words()
+
+    # -- inside
+
+    async def _judge(self, parts: Sequence[Part], *, restores: bool) -> list[tuple[Judged | None, str]]:
+        """Judges texts to their end; a long one gives way to other requests now and then. Each with what may be
+        delivered of it; None where no check looks."""
+        begun: list[tuple[Judged | None, list[str]]] = []
+        looked_at = 0
+        for part in parts:
+            outlet = self._outlet(Phase(part.phase), part.tool, is_json=part.is_json, restores=restores)
+            if outlet is None:
+                begun.append((None, [part.text]))
+                continue
+            said: list[str] = []
+            begun.append((outlet, said))
+            for at in range(0, len(part.text), PIECE):
+                piece = part.text[at : at + PIECE]
+                looked_at += len(piece)
+                if looked_at > PIECE:
+                    looked_at = len(piece)
+                    await self._gw.turns.next()
+                said.append(outlet.feed(piece))
+            said.append(outlet.finish())
+        while any(outlet is not None and outlet.waits for outlet, _ in begun):
+            waiter: Waiter[None] = Waiter()
+            self.changed = lambda waiter=waiter: None if waiter.done else waiter.set(None)  # type: ignore[misc]
+            await waiter
+        self.changed = _nobody
+        return [(outlet, "".join(said) if outlet is None else "".join(said) + outlet.more()) for outlet, said in begun]
+
+    def _outlet(self, phase: Phase, tool: str, *, is_json: bool, restores: bool) -> Judged | None:
+        """Where a text of this phase goes; None where it passes."""
+        rows = self._chain.rows(phase)
+        tools = self._chain.tools if phase is Phase.TOOL_CALL else None
+        puts_back = restores and bool(self._vault.values)
+        if not rows and tools is None and not puts_back:
+            return None
+        # What a model says is masked for good: the values of this conversation stand there as placeholders.
+        mask: Mask = labelled if restores else self._vault.mask
+        outlet: Judged
+        if not is_json:
+            outlet = ScreenOutlet(rows, mask, self._ask, self._told)
+        elif tools is None and restores and _only_masks(rows):
+            outlet = StreamedDocument(rows, mask)
+        else:
+            outlet = HeldDocument(lambda: ScreenOutlet(rows, mask, self._ask, self._told), tools, tool, self._results)
+        self._judged.append((phase, outlet))
+        return Restored(outlet, self._vault, is_json=is_json) if puts_back else outlet
+
+    def _ask(self, question: Question, told: Told) -> None:
+        need, deadline_ms = question.need, question.link.deadline_ms
+        if need.kind == MODEL:
+            judging.ask(self._gw, self._snap, self._id, need, deadline_ms, told)
+        elif self._gw.checks is not None:
+            self._gw.checks.ask(need, deadline_ms, told)
+        else:
+            asyncio.get_running_loop().call_soon(told, None, judging.UNAVAILABLE)
+
+    def _told(self) -> None:
+        self.changed()
+
+
+def _nobody() -> None:
+    """Nobody waits."""
+
+
+def _only_masks(rows: Sequence[Row]) -> bool:
+    """Whether nothing that these checks find can block, or needs more than it has seen."""
+    return all(
+        row.check.sight is Sight.PATTERN
+        and not any(link.enforced and link.action is Action.BLOCK for _, link in row.links.values())
+        for row in rows
+    )
+
+
+def _with(call: Call, fields: dict[str, bytes], body: bytes | None) -> Call:
+    """The call with these fields in place of its own; `body` where that is known."""
+    whole = call.fields | {name: msgspec.Raw(value) for name, value in fields.items()}
+    return call.changed(fields=whole, body=wire_body.join(call.fields, fields) if body is None else body)
+
+
+def _refusal(part: Part, verdict: Verdict) -> GatewayError:
+    """Why a text was blocked."""
+    for ruling in verdict.rulings:
+        if ruling.enforced and ruling.action is Action.BLOCK:
+            found = ruling.finding
+            return ContentFiltered(
+                f"{part.place} was blocked by the check {found.check} ({found.code})", param=part.place
+            )
+    failed = next(failure for failure in verdict.failures if failure.closed)
+    return CheckFailed(f"{part.place} could not be checked by {failed.check} ({failed.reason}), which has to be")

@@ -1,0 +1,218 @@
+"""The checks of a chain on the path of an answer: what a caller gets, streamed in any pieces and whole."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from gateway.offload.client import Done
+from guardrails.check import Need
+from tests.support.gateway import KEY
+from tests.support.running import run, until
+from tests.support.screening import (
+    FORBIDS,
+    HIDES,
+    JUDGES,
+    MAIL,
+    PUTS_BACK,
+    SENTENCES,
+    TOOL,
+    Asked,
+    checked,
+    said,
+    streamed,
+)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+@pytest.mark.parametrize("choices", [1, 2])
+def test_an_answer_is_the_same_streamed_in_any_pieces_and_whole(tmp_path: Path, size: int, choices: int) -> None:
+    async def main() -> None:
+        text = f"Ask {MAIL}, or 😀 nobody. Then buy plutonium at once."
+        chain = [HIDES | {"phase": "output"}, FORBIDS | {"phase": "output"}]
+        async with checked(tmp_path, *chain, size=size) as gateway:
+            whole = await gateway.ask(text, n=choices)
+            want = "Ask [EMAIL_ADDRESS], or 😀 nobody. Then buy "
+            assert said(whole) == [want] * choices
+            assert {each["finish_reason"] for each in whole.json()["choices"]} == {"content_filter"}
+            answer = await gateway.ask(text, n=choices, stream=True)
+            content, finish = streamed(answer)
+            assert list(content.values()) == [want] * choices
+            assert list(finish.values()) == ["content_filter"] * choices
+            assert await gateway.verdicts() == [
+                f"output:pii:EMAIL_ADDRESS:mask:1.00:{choices}",
+                f"output:keywords:arms:block:1.00:{choices}",
+            ]
+            record = gateway.gateway.records()[-1]
+            assert (record.outcome, record.code) == ("answered", "ok")
+            assert record.answer_bytes == len(answer.content)
+
+    run(main())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_masked_values_come_back_and_are_the_same_over_turns(tmp_path: Path, stream: bool) -> None:
+    async def main() -> None:
+        async with checked(tmp_path, PUTS_BACK, say=lambda text: f"{text} And not to ann@example.org!") as gateway:
+            first = {"role": "user", "content": f"Write to {MAIL}"}
+            placeholders = set()
+            for turn in range(2):
+                history = [first, {"role": "assistant", "content": f"To {MAIL}?"}, first] if turn else [first]
+                answer = await gateway.ask("", messages=history, stream=stream)
+                want = f"Write to {MAIL} And not to [EMAIL_ADDRESS]!"
+                assert (streamed(answer)[0][0] if stream else said(answer)[0]) == want
+                told = gateway.upstream.seen[-1].body.decode()
+                assert MAIL not in told
+                placeholders |= {word for word in told.replace('"', " ").replace("?", " ").split() if "[EMAIL" in word}
+            assert len(placeholders) == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("score", [0.1, 0.9, "late"])
+def test_sentences_wait_for_their_scores(tmp_path: Path, stream: bool, score: float | str) -> None:
+    async def main() -> None:
+        good = "The first sentence is a friendly one, and it is long enough to be judged by itself, I think. "
+        bad = "The second sentence is a nasty one, and it is long enough to be judged by itself, I think."
+
+        def scored(text: str) -> float | str:
+            return score if "nasty" in text else 0.0
+
+        async with checked(tmp_path, SENTENCES, score=scored) as gateway:
+            answer = await gateway.ask(good + bad, stream=stream)
+            content = streamed(answer)[0][0] if stream else said(answer)[0]
+            assert content == (good + bad if score == 0.1 else good.rstrip())
+            reasons = streamed(answer)[1][0] if stream else answer.json()["choices"][0]["finish_reason"]
+            assert reasons == ("stop" if score == 0.1 else "content_filter")
+
+    run(main())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("entry", "arguments", "want"),
+    [
+        (PUTS_BACK | {"phase": ["input", "tool_call"]}, {"to": MAIL, "bcc": "ann@example.org"}, None),
+        (FORBIDS | {"phase": "tool_call"}, {"what": "plutonium"}, "content_filter"),
+        ({"check": "tools", "phase": "tool_call", "allow": ["send"]}, {"what": "peace"}, "tool_calls"),
+    ],
+)
+def test_the_arguments_of_a_tool_call_are_checked_and_put_back(
+    tmp_path: Path, stream: bool, entry: dict[str, Any], arguments: dict[str, str], want: str | None
+) -> None:
+    async def main() -> None:
+        async with checked(tmp_path, entry, say=lambda text: text.replace("MORE", "ann@example.org")) as gateway:
+            text = json.dumps(arguments).replace("ann@example.org", "MORE")
+            answer = await gateway.ask(text, tools=[TOOL], stream=stream)
+            assert answer.status_code == 200, answer.text
+            calls, finish = tool_calls(answer, stream=stream)
+            if want == "content_filter":
+                assert (calls, finish) == ("", "content_filter")
+                return
+            assert finish == "tool_calls"
+            assert json.loads(calls) == arguments | ({"bcc": "[EMAIL_ADDRESS]"} if "bcc" in arguments else {})
+
+    run(main())
+
+
+def tool_calls(answer: httpx.Response, *, stream: bool) -> tuple[str, str]:
+    """The arguments of the one call, "" for none, and how the choice ended."""
+    if not stream:
+        choice = answer.json()["choices"][0]
+        return "".join(call["function"]["arguments"] for call in choice["message"].get("tool_calls") or []), choice[
+            "finish_reason"
+        ]
+    arguments = finish = ""
+    for line in answer.text.split("\n\n"):
+        if line.startswith("data: {"):
+            for choice in json.loads(line.removeprefix("data: "))["choices"]:
+                for call in choice["delta"].get("tool_calls") or []:
+                    arguments += call["function"].get("arguments") or ""
+                finish = choice.get("finish_reason") or finish
+    return arguments, finish
+
+
+@pytest.mark.parametrize("tokens", [20, 10_000])
+def test_a_metered_stream_is_checked_too(tmp_path: Path, tokens: int) -> None:
+    async def main() -> None:
+        price = {"input": 10_000_000_000, "output": 1_000_000_000_000}
+        models = {"m": {"backend": "b", "served_model": "served", "price": price}}
+        meters = {"acme": [{"cap": f"{tokens} output_tokens", "window": "day"}]}
+        async with checked(tmp_path, HIDES, models=models, meters=meters) as gateway:
+            answer = await gateway.ask(f"Write to {MAIL}, please", stream=True, max_tokens=200)
+            content, _ = streamed(answer)
+            assert MAIL not in answer.text
+            assert "Write to [EMAIL_ADDRESS], please".startswith(content[0])
+
+    run(main())
+
+
+def test_without_a_chain_the_bytes_pass_as_they_are(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with checked(tmp_path) as gateway:
+            body = b'{ "model":"m",  "messages":[{"role":"user","content":"\\u0068i"}] }'
+            answer = await gateway.client.post("/v1/chat/completions", content=body)
+            assert said(answer) == ["hi"]
+            assert json.loads(gateway.upstream.seen[-1].body)["messages"][0] == {"role": "user", "content": "hi"}
+            assert b"\\u0068i" in gateway.upstream.seen[-1].body
+            assert await gateway.verdicts() == []
+
+    run(main())
+
+
+def test_a_caller_that_leaves_ends_what_is_judged(tmp_path: Path) -> None:
+    async def main() -> None:
+        waiting = asyncio.Event()
+
+        class Never(Asked):
+            def ask(self, need: Need, deadline_ms: int | None, done: Done) -> None:
+                waiting.set()
+
+        async with checked(tmp_path, JUDGES) as gateway:
+            gateway.gateway.gw.checks = Never(lambda text: 0.0)
+            asking = asyncio.ensure_future(gateway.ask("hi"))
+            await waiting.wait()
+            asking.cancel()
+            await until(lambda: gateway.gateway.gw.in_flight == 0, "the request ends")
+            assert gateway.gateway.records()[-1].outcome == "cancelled"
+
+    run(main())
+
+
+# -- /v1/moderations
+
+
+def test_moderations_tell_the_worst_sentence_of_each_text(tmp_path: Path) -> None:
+    async def main() -> None:
+        fine = "The first sentence is a friendly one, and it is long enough to be judged by itself, I think. " * 30
+        bad = fine + "The second sentence is a nasty one, and it is long enough to be judged by itself, I think."
+        scores = {"nasty": 0.93}
+        async with checked(
+            tmp_path, SENTENCES, score=lambda text: scores["nasty"] if "nasty" in text else 0.125
+        ) as gateway:
+            sdk = openai.AsyncOpenAI(base_url=f"{gateway.gateway.url}/v1", api_key=KEY, max_retries=0)
+            found = await sdk.moderations.create(input=[fine, bad, ""])
+            assert [each.flagged for each in found.results] == [False, True, False]
+            assert [each.category_scores.harassment for each in found.results] == [0.125, 0.93, 0.0]
+            assert found.id == gateway.gateway.records()[-1].id
+            assert gateway.gateway.records()[-1].endpoint == "moderations"
+            await sdk.close()
+
+    run(main())
+
+
+def test_a_moderation_that_cannot_be_had_is_a_503(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with checked(tmp_path, SENTENCES, score=lambda text: "late") as gateway:
+            answer = await gateway.client.post("/v1/moderations", json={"input": "x"})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "check_failed")
+            assert (await gateway.client.post("/v1/moderations", json={"input": []})).status_code == 400
+
+    run(main())
