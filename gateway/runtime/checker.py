@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import socket
 import sys
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from gateway.offload.models import LOADERS, Models
 from gateway.offload.server import CheckServer
 from gateway.offload.tally import WEBHOOK
 from gateway.offload.webhooks import Hook, Webhooks
-from gateway.runtime import background
+from gateway.runtime import background, connected
 from gateway.runtime.checking import CheckStart
 from gateway.runtime.control_channel import Channel, Load, Loaded
 from gateway.runtime.state_dir import checks_socket, make_socket_folder
@@ -45,11 +43,7 @@ class Checker:
 
     async def run(self) -> None:
         """Answers until told to end. Raises OSError, StartFailed when it cannot listen."""
-        loop = asyncio.get_running_loop()
-        control = socket.socket(fileno=self._start.control_fd)
-        await loop.create_unix_connection(lambda: self._channel, sock=control)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._gone.set)
+        await connected.join(self._start.control_fd, self._channel, self._gone.set)
         path = checks_socket(self._state_dir)
         make_socket_folder(path)
         await self._server.listen(path)  # what comes before all is loaded is loaded first, or waits for that

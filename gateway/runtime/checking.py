@@ -15,9 +15,8 @@ from gateway.config.places import Finding
 from gateway.offload.models import LOADERS, Asked, Models
 from gateway.offload.tally import KINDS, WEBHOOK
 from gateway.runtime import connected
-from gateway.runtime.backoff import Backoff
-from gateway.runtime.control_channel import Channel, Load, Loaded
-from gateway.runtime.processes import Process, Processes, describe_end
+from gateway.runtime.control_channel import Load, Loaded
+from gateway.runtime.processes import Processes
 from gateway.runtime.state_dir import StateDir
 from gateway.telemetry.logs import Level, Log
 from gateway.telemetry.status import ChecksStatus
@@ -59,20 +58,18 @@ class Checking:
     def __init__(
         self, processes: Processes, state_dir: StateDir, log: Log, log_level: Level, status: ChecksStatus
     ) -> None:
-        self._processes = processes
         self._state_dir = state_dir
         self._log = log
         self._log_level = log_level
         self._status = status
-        self._backoff = Backoff()
         self._load = Load("", ())
         self._written: object = None
         """The sections of the configuration that say what it is to answer."""
         self._taking = asyncio.Lock()
-        self._ending = False
-        self._process: Process | None = None
-        self._channel: Channel | None = None
         self._loaded = asyncio.Event()
+        self._lasting = connected.Lasting(
+            processes, log, "checks", "gateway.runtime.checker", self._what, Loaded, self._heard, self._away
+        )
 
     async def take(self, config: Config, digest: str) -> None:
         """Another configuration is in force."""
@@ -84,10 +81,9 @@ class Checking:
             # In a thread: chains that are not at hand take a while to be made.
             self._load = Load(digest, tuple(sorted(await asyncio.to_thread(asked, config))))
             self._status.wanted = bool(self._load.asks)
-            if self._channel is not None:
-                self._channel.send(self._load)
-            elif self._status.wanted and self._process is None:
-                self._start()
+            self._lasting.send(self._load)
+            if self._status.wanted:
+                self._lasting.start()
 
     async def begin(self, config: Config, digest: str) -> None:
         """The first configuration is in force. Returns when all is loaded, after a while in any case."""
@@ -101,27 +97,9 @@ class Checking:
 
     async def stop(self) -> None:
         """Ends it."""
-        self._ending = True
-        if self._process is not None:
-            await self._process.stop(STOP_PATIENCE_S)
-
-    def _start(self) -> None:
-        if self._ending or self._channel is not None:
-            return
-        channel = Channel(Loaded, self._heard, lambda: None)
-        try:
-            process = connected.start(
-                self._processes,
-                "gateway.runtime.checker",
-                self._what,
-                channel,
-                on_end=lambda code: self._ended(process, code),
-            )
-        except OSError as error:
-            self._log.error("checks_start_failed", error=str(error))
-            asyncio.get_running_loop().call_later(self._backoff.ended(0.0) or 1.0, self._start)
-            return
-        self._process, self._channel = process, channel
+        process = self._lasting.leave()
+        if process is not None:
+            await process.stop(STOP_PATIENCE_S)
 
     def _what(self, control_fd: int) -> CheckStart:
         return CheckStart(control_fd, str(self._state_dir.path), self._load, self._log_level)
@@ -135,12 +113,5 @@ class Checking:
         else:
             self._log.info("checks_loaded", snapshot=message.digest)
 
-    def _ended(self, process: Process, code: int) -> None:
+    def _away(self) -> None:
         self._status.up = False
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
-        if self._ending:
-            return
-        self._log.error("checks_ended", pid=process.pid, end=describe_end(code))
-        asyncio.get_running_loop().call_later(self._backoff.ended(process.lived_s), self._start)

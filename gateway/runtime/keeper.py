@@ -11,12 +11,11 @@ import asyncio
 import contextlib
 import gc
 import signal
-import socket
 import sys
 from pathlib import Path
 
 from gateway.clock import SteadyClock, SystemClock, within
-from gateway.runtime import background
+from gateway.runtime import background, connected
 from gateway.runtime.control_channel import Channel, Drain, Kept, Look, Reload, ToKeeper
 from gateway.runtime.keeper_meters import KeeperMeters
 from gateway.runtime.keeping import KeeperStart
@@ -54,12 +53,8 @@ class Keeper:
 
     async def run(self) -> None:
         """Keeps account until told to end."""
-        loop = asyncio.get_running_loop()
-        control = socket.socket(fileno=self._start.control_fd)
-        await loop.create_unix_connection(lambda: self._channel, sock=control)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._gone.set)
-        loop.add_signal_handler(signal.SIGHUP, self._wake.set)  # a pass, now
+        await connected.join(self._start.control_fd, self._channel, self._gone.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._wake.set)  # a pass, now
         working = asyncio.ensure_future(self._work())
         watching = asyncio.ensure_future(self._watch())
         left = asyncio.ensure_future(self._gone.wait())

@@ -10,9 +10,8 @@ import msgspec
 
 from gateway.clock import wall_offset_ns
 from gateway.runtime import connected
-from gateway.runtime.backoff import Backoff
-from gateway.runtime.control_channel import Channel, Drain, Kept, Look, Message, Reload
-from gateway.runtime.processes import Process, Processes, describe_end
+from gateway.runtime.control_channel import Drain, Kept, Look, Reload
+from gateway.runtime.processes import Processes
 from gateway.runtime.state_dir import StateDir
 from gateway.telemetry.logs import Level, Log
 from gateway.telemetry.status import Status
@@ -41,7 +40,6 @@ class Keeping:
     def __init__(
         self, processes: Processes, state_dir: StateDir, log: Log, log_level: Level, meters: str, status: Status
     ) -> None:
-        self._processes = processes
         self._state_dir = state_dir
         self._log = log
         self._log_level = log_level
@@ -49,30 +47,29 @@ class Keeping:
         self._wall_offset_ns = wall_offset_ns()
         self._status = status.keeper
         self._whole_s = time.monotonic()
-        self._backoff = Backoff()
         self._digest = ""
-        self._wanted = True
-        self._process: Process | None = None
-        self._channel: Channel | None = None
+        self._lasting = connected.Lasting(
+            processes, log, "keeper", "gateway.runtime.keeper", self._what, Kept, self._heard
+        )
 
     @property
     def pid(self) -> int | None:
         """Of the process now."""
-        return None if self._process is None else self._process.pid
+        return None if self._lasting.process is None else self._lasting.process.pid
 
     def start(self, digest: str) -> None:
         """Starts it, under the archived configuration `digest`."""
         self._digest = digest
-        self._start()
+        self._lasting.start()
 
     def reload(self, digest: str) -> None:
         """Another configuration is in force."""
         self._digest = digest
-        self._send(Reload(digest))
+        self._lasting.send(Reload(digest))
 
     def look(self) -> None:
         """There is something to do at once."""
-        self._send(Look())
+        self._lasting.send(Look())
 
     def told(self) -> None:
         """Brings the status up to this moment."""
@@ -80,36 +77,13 @@ class Keeping:
 
     async def stop(self) -> None:
         """Lets it finish what is there, and ends it."""
-        self._wanted = False
-        process = self._process
-        if process is not None and not process.ended.done():
-            self._send(Drain())
+        process = self._lasting.leave()
+        if process is not None:
+            self._lasting.send(Drain())
             await asyncio.wait([process.ended], timeout=STOP_PATIENCE_S)
             if not process.ended.done():
                 self._log.warning("keeper_killed")
                 await process.stop(0.0)
-
-    def _send(self, message: Message) -> None:
-        if self._channel is not None:
-            self._channel.send(message)
-
-    def _start(self) -> None:
-        if not self._wanted:
-            return
-        channel = Channel(Kept, self._heard, lambda: None)
-        try:
-            process = connected.start(
-                self._processes,
-                "gateway.runtime.keeper",
-                self._what,
-                channel,
-                on_end=lambda code: self._ended(process, code),
-            )
-        except OSError as error:
-            self._log.error("keeper_start_failed", error=str(error))
-            asyncio.get_running_loop().call_later(self._backoff.ended(0.0) or 1.0, self._start)
-            return
-        self._process, self._channel = process, channel
 
     def _what(self, control_fd: int) -> KeeperStart:
         return KeeperStart(
@@ -125,12 +99,3 @@ class Keeping:
         self._status.kept(message.gauges)
         if message.gauges.pass_ok:
             self._whole_s = time.monotonic()
-
-    def _ended(self, process: Process, code: int) -> None:
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
-        if not self._wanted:
-            return
-        self._log.error("keeper_ended", pid=process.pid, end=describe_end(code))
-        asyncio.get_running_loop().call_later(self._backoff.ended(process.lived_s), self._start)
