@@ -59,8 +59,7 @@ def _arguments(place: str, called: dict[str, Any], holder: tuple[str, str], numb
 
 def _call(call: dict[str, Any], text: str) -> dict[str, Any]:
     holder = message.holder(call)
-    rest = {name: value for name, value in call.items() if name not in message.HOLDERS}
-    return {**rest, holder[0]: _called(choices.member(call, holder[0]), holder, text)}
+    return {**message.about(call), holder[0]: _called(choices.member(call, holder[0]), holder, text)}
 
 
 def _called(called: dict[str, Any], holder: tuple[str, str], text: str) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from gateway.wire.choices_editor import ChoicesEditor, Delta, Deltas, EditedChoi
 from gateway.wire.edits import TOOL_CALL, Channel, Opening
 
 IN_TURNS: Final = "the backend went on with a tool call after it had begun another one"
-_OF_A_CALL: Final = message.HOLDERS | {"index"}
 
 
 class _TextPlace:
@@ -63,8 +62,8 @@ class _CallPlace:
             if not self._name:
                 self._member, self._text = message.holder(call)
             inner = choices.member(call, self._member)
-            for name, value in call.items():
-                if name not in _OF_A_CALL and value is not None and self._told.get(name) != value:
+            for name, value in message.about(call).items():
+                if self._told.get(name) != value:
                     self._owed[name] = value
         if not self.is_open:
             self._name += choices.text(inner, "name")
@@ -102,6 +101,10 @@ class _ChatChoice(EditedChoice):
 
     def read(self, choice: dict[str, Any]) -> Deltas:
         delta = choices.member(choice, "delta")
+        if len(delta) == 1 and type(content := delta.get("content")) is str:  # what most frames are
+            if content:
+                yield from self._take_text("content", ("content",), content)
+            return
         rest = choices.without_texts(delta)
         if self._has_role:
             rest.pop("role", None)

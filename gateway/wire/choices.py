@@ -23,22 +23,23 @@ is no longer there."""
 
 MISSHAPEN: Final = "the backend's answer does not have the shape of its format, so that its texts cannot be checked"
 
-_WORDS: Final = frozenset({"role", "stop_reason", "matched_stop"})
+_WORDS: Final = frozenset({"role", "stop_reason", "matched_stop", "id", "type"})
 _LEFT_OUT: Final = TOKENS | {"index", "finish_reason", "logprobs"}
 
 
-def beside(answer: dict[str, Any], *but: str) -> dict[str, Any]:
-    """The members of an answer or a frame that are passed on as they came: all but these, and what tells tokens."""
-    return {name: value for name, value in answer.items() if name not in TOKENS and name not in but}
+def beside(answer: dict[str, Any]) -> dict[str, Any]:
+    """The members of an answer that are passed on as they came: all but what tells tokens."""
+    return {name: value for name, value in answer.items() if name not in TOKENS}
 
 
 def without_texts(value: dict[str, Any]) -> dict[str, Any]:
-    """The members of a choice or of a message in it that hold no text: numbers, what is empty, and words of the format.
-    Any other may hold what no check has seen."""
+    """The members of a choice, of a message or of a call in it that hold no text: numbers, what is empty, and words of
+    the format. Any other may hold what no check has seen."""
     return {
         name: each
         for name, each in value.items()
-        if name not in _LEFT_OUT and (not each or isinstance(each, (bool, int, float)) or name in _WORDS)
+        if name not in _LEFT_OUT
+        and (not each or isinstance(each, (bool, int, float)) or (name in _WORDS and isinstance(each, str)))
     }
 
 
@@ -48,6 +49,14 @@ def number(choice: dict[str, Any], otherwise: int = 0) -> int:
     if type(index) is not int:
         raise UpstreamProtocol(MISSHAPEN)
     return index
+
+
+def reason(choice: dict[str, Any]) -> str | None:
+    """Why a choice ended, if it has."""
+    found = choice.get("finish_reason")
+    if found is not None and not isinstance(found, str):
+        raise UpstreamProtocol(MISSHAPEN)
+    return found
 
 
 def objects(value: dict[str, Any], name: str) -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ class ChoicesAnswer(ABC):
             raise UpstreamProtocol(choices.MISSHAPEN)
         self._answer: Final = answer
         self._choices: Final = [
-            (each, self.read(each, choices.number(each, place), f"choices[{place}]"))
+            (each, choices.reason(each), self.read(each, choices.number(each, place), f"choices[{place}]"))
             for place, each in enumerate(choices.objects(answer, "choices"))
         ]
 
@@ -52,23 +52,31 @@ class ChoicesAnswer(ABC):
 
     @property
     def parts(self) -> Sequence[Part]:
-        return [part for _, choice in self._choices for part in choice.parts]
+        return [part for _, _, choice in self._choices for part in choice.parts]
 
     def said(self, outcomes: Sequence[Outcome]) -> bytes:
         if len(outcomes) != len(self.parts):
             raise ValueError(f"{len(outcomes)} outcomes for {len(self.parts)} parts")
         following = iter(outcomes)
-        said = [_said(told, choice, list(islice(following, len(choice.parts)))) for told, choice in self._choices]
-        return json_values.written({**choices.beside(self._answer), "choices": said})
+        said = [
+            {**_beside(told), **_said(choice, list(islice(following, len(choice.parts))), reason)}
+            for told, reason, choice in self._choices
+        ]
+        try:
+            return json_values.written({**choices.beside(self._answer), "choices": said})
+        except ValueError:
+            raise UpstreamProtocol(choices.MISSHAPEN) from None
 
 
-def _said(told: dict[str, Any], choice: ReadChoice, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _beside(told: dict[str, Any]) -> dict[str, Any]:
+    kept = choices.without_texts(told)
+    return {**kept, "index": told["index"]} if "index" in told else kept
+
+
+def _said(choice: ReadChoice, outcomes: Sequence[Outcome], reason: str | None) -> dict[str, Any]:
     blocked = False
     left: list[Outcome] = []
     for outcome in outcomes:
         left.append(_BEHIND if blocked else outcome)
         blocked = blocked or outcome.blocked
-    said = {**choices.without_texts(told), **choice.said(left)}
-    if "index" in told:
-        said["index"] = told["index"]
-    return {**said, "logprobs": None, "finish_reason": choices.FILTERED if blocked else told.get("finish_reason")}
+    return {**choice.said(left), "logprobs": None, "finish_reason": choices.FILTERED if blocked else reason}

@@ -17,7 +17,7 @@ from gateway.wire.editing import Editing, Frames, Speaking, read_object, written
 from gateway.wire.edits import Channel, Opening
 from gateway.wire.errors import OPENAI
 
-_HEAD: Final = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
+_HEAD: Final = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier"})
 
 Delta = dict[str, Any]
 Deltas = Iterator[Delta | None]
@@ -63,8 +63,10 @@ class EditedChoice(ABC):
         return self._blocked
 
     def take(self, choice: dict[str, Any]) -> Deltas:
-        """The choices that are sent for one of a frame."""
-        reason = choice.get("finish_reason")
+        """The choices that are sent for one of a frame; none for one that has ended by a block."""
+        if self.is_blocked():
+            return
+        reason = choices.reason(choice)
         rest = choices.without_texts(choice)
         last: Delta | None = None
         for delta in self.read(choice):
@@ -182,13 +184,23 @@ class ChoicesEditor(Editing):
 
     def edit(self, frame: bytes) -> Frames:
         payload = sse.data(frame)
-        if payload is None:
+        if payload is None or payload == sse.DONE:
+            if payload is not None:
+                yield from self.close()
             yield frame
-        elif payload == sse.DONE:
+            return
+        read = read_object(payload)
+        if read.get("error") is not None:
             yield from self.close()
-            yield frame
+            yield written_frame({**read, "choices": []}) if read.get("choices") else frame
+            return
+        if not isinstance(read.get("choices"), list):
+            raise UpstreamProtocol(choices.MISSHAPEN)
+        found = choices.objects(read, "choices")
+        if found:
+            yield from self._edited(read, found)
         else:
-            yield from self._edited(frame, payload)
+            yield frame if _says_it_once(payload, read) else written_frame(choices.beside(read))
 
     def freed(self) -> Iterator[bytes]:
         for choice in self._choices.values():
@@ -200,41 +212,40 @@ class ChoicesEditor(Editing):
             for said in choice.end():
                 yield None if said is None else _frame(choice.head, said)
 
-    def _edited(self, frame: bytes, payload: bytes) -> Frames:
-        read = read_object(payload)
-        if read.get("error") is not None:
-            yield from self.close()
-            yield written_frame({**read, "choices": []}) if read.get("choices") else frame
-            return
-        if not isinstance(read.get("choices"), list):
-            raise UpstreamProtocol(choices.MISSHAPEN)
-        found = choices.objects(read, "choices")
-        if not found:
-            yield frame if _says_it_once(payload, read) else written_frame(choices.beside(read))
-            return
-        head: dict[str, Any] = {name: read[name] for name in _HEAD if name in read}
-        beside = choices.beside(read, "choices", *_HEAD)
+    def _edited(self, read: dict[str, Any], found: list[dict[str, Any]]) -> Frames:
+        head, beside = _parted(read)
         last: dict[str, Any] | None = None
-        for said in self._said(head, found):
-            if last is not None:
-                yield _frame(head, last)
-            last = said
-            if said is None:
-                yield None
+        for each in found:
+            for said in self._choice(each, head).take(each):
+                if last is not None:
+                    yield _frame(head, last)
+                last = said
+                if said is None:
+                    yield None
         if last is not None:
             yield _frame(head, last, beside)
         elif any(beside.values()):
-            yield _frame(head, self._choices[choices.number(found[0])].silence(), beside)
+            yield _frame(head, self._choice(found[0], head).silence(), beside)
 
-    def _said(self, head: dict[str, Any], found: list[dict[str, Any]]) -> Iterator[dict[str, Any] | None]:
-        for each in found:
-            index = choices.number(each)
-            choice = self._choices.get(index)
-            if choice is None:
-                choice = self._choices[index] = self.make(index, self._opening)
-            if not choice.is_blocked():
-                choice.head = head
-                yield from choice.take(each)
+    def _choice(self, told: dict[str, Any], head: dict[str, Any]) -> EditedChoice:
+        index = choices.number(told)
+        choice = self._choices.get(index)
+        if choice is None:
+            choice = self._choices[index] = self.make(index, self._opening)
+        choice.head = head
+        return choice
+
+
+def _parted(read: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The members of a frame that all frames have, and those that are told with it once."""
+    head: dict[str, Any] = {}
+    beside: dict[str, Any] = {}
+    for name, value in read.items():
+        if name in _HEAD:
+            head[name] = value
+        elif name != "choices" and name not in choices.TOKENS:
+            beside[name] = value
+    return head, beside
 
 
 def _frame(head: dict[str, Any], choice: dict[str, Any] | None, beside: dict[str, Any] | None = None) -> bytes:

@@ -29,11 +29,17 @@ def read(data: bytes) -> Any:
 
 def written(value: Any) -> bytes:
     """The JSON of a value that was read; a half of a character is escaped again. Raises ValueError for a number beyond
-    all bounds."""
+    all bounds, and for what is nested too deeply."""
     try:
         return _encode(value)
     except (UnicodeEncodeError, OverflowError):
+        pass
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    try:
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from gateway.wire import choices
+
 TEXTS: Final = {
     "reasoning": ("reasoning_content", "reasoning"),
     "content": ("content",),
@@ -18,9 +20,21 @@ FUNCTION_CALL: Final = "function_call"
 
 FUNCTION: Final = ("function", "arguments")
 CUSTOM: Final = ("custom", "input")
-HOLDERS: Final = frozenset({FUNCTION[0], CUSTOM[0]})
+
+
+SIGNED: Final = "extra_content"
 
 
 def holder(call: dict[str, Any]) -> tuple[str, str]:
     """Under which names a call holds its text: a function's arguments are JSON, a custom tool's input is not."""
     return CUSTOM if call.get("custom") is not None else FUNCTION
+
+
+def about(call: dict[str, Any]) -> dict[str, Any]:
+    """The members of a call that stand beside what it says. Google's signature of a thought, which its models want back
+    with the call's result, is encrypted.
+    """
+    kept = choices.without_texts(call)
+    if (signed := call.get(SIGNED)) is not None:
+        kept[SIGNED] = signed
+    return {name: value for name, value in kept.items() if value is not None}

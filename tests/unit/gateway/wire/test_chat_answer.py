@@ -15,7 +15,12 @@ from tests.support.choices import Read, whole
 from tests.support.wire_samples import SAMPLES
 
 CALLS = [
-    {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}, "extra": {"signature": "s"}},
+    {
+        "id": "1",
+        "type": "function",
+        "function": {"name": "f", "arguments": "{}"},
+        "extra_content": {"google": {"thought_signature": "s"}},
+    },
     {"id": "2", "type": "custom", "custom": {"name": "g", "input": "x"}},
 ]
 MESSAGE = {

@@ -209,14 +209,18 @@ def test_calls_without_an_index_are_told_apart_by_their_ids() -> None:
 
 
 def test_what_comes_late_or_beside_of_a_call_is_told_once() -> None:
-    extra = {"google": {"signature": "s"}}
+    extra_content = {"google": {"thought_signature": "s"}}
     sent = edited(
         Room().editor,
-        [call_frame(0, "a|", name="f"), call_frame(0, "b|", id="1", extra=extra), call_frame(0, "c|", id="1")],
+        [
+            call_frame(0, "a|", name="f"),
+            call_frame(0, "b|", id="1", extra_content=extra_content),
+            call_frame(0, "c|", id="1"),
+        ],
     )
     called = [json.loads(each)["choices"][0]["delta"]["tool_calls"][0] for each in sse.payloads(sent)]
     assert called[1:] == [
-        {"index": 0, "id": "1", "extra": extra, "function": {"arguments": "b"}},
+        {"index": 0, "id": "1", "extra_content": extra_content, "function": {"arguments": "b"}},
         {"index": 0, "function": {"arguments": "c"}},
     ]
 

@@ -9,8 +9,8 @@ from gateway.wire import choices
 
 
 def test_members_of_an_answer_are_kept_but_for_its_tokens() -> None:
-    answer = {"id": "a", "lockgate": {"cost": "0"}, "prompt_token_ids": [1], "choices": []}
-    assert choices.beside(answer, "choices") == {"id": "a", "lockgate": {"cost": "0"}}
+    answer = {"id": "a", "lockgate": {"cost": "0"}, "prompt_token_ids": [1]}
+    assert choices.beside(answer) == {"id": "a", "lockgate": {"cost": "0"}}
 
 
 def test_of_a_choice_only_what_holds_no_text_is_kept() -> None:

@@ -35,3 +35,14 @@ def test_what_is_no_json_is_refused(said: bytes) -> None:
 def test_a_number_beyond_all_bounds_is_not_written() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         json_values.written(json_values.read(b'["\\ud83d",1e400]'))
+
+
+def test_what_is_nested_too_deeply_is_not_written() -> None:
+    for innermost in ("", "\ud83d"):
+        nested: object = innermost
+        for _ in range(100_000):
+            nested = [nested]
+        with pytest.raises(ValueError, match="nested too deeply"):
+            json_values.written(nested)
+        while isinstance(nested, list):  # or Python would take it apart by recursion
+            nested = nested.pop()
