@@ -74,7 +74,6 @@ MODULES: Final = (
 
 GUARDRAILS: Final = (
     "guardrails.chain",
-    "guardrails.check",
     "guardrails.checks.patterned",
     "guardrails.holdback",
     "guardrails.patterns.automaton",

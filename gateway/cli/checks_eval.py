@@ -28,6 +28,13 @@ _HEADS = ("", "texts", "labelled", "precision", "recall", "F1", "false positives
 _NONE = "–"
 
 
+class Span(msgspec.Struct, frozen=True):
+    """A part of a text, in characters; `end` is behind it. What else stands with it is passed over."""
+
+    start: int
+    end: int
+
+
 class Row(msgspec.Struct, frozen=True):
     """One text of the data."""
 
@@ -35,12 +42,26 @@ class Row(msgspec.Struct, frozen=True):
     label: bool | int | None = None
     """Whether something is to be found; with spans, whether there are any."""
     source: str = ""
-    spans: tuple[tuple[Any, ...], ...] | None = None
-    """Where: first and last character but one, and perhaps what it is."""
+    spans: tuple[Span | tuple[Any, ...], ...] | None = None
+    """What is to be found: `{"start": 5, "end": 13}` or `[5, 13]`, perhaps with what it is."""
+
+    def __post_init__(self) -> None:
+        if self.label is None and self.spans is None:
+            raise ValueError("neither a label (0 or 1) nor spans")
+        if self.label not in (None, 0, 1):
+            raise ValueError("a label is 0 or 1, true or false")
+        for span in self.spans or ():
+            if not isinstance(span, Span) and [type(place) for place in span[:2]] != [int, int]:
+                raise ValueError('a span is {"start": 5, "end": 13} or [5, 13]')
 
     @property
     def labelled(self) -> bool:
         return bool(self.spans) if self.label is None else bool(self.label)
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Where the spans begin and end."""
+        return [(span.start, span.end) if isinstance(span, Span) else (span[0], span[1]) for span in self.spans or ()]
 
 
 class Figures(NamedTuple):
@@ -96,16 +117,9 @@ def rows(path: Path) -> list[Row]:
         if not line.strip():
             continue
         try:
-            row = decode(line)
+            found.append(decode(line))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}:{number}: expected text, label and perhaps source: {error}") from error
-        if row.label is None and row.spans is None:
-            raise ConfigError(f"{path}:{number}: neither a label (0 or 1) nor spans")
-        if row.label not in (None, 0, 1):
-            raise ConfigError(f"{path}:{number}: a label is 0 or 1, true or false")
-        if any(len(span) < 2 or not all(isinstance(place, int) for place in span[:2]) for span in row.spans or ()):
-            raise ConfigError(f"{path}:{number}: a span is [start, end] or [start, end, what it is]")
-        found.append(row)
+            raise ConfigError(f"{path}:{number}: not a text with its label: {error}") from error
     if not found:
         raise ConfigError(f"{path}: no rows")
     return found
@@ -131,9 +145,9 @@ def measured(chain: Chain, phase: Phase, data: Sequence[Row], here: Here) -> Fig
         if row.source:
             sources[row.source] = sources[row.source].plus(row.labelled, bool(flagged))
         if row.spans is not None:
-            places = [(ruling.finding.start, ruling.finding.end) for ruling in verdict.rulings]
-            spans = _added(spans, _overlapping([(span[0], span[1]) for span in row.spans], places))
-            findings = _added(findings, _overlapping(places, [(span[0], span[1]) for span in row.spans]))
+            told = [(ruling.finding.start, ruling.finding.end) for ruling in verdict.rulings]
+            spans = _added(spans, _overlapping(row.places, told))
+            findings = _added(findings, _overlapping(told, row.places))
     return Figures({**sources, ALL: overall}, checks, unjudged, spans, findings)
 
 

@@ -74,36 +74,37 @@ def text_of(given: str) -> tuple[str, str]:
 
 
 class Here:
-    """Meets needs in this process: classifiers that come with the package. What needs a network is not asked."""
+    """Meets needs in this process, as the check process does: by what comes with the package or is installed. What
+    needs a network is not asked."""
 
     def __init__(self) -> None:
-        self._loaded: dict[str, Callable[[str], float]] = {}
+        self._judges: dict[tuple[str, str], Callable[[str], object]] = {}
         self.taken_ns: dict[str, int] = {}
         """CPU by the name of who was asked."""
         self.unasked: dict[str, str] = {}
-        """Who was not asked, by the name of the check, and why."""
+        """Why nobody was asked, by the name of the check."""
 
-    def perform(self, call: Call) -> float:
+    def perform(self, call: Call) -> object:
         """A `running.Perform`."""
         from guardrails.running import Unmet
 
         need = call.need
-        if need.kind != "classifier":
-            self.unasked[call.link.check.name] = f"no {need.kind} is asked here"
-            raise Unmet("unavailable")
         try:
-            score = self._classifier(need.name)
-        except ValueError as error:
+            judge = self._judge(need.kind, need.name)
+        except (ValueError, ImportError, OSError) as error:
             self.unasked[call.link.check.name] = str(error)
             raise Unmet("unavailable") from error
         begun = time.process_time_ns()
-        found = score(need.text)
+        found = judge(need.text)
         self.taken_ns[need.name] = self.taken_ns.get(need.name, 0) + time.process_time_ns() - begun
         return found
 
-    def _classifier(self, name: str) -> Callable[[str], float]:
-        from guardrails.classifiers import load
+    def _judge(self, kind: str, name: str) -> Callable[[str], object]:
+        """Raises ValueError, ImportError, OSError."""
+        from gateway.offload.models import LOADERS
 
-        if name not in self._loaded:
-            self._loaded[name] = load(name).score
-        return self._loaded[name]
+        if (kind, name) not in self._judges:
+            if kind not in LOADERS:
+                raise ValueError(f"no {kind} is asked here")
+            self._judges[kind, name] = LOADERS[kind](name)
+        return self._judges[kind, name]

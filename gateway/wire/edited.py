@@ -15,6 +15,8 @@ from gateway.wire.form_texts import FormTexts
 from gateway.wire.messages import editor as messages_editor
 from gateway.wire.messages.answer_texts import MessageTexts
 from gateway.wire.request_texts import RequestTexts
+from gateway.wire.responses import editor as responses_editor
+from gateway.wire.responses.answer_texts import ResponseTexts
 
 REQUESTS: Final[Mapping[str, Callable[[Call], Texts]]] = {
     "chat": RequestTexts,
@@ -33,6 +35,7 @@ ANSWERS: Final[Mapping[str, Callable[[bytes], Answer]]] = {
     "chat": ChatAnswer,
     "completions": CompletionsAnswer,
     "messages": MessageTexts,
+    "responses": ResponseTexts,
 }
 """Each raises UpstreamProtocol for what is no answer of its format."""
 
@@ -40,4 +43,5 @@ STREAMS: Final[Mapping[str, Callable[[Call, Opening], Editor]]] = {
     "chat": ChatEditor,
     "completions": CompletionsEditor,
     "messages": messages_editor.of,
+    "responses": responses_editor.of,
 }

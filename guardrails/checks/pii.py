@@ -20,6 +20,8 @@ _MONTHS: Final = (
     "Nov(?:ember)?|Dec(?:ember)?)"
 )
 _YEAR: Final = re.compile(r"(?:19|20)\d\d-\d\d-")
+_AFTER_NUMBER: Final = re.compile(r"(?: ?(?:x|ext\.? ?)\d+)?(?:[ -][A-Za-z]+)?\Z")
+"""An extension, and what the number is of."""
 _NOT_DIGITS: Final = re.compile(r"\D+")
 
 _WORD: Final = r"[^\W\d_][\w'’.-]*"
@@ -66,6 +68,11 @@ def iban(match: str, _: str = "") -> bool:
     return int("".join(str(int(each, 36)) for each in plain[4:] + plain[:4])) % 97 == 1
 
 
+def _small_iban(match: str, before: str) -> bool:
+    """In small letters every ninety-seventh hash would be one: a word before must say what it is."""
+    return _near(before, "iban", "account") and iban(match)
+
+
 def _ssn(match: str, _: str) -> bool:
     area, group, serial = match.replace(" ", "-").split("-")
     return area not in ("000", "666") and area[0] != "9" and group != "00" and serial != "0000"
@@ -73,8 +80,11 @@ def _ssn(match: str, _: str) -> bool:
 
 def _phone(match: str, before: str) -> bool:
     """Groups of digits as numbers are dialled; where the form says too little, a word before must say what it is."""
-    sizes = [len(group) for group in _NOT_DIGITS.sub(" ", match).split()]
+    number = _AFTER_NUMBER.sub("", match)
+    sizes = [len(group) for group in _NOT_DIGITS.sub(" ", number).split()]
     digits = sum(sizes)
+    if match[-1].isalpha():  # says itself what it is
+        return 6 <= digits <= 15
     if not 7 <= digits <= 19 or match.count(".") == 1 or _YEAR.match(match) or sizes == [3, 2, 4] or set(sizes) == {4}:
         return False
     if "." in match and len(sizes) == 4 and digits <= 12:  # an address of a network
@@ -116,6 +126,7 @@ RULES: Final = (
     Rule("EMAIL_ADDRESS", r"(?<![\w.+-])[\w.+-]*\w@\w(?:[\w-]*\w)?(?:\.\w(?:[\w-]*\w)?)+"),
     Rule("CREDIT_CARD", r"(?<![\w.-])\d(?:[ -]?\d){11,18}(?![\w-])", 1.0, luhn),
     Rule("IBAN_CODE", r"\b[A-Z]{2}\d{2}[ -]?(?:[A-Z0-9]{4}[ -]?){2,7}[A-Z0-9]{0,4}\b", 1.0, iban),
+    Rule("IBAN_CODE", r"\b[a-z]{2}\d{2}[a-z0-9]{11,30}\b", 1.0, _small_iban),
     Rule("US_SSN", r"(?<![\w-])\d{3}(?:-\d{2}-| \d{2} )\d{4}(?![\w-])", 0.85, _ssn),
     Rule("IP_ADDRESS", rf"(?<![\w.:])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w-])", 0.9),
     Rule("IP_ADDRESS", rf"(?<![\w.:])(?:{_GROUP}:){{7}}{_GROUP}(?![\w:])"),
@@ -127,7 +138,8 @@ RULES: Final = (
     Rule("CRYPTO", r"\b(?:bc1[ac-hj-np-z02-9]{25,62}|0x[0-9a-fA-F]{40})\b"),
     Rule(
         "PHONE_NUMBER",
-        r"(?<![\w.+/-])\+?\(?\d[\d() .-]{5,18}\d(?: ?(?:x|ext\.? ?)\d{1,6})?(?![\w/-])",
+        r"(?<![\w.+/-])\+?\(?\d[\d() .-]{4,18}\d(?: ?(?:x|ext\.? ?)\d{1,6})?"
+        r"(?:[ -](?:[Oo]ffice|[Ff]ax|[Mm]obile|[Cc]ell))?(?![\w/-])",
         0.6,
         _phone,
     ),
@@ -157,7 +169,7 @@ RULES: Final = (
     Rule("ADDRESS", r"\b(?:[AFD]PO|[afd]po) (?:A[AEP]|a[aep]) \d{5}\b", 0.8),
     Rule("ADDRESS", rf"(?<![\w.-]){_NAME},? \d{{5}}(?![\w.,-])", 0.4),
     Rule("ADDRESS", rf"\b{_STATES},? \d{{5}}(?:-\d{{4}})?\b", 0.8),
-    Rule("US_DRIVER_LICENSE", r"\b[A-Z]?\d{7,9}\b", 0.5, _after("driver", "license", "licence")),
+    Rule("US_DRIVER_LICENSE", r"\b[A-Za-z]{0,2}\d{6,14}[A-Za-z]?\b", 0.5, _after("driver", "license", "licence")),
     Rule("US_PASSPORT", r"\b[A-Z]?\d{8,9}\b", 0.5, _after("passport")),
     Rule("US_BANK_NUMBER", r"\b\d{8,17}\b", 0.5, _after("bank account", "account number", "acct", "routing")),
 )

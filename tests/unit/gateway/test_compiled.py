@@ -36,6 +36,12 @@ def test_a_compiled_module_defines_no_struct(module: str) -> None:
     assert not [base for base in bases if base.split(".")[-1] in ("Struct", "Section")], module
 
 
+@pytest.mark.parametrize("module", [*compiled.MODULES, *compiled.GUARDRAILS])
+def test_a_compiled_module_asks_for_no_protocol_at_run_time(module: str) -> None:
+    """What mypyc makes of a protocol is none to `isinstance`, and the decorator that asks for it raises."""
+    assert "@runtime_checkable" not in compiled.source(module).read_text()
+
+
 def test_everything_runs_from_source_when_that_is_asked_for() -> None:
     assert all(place.endswith(".py") for place in files_used(LOCKGATE_COMPILED="0"))
 

@@ -28,7 +28,10 @@ ROWS: list[dict[str, Any]] = [
     {"text": "The weather is nice in Lisbon today.", "label": True, "source": "attacks"},
     {"text": "What is the capital of France?", "label": 0, "source": "plain"},
     {"text": "Please mail joe@example.org", "label": False, "source": "plain", "spans": []},
-    {"text": "Ask jane@example.org or Bob", "spans": [[4, 20, "EMAIL_ADDRESS"], [24, 27, "PERSON"]]},
+    {
+        "text": "Ask jane@example.org or Bob",
+        "spans": [[4, 20, "EMAIL_ADDRESS"], {"start": 24, "end": 27, "type": "NAME"}],
+    },
 ]
 
 
@@ -76,11 +79,15 @@ def test_texts_that_nobody_judged_count_nowhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ("{", "data.jsonl:2: expected text, label"),
-        ({"label": 1}, "data.jsonl:2: expected text, label and perhaps source: Object missing required field `text`"),
-        ({"text": "x"}, "data.jsonl:2: neither a label (0 or 1) nor spans"),
-        ({"text": "x", "label": 2}, "data.jsonl:2: a label is 0 or 1"),
-        ({"text": "x", "spans": [["a", 1]]}, "data.jsonl:2: a span is [start, end]"),
+        ("{", "data.jsonl:2: not a text with its label: "),
+        ({"label": 1}, "data.jsonl:2: not a text with its label: Object missing required field `text`"),
+        ({"text": "x"}, "data.jsonl:2: not a text with its label: neither a label (0 or 1) nor spans"),
+        ({"text": "x", "label": 2}, "data.jsonl:2: not a text with its label: a label is 0 or 1"),
+        (
+            {"text": "x", "spans": [["a", 1]]},
+            'data.jsonl:2: not a text with its label: a span is {"start": 5, "end": 13} or [5, 13]',
+        ),
+        ({"text": "x", "spans": [[1]]}, "data.jsonl:2: not a text with its label: a span is"),
     ],
 )
 def test_a_row_that_is_none_is_named(tmp_path: Path, row: Any, told: str) -> None:

@@ -24,7 +24,9 @@ def test_the_phases_are_those_of_chains() -> None:
 
 def test_classifiers_judge_and_their_time_is_counted() -> None:
     here = Here()
-    assert 0 <= here.perform(call("classifier", "toxicity")) <= 1
+    score = here.perform(call("classifier", "toxicity"))
+    assert isinstance(score, float)
+    assert 0 <= score <= 1
     assert list(here.taken_ns) == ["toxicity"]
     assert here.unasked == {}
 

@@ -21,6 +21,8 @@ CHECK = pii()
         ("CRYPTO", "0x52908400098527886E0F7030069857D2E4169EE7"),
         ("PHONE_NUMBER", "+49 30 901820"),
         ("PHONE_NUMBER", "(212) 555-0187"),
+        ("PHONE_NUMBER", "001-748-088-2851x818-Fax"),
+        ("PHONE_NUMBER", "96 228011 office"),
         ("DATE_TIME", "10/25/1990"),
         ("DATE_TIME", "March 3, 1984"),
         ("ADDRESS", "174 Union Street, Suite 781"),
@@ -46,6 +48,8 @@ def test_each_entity_is_found_by_its_form(code: str, part: str) -> None:
         "300.1.2.3",
         "a@b",
         "chapters 10-25",
+        "1,000 2,000 3,000 mobile phones",
+        "gb82west12345698765432",
     ],
 )
 def test_what_only_looks_alike_is_not_found(text: str) -> None:
@@ -55,6 +59,8 @@ def test_what_only_looks_alike_is_not_found(text: str) -> None:
 def test_numbers_without_a_form_of_their_own_need_a_word_before() -> None:
     assert found(CHECK, "481195160") == []
     assert ("US_DRIVER_LICENSE", "481195160") in found(CHECK, "my driver license is 481195160")
+    assert ("US_DRIVER_LICENSE", "LH329609T") in found(CHECK, "my driver license is LH329609T")
+    assert ("IBAN_CODE", "gb82west12345698765432") in found(CHECK, "my iban is gb82west12345698765432")
     assert ("PHONE_NUMBER", "329 7730") in found(CHECK, "call 329 7730")
 
 
