@@ -7,7 +7,7 @@ from typing import Final
 from gateway.offload.frames import LATE
 
 WEBHOOK: Final = "webhook"
-KINDS: Final = ("classifier", "embedding", "entities", WEBHOOK)
+KINDS: Final = ("classifier", "entities", WEBHOOK)
 """What the check process answers."""
 
 
