@@ -17,6 +17,7 @@ from gateway.wire.messages.answer_texts import MessageTexts
 from gateway.wire.request_texts import RequestTexts
 from gateway.wire.responses import editor as responses_editor
 from gateway.wire.responses.answer_texts import ResponseTexts
+from gateway.wire.transcription_texts import TranscriptionTexts
 
 REQUESTS: Final[Mapping[str, Callable[[Call], Texts]]] = {
     "chat": RequestTexts,
@@ -36,6 +37,7 @@ ANSWERS: Final[Mapping[str, Callable[[bytes], Answer]]] = {
     "completions": CompletionsAnswer,
     "messages": MessageTexts,
     "responses": ResponseTexts,
+    "transcriptions": TranscriptionTexts,
 }
 """Each raises UpstreamProtocol for what is no answer of its format."""
 

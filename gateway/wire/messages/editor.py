@@ -75,7 +75,8 @@ class MessagesEditor(Editing):
             yield written_frame(event, "error")
         elif kind == "message_start":
             message = _object(event, "message")
-            self._usage = message.get("usage") or {}
+            usage = message.get("usage")
+            self._usage = usage if isinstance(usage, dict) else {}
             yield _event({**event, "message": {**message, "content": []}})
         elif kind == "message_delta":
             yield from self._end_block()

@@ -79,18 +79,18 @@ class ResponsesEditor(Editing):
         if self._over or payload == sse.DONE:
             return
         event = read_object(payload)
-        kind = event.get("type")
-        if kind == "error" or (kind is None and "error" in event):
+        kind = str(event.get("type", ""))
+        if kind == "error" or ("type" not in event and "error" in event):
             yield from self._drain()
             self._over = True
             yield self._telling.event(event) if kind else written_frame(event, "error")
         elif kind in _BEGINS:
             self._response = _object(event, "response")
-            yield self._telling.response(str(kind), self._response)
+            yield self._telling.response(kind, self._response)
         elif kind in _ENDS:
             yield from self._end_all()
             self._response = _object(event, "response")
-            yield self._last(str(kind))
+            yield self._last(kind)
         elif not self.blocked:
             if self._is_later(event):
                 self._later_bytes += len(payload)
@@ -138,7 +138,7 @@ class ResponsesEditor(Editing):
         if self._is_later(event):
             self._later.append(event)
             return
-        kind, item = event.get("type"), self._item
+        kind, item = str(event.get("type", "")), self._item
         try:
             if kind in ("response.output_item.added", "response.output_item.done"):
                 sent = _object(event, "item")
@@ -152,7 +152,7 @@ class ResponsesEditor(Editing):
                 yield from self._grow(_known(item), BY_DELTA[kind], event)
             elif kind in BY_DONE:
                 read = BY_DONE[kind]
-                yield from self._finish_text(_known(item), read, event.get(read.at), texts.string(event, read.member))
+                yield from self._finish_text(_known(item), read, _key(event, read), texts.string(event, read.member))
             elif kind in _PART_DONE:
                 yield from self._part_done(_known(item), event)
         except ValueError:
@@ -207,12 +207,12 @@ class ResponsesEditor(Editing):
     # -- their texts
 
     def _grow(self, item: Item, read: Read, event: Json) -> Frames:
-        key = event.get(read.at)
+        key = _key(event, read)
         yield from self._turn_to(item, read, key)
         if item.text is not None and not self.blocked:
             yield self._feed(item, item.text, texts.string(event, "delta"))
 
-    def _turn_to(self, item: Item, read: Read, key: object) -> Frames:
+    def _turn_to(self, item: Item, read: Read, key: int | None) -> Frames:
         """Opens a text, unless it is open; ends the one that was."""
         text = item.text
         if text is not None and (text.read, text.key) == (read, key):
@@ -223,7 +223,7 @@ class ResponsesEditor(Editing):
         if not self.blocked:
             yield self._open(item, read, key)
 
-    def _open(self, item: Item, read: Read, key: object) -> bytes:
+    def _open(self, item: Item, read: Read, key: int | None) -> bytes:
         kind = str(item.sent.get("type"))
         if read.parts not in LISTS.get(kind, ()) if read.parts else CALLS.get(kind) is not read:
             raise UpstreamProtocol(NO_FRAME)
@@ -234,9 +234,9 @@ class ResponsesEditor(Editing):
         part = _object(event, "part")
         read = PARTS.get(str(part.get("type")))
         if item.text is not None and item.text.read is read:
-            yield from self._finish_text(item, read, event.get(read.at), texts.string(part, read.member))
+            yield from self._finish_text(item, read, _key(event, read), texts.string(part, read.member))
 
-    def _finish_text(self, item: Item, read: Read, key: object, whole: str) -> Frames:
+    def _finish_text(self, item: Item, read: Read, key: int | None, whole: str) -> Frames:
         """A text has ended, and this is all of it; what no piece of it said is said now. The open text is the one that
         is meant, even where a backend numbers its ends in another way."""
         if item.text is not None and item.text.read is read:
@@ -295,6 +295,14 @@ def _known(item: Item | None) -> Item:
     if item is None:
         raise ValueError
     return item
+
+
+def _key(event: Json, read: Read) -> int | None:
+    """The number of a text among those of its item; None for one that is alone."""
+    found = event.get(read.at)
+    if found is None or isinstance(found, int):
+        return found
+    raise ValueError(read.at)
 
 
 def _object(event: Json, name: str) -> Json:

@@ -14,7 +14,7 @@ class Text:
 
     __slots__ = ("fed", "given", "index", "key", "read", "speaking")
 
-    def __init__(self, read: Read, key: object, speaking: Speaking) -> None:
+    def __init__(self, read: Read, key: int | None, speaking: Speaking) -> None:
         self.read: Final = read
         self.key: Final = key
         self.speaking: Final = speaking
@@ -34,7 +34,7 @@ class Item:
         self.said: Json = {**texts.kept(sent), **{name: [] for name in LISTS.get(str(sent.get("type")), ())}}
         self.index = -1
         self.text: Text | None = None  # that grows
-        self.closed: set[tuple[str, object]] = set()  # the texts that ended: `at` and key
+        self.closed: set[tuple[str, int | None]] = set()  # the texts that ended: `at` and key
 
 
 class Telling:
