@@ -77,6 +77,8 @@ class Screening:
         """Judges the texts of a request; returns it with what may be told a model in their place, as it came and as it
         was let in. Raises ContentFiltered, CheckFailed, InvalidRequest.
         """
+        if call.stream and self.edits_answers and call.endpoint not in edited.STREAMS:
+            raise InvalidRequest("an answer that is checked cannot be streamed here: ask for it whole", param="stream")
         chain = self._chain
         checks_input = bool(chain.rows(Phase.INPUT))
         if not checks_input and not chain.rows(Phase.TOOL_RESULT) and chain.tools is None:

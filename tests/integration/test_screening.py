@@ -24,7 +24,7 @@ from tests.support.screening import (
     checked,
     said,
 )
-from tests.support.upstream import Upstream
+from tests.support.upstream import Talk, Upstream, unary
 
 
 def test_a_masked_value_never_reaches_the_backend(tmp_path: Path) -> None:
@@ -184,6 +184,22 @@ def test_tokens_of_a_checked_answer_cannot_be_had(tmp_path: Path) -> None:
         async with checked(tmp_path, HIDES) as gateway:
             answer = await gateway.ask("hi", logprobs=True)
             assert (answer.status_code, answer.json()["error"]["param"]) == (400, "logprobs")
+
+    run(main())
+
+
+def test_a_transcription_is_checked_whole_and_not_streamed(tmp_path: Path) -> None:
+    async def transcribe(talk: Talk) -> None:
+        await talk.send(unary(json.dumps({"text": f"Ask {MAIL}."}).encode()))
+
+    async def main() -> None:
+        async with checked(tmp_path, HIDES | {"phase": "output"}, script=transcribe) as gateway:
+            for stream, status in (("false", 200), ("true", 400)):
+                form = {"model": "m", "stream": stream}
+                answer = await gateway.client.post("/v1/audio/transcriptions", data=form, files={"file": b"sound"})
+                assert answer.status_code == status
+                assert MAIL not in answer.text
+                assert answer.json().get("text", "Ask [EMAIL_ADDRESS].") == "Ask [EMAIL_ADDRESS]."
 
     run(main())
 

@@ -17,7 +17,7 @@ from guardrails.check import Need
 from tests.support.echo import Say, echo
 from tests.support.gateway import KEY, Running, config, serving
 from tests.support.running import until
-from tests.support.upstream import Upstream
+from tests.support.upstream import Script, Upstream
 
 MAIL = "joe@example.org"
 HIDES: dict[str, Any] = {"check": "pii", "phase": ["input", "output"], "action": "mask", "entities": ["EMAIL_ADDRESS"]}
@@ -70,10 +70,11 @@ async def checked(
     score: Callable[[str], float | str] = lambda text: 0.0,
     say: Say = str,
     size: int = 7,
+    script: Script | None = None,
     **settings: Any,
 ) -> AsyncIterator[Checked]:
     async with (
-        Upstream([echo(size, say)]) as upstream,
+        Upstream([script or echo(size, say)]) as upstream,
         serving(config({"b": [upstream.url]}, chain=chain, **settings), folder) as gateway,
         httpx.AsyncClient(base_url=gateway.url, headers={"authorization": f"Bearer {KEY}"}, timeout=60) as client,
     ):
