@@ -67,7 +67,7 @@ told = members(
     message=said,
     logprobs=values,
     token_ids=values,
-    finish_reason=mostly(st.sampled_from(["stop", None])),
+    finish_reason=st.sampled_from(["stop", None, "", 5, [], {"text": SECRET}]),
 )
 bodies = st.fixed_dictionaries(
     {}, optional={"choices": mostly(st.lists(told, max_size=2)), "error": mostly(st.none()), "prompt_text": values}
