@@ -24,7 +24,9 @@ class Sight(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A call the caller makes for a check. `kind` is classifier, embedding, webhook or model; `name` is which one."""
+    """A call the caller makes for a check. `kind` is classifier, entities, similarity, webhook or model; `name` is
+    which one.
+    """
 
     kind: str
     name: str

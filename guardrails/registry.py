@@ -101,6 +101,16 @@ CHECKS: Final = {
         },
         phases=(Phase.TOOL_CALL,),
     ),
+    "topics": Registered(
+        "guardrails.checks.topics:topics",
+        "texts about what is denied, or about nothing that is allowed",
+        {
+            **{name: Option(name, Kind.WORDS) for name in ("allow", "deny")},
+            **_THRESHOLD,
+            "model": Option("model", Kind.WORD),
+        },
+        asks=True,
+    ),
     "toxicity": Registered("guardrails.checks.asked:toxicity", "insults, hate and threats", {**_THRESHOLD}, asks=True),
     "webhook": Registered(
         "guardrails.checks.asked:webhook", "what a webhook scores", {**_WHICH, **_THRESHOLD, **_LONGEST}, asks=True

@@ -60,6 +60,7 @@ def test_a_skeleton_without_imports_keeps_every_rule(tmp_path: Path, packages: l
         ("gateway/runtime/__init__.py", "import gateway.cli", ROWS),
         ("gateway/dataplane/__init__.py", "import gateway.runtime", ROWS),
         ("gateway/backends/__init__.py", "import gateway.store", ROWS),
+        ("gateway/offload/__init__.py", "import gateway.backends", ROWS),
         ("gateway/policy/__init__.py", "import gateway.telemetry", ROWS),
         ("gateway/errors.py", "import gateway.clock", ROWS),
         ("gateway/a_new_module_in_no_row.py", "", ROWS),

@@ -101,7 +101,7 @@ class Here:
 
     def _judge(self, kind: str, name: str) -> Callable[[str], object]:
         """Raises ValueError, ImportError, OSError."""
-        from gateway.offload.models import LOADERS
+        from gateway.runtime.check_loaders import LOADERS
 
         if (kind, name) not in self._judges:
             if kind not in LOADERS:

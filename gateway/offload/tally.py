@@ -7,7 +7,7 @@ from typing import Final
 from gateway.offload.frames import LATE
 
 WEBHOOK: Final = "webhook"
-KINDS: Final = ("classifier", "entities", WEBHOOK)
+KINDS: Final = ("classifier", "entities", "similarity", WEBHOOK)
 """What the check process answers."""
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from gateway.config import archive
 from gateway.errors import ConfigError
-from gateway.offload.models import LOADERS, Models
+from gateway.offload.models import Models
 from gateway.offload.server import CheckServer
 from gateway.offload.tally import WEBHOOK
 from gateway.offload.webhooks import Hook, Webhooks
 from gateway.runtime import background, connected
+from gateway.runtime.check_loaders import LOADERS
 from gateway.runtime.checking import CheckStart
 from gateway.runtime.control_channel import Channel, Load, Loaded
 from gateway.runtime.state_dir import checks_socket, make_socket_folder

@@ -12,7 +12,6 @@ import msgspec
 from gateway.config import snapshot_chains
 from gateway.config.model import Config
 from gateway.config.places import Finding
-from gateway.offload.models import LOADERS, Asked, Models
 from gateway.offload.tally import KINDS, WEBHOOK
 from gateway.runtime import connected
 from gateway.runtime.control_channel import Load, Loaded
@@ -36,17 +35,21 @@ class CheckStart(msgspec.Struct, frozen=True):
     log_level: Level
 
 
-def asked(config: Config) -> set[Asked]:
-    """What the chains of a configuration may ask of the check process."""
+def asked(config: Config) -> set[tuple[str, str]]:
+    """What the chains of a configuration may ask of the check process: kinds and names."""
     chains = (snapshot_chains.made(name, entries) for name, entries in config.chains.items())
     return {need for chain in chains for need in chain.asks if need[0] in KINDS}
 
 
 def missing(config: Config) -> Iterator[Finding]:
     """What of that cannot be loaded here. Loads it."""
+    from gateway.offload.models import Models  # for `lockgate check` alone: a supervisor does without
+    from gateway.runtime.check_loaders import LOADERS
+
+    models = Models(LOADERS)
     for name, entries in config.chains.items():
         asks = (need for need in snapshot_chains.made(name, entries).asks if need[0] in KINDS and need[0] != WEBHOOK)
-        for told in Models(LOADERS).load(asks):
+        for told in models.load(asks):
             yield Finding(
                 ("chains", name), f"asks for what is not here, and its failure modes say what follows: {told}"
             )

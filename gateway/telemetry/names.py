@@ -124,7 +124,7 @@ JOURNAL_RESERVE: Final = Metric(
 CHECK_QUESTIONS: Final = Metric(
     "lockgate_check_questions_total",
     "counter",
-    "What checks asked of the check process: of a classifier, the recogniser of names or a webhook.",
+    "What checks asked of the check process: of classifiers, the recogniser of names, an embedding model, webhooks.",
     ("kind",),
 )
 CHECK_FAILURES: Final = Metric(

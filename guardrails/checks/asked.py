@@ -58,6 +58,10 @@ class AskedCheck:
     def watch(self) -> AskedWatch:
         return AskedWatch(self)
 
+    def question(self, text: str) -> str:
+        """What is asked about a text."""
+        return text
+
     def findings(self, value: object, start: int, end: int) -> Step:
         """What an answer about `[start, end)` of the text shows. Raises `Nonsense`."""
         if not is_score(value):
@@ -130,7 +134,7 @@ class AskedWatch:
     def _ask(self, at: int, text: str) -> Need:
         number, self._count = self._count, self._count + 1
         self._open[number] = (at, at + len(text))
-        return Need(self._check.kind, self._check.target, text, number)
+        return Need(self._check.kind, self._check.target, self._check.question(text), number)
 
 
 def injection(threshold: float = 0.5, most: int = 20_000, beyond: str = Beyond.SEGMENTS) -> AskedCheck:
