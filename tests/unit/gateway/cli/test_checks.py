@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,14 @@ def test_who_is_not_asked_here_fails_as_the_chain_says(folder: Path) -> None:
     done = run(folder, "--chain", "outside", "--phase", "output", "hello")
     assert "webhook did not judge: no webhook is asked here; the text is blocked (fail_closed)" in done.output
     assert "Verdict: block" in done.output
+
+
+def test_without_a_configuration_it_is_the_chain_of_the_demo_that_is_tried() -> None:
+    done = CliRunner().invoke(main, ["checks", "try", MAIL])
+    assert re.fullmatch(
+        r"Write to \[EMAIL_ADDRESS_[0-9a-f]{10}\], please\. The key is \[AWS_ACCESS_KEY\]\.",
+        done.output.splitlines()[-1],
+    )
 
 
 def test_a_phase_that_no_check_looks_at_is_said(folder: Path) -> None:
