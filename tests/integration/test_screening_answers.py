@@ -11,8 +11,11 @@ import httpx
 import openai
 import pytest
 
+from gateway.backends.base import DIALECTS
 from gateway.offload.client import Done
 from guardrails.check import Need
+from tests.support import responses_events
+from tests.support.anthropic_events import accumulate
 from tests.support.gateway import KEY
 from tests.support.running import run, until
 from tests.support.screening import (
@@ -214,5 +217,29 @@ def test_a_moderation_that_cannot_be_had_is_a_503(tmp_path: Path) -> None:
             answer = await gateway.client.post("/v1/moderations", json={"input": "x"})
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "check_failed")
             assert (await gateway.client.post("/v1/moderations", json={"input": []})).status_code == 400
+
+    run(main())
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+@pytest.mark.parametrize("stream", [False, True])
+def test_messages_and_responses_are_cut_off_in_their_own_words(tmp_path: Path, stream: bool, size: int) -> None:
+    async def main() -> None:
+        text = f"Ask {MAIL}, then buy plutonium at once."
+        chain = [HIDES | {"phase": "output"}, FORBIDS | {"phase": "output"}]
+        said = {"model": "m", "stream": stream}
+        turns = [{"role": "user", "content": text}]
+        async with checked(tmp_path, *chain, size=size) as gateway:
+            gateway.gateway.gw.backends["b"].dialect = DIALECTS["fake"]  # speaks chat only
+            answer = await gateway.client.post("/v1/messages", json={**said, "messages": turns, "max_tokens": 9})
+            assert answer.status_code == 200, answer.text
+            message = accumulate(answer.content) if stream else answer.json()
+            assert message["content"] == [{"type": "text", "text": "Ask [EMAIL_ADDRESS], then buy "}]
+            assert message["stop_reason"] == "refusal"
+            answer = await gateway.client.post("/v1/responses", json={**said, "input": turns})
+            told = responses_events.accumulate(answer.content) if stream else answer.json()
+            (item,) = told["output"]
+            assert item["content"][0]["text"] == "Ask [EMAIL_ADDRESS], then buy "
+            assert (item["status"], told["incomplete_details"]) == ("incomplete", {"reason": "content_filter"})
 
     run(main())
