@@ -37,7 +37,7 @@ SUMMARY = {
         "TLS",
         "with one endpoint there is no replica to choose (unary_cpu_x_nginx has two endpoints under raw)",
         "meters and prices, but in the rows about them",
-        "guardrails: not in this version",
+        "chains of checks, but in the rows about them",
     ],
     "modules of the request's path": "compiled (make compiled)" if compiled.in_use() else "run from source",
     "backend": "kind vllm, one endpoint: the mock upstream",
@@ -79,12 +79,13 @@ def write_config(
     grpc: int | None = None,
     control: int | None = None,
     meters: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    chain: Sequence[Mapping[str, Any]] = (),
 ) -> Config:
     """YAML for the few things, JSON lines for the many; the lines for the load generator are in random order.
 
     `endpoints` are the model servers' addresses, the mock upstream's when left out; `classic` is the folder of a
     classic model, `grpc` and `control` the ports of these listeners. `meters` are those of the gateway, of each tenant
-    and of each key; with any of them the models have a price.
+    and of each key; with any of them the models have a price. `chain` is that of each tenant.
     """
     caps = meters or {}
     price = {"price": {"input": "$0.05/1M", "output": "$0.2/1M"}} if caps else {}
@@ -112,6 +113,7 @@ def write_config(
                 },
                 "models": {} if classic is None else {CLASSIC: {"kind": "onnx", "versions": {"1": str(classic)}}},
                 "meters": caps.get("gateway", []),
+                "chains": {"bench": list(chain)} if chain else {},
                 "telemetry": {"access_log": True},
             },
             indent=1,
@@ -122,7 +124,12 @@ def write_config(
     )
     (folder / "tenants.jsonl").write_text(
         _lines(
-            {"name": name, "models": [bodies.ALIAS, "model-*", CLASSIC], "meters": caps.get("tenant", [])}
+            {
+                "name": name,
+                "models": [bodies.ALIAS, "model-*", CLASSIC],
+                "meters": caps.get("tenant", []),
+                **({"chain": "bench"} if chain else {}),
+            }
             for name in tenants
         )
     )
