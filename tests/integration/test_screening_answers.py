@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import httpx
 import openai
 import pytest
@@ -241,5 +242,56 @@ def test_messages_and_responses_are_cut_off_in_their_own_words(tmp_path: Path, s
             (item,) = told["output"]
             assert item["content"][0]["text"] == "Ask [EMAIL_ADDRESS], then buy "
             assert (item["status"], told["incomplete_details"]) == ("incomplete", {"reason": "content_filter"})
+
+    run(main())
+
+
+# -- formats that are translated to chat and back
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_messages_answer_is_checked_behind_its_translation(tmp_path: Path, stream: bool) -> None:
+    async def main() -> None:
+        chain = [PUTS_BACK, FORBIDS | {"phase": "output"}]
+        async with checked(
+            tmp_path, *chain, dialect="fake", say=lambda text: f"To {text} ann@example.org: buy plutonium"
+        ) as gateway:
+            sdk = anthropic.AsyncAnthropic(base_url=gateway.gateway.url, api_key=KEY, max_retries=0)
+            asked: Any = {"model": "m", "max_tokens": 90, "messages": [{"role": "user", "content": MAIL}]}
+            if stream:
+                async with sdk.messages.stream(**asked) as events:
+                    whole = await events.get_final_message()
+            else:
+                whole = await sdk.messages.create(**asked)
+            assert [block.text for block in whole.content if block.type == "text"] == [
+                f"To {MAIL} [EMAIL_ADDRESS]: buy "
+            ]
+            assert whole.stop_reason == "refusal"
+            assert MAIL not in gateway.upstream.seen[-1].body.decode()
+            await sdk.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_responses_answer_is_checked_behind_its_translation(tmp_path: Path, stream: bool) -> None:
+    async def main() -> None:
+        chain = [PUTS_BACK, FORBIDS | {"phase": "output"}]
+        async with checked(
+            tmp_path, *chain, dialect="fake", say=lambda text: f"To {text} ann@example.org: buy plutonium"
+        ) as gateway:
+            sdk = openai.AsyncOpenAI(base_url=f"{gateway.gateway.url}/v1", api_key=KEY, max_retries=0)
+            if stream:
+                async with sdk.responses.stream(model="m", input=MAIL) as events:
+                    said = [event async for event in events]
+                whole: Any = said[-1].response  # type: ignore[union-attr]
+                deltas = "".join(event.delta for event in said if event.type == "response.output_text.delta")
+                assert deltas == f"To {MAIL} [EMAIL_ADDRESS]: buy "
+            else:
+                whole = await sdk.responses.create(model="m", input=MAIL)
+            assert whole.output_text == f"To {MAIL} [EMAIL_ADDRESS]: buy "
+            assert (whole.status, whole.incomplete_details.reason) == ("incomplete", "content_filter")
+            assert MAIL not in gateway.upstream.seen[-1].body.decode()
+            await sdk.close()
 
     run(main())

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from gateway.backends.base import DIALECTS
 from gateway.offload.client import CheckClient, Done
 from guardrails.check import Need
 from tests.support.echo import Say, echo
@@ -71,6 +72,7 @@ async def checked(
     say: Say = str,
     size: int = 7,
     script: Script | None = None,
+    dialect: str = "vllm",
     **settings: Any,
 ) -> AsyncIterator[Checked]:
     async with (
@@ -79,6 +81,7 @@ async def checked(
         httpx.AsyncClient(base_url=gateway.url, headers={"authorization": f"Bearer {KEY}"}, timeout=60) as client,
     ):
         gateway.gw.checks = Asked(score)
+        gateway.gw.backends["b"].dialect = DIALECTS[dialect]
         yield Checked(gateway, upstream, client)
 
 
