@@ -22,6 +22,11 @@ class EditedStream:
         self._waiter: Waiter[None] | None = None
         screening.changed = self._changed
 
+    @property
+    def failed(self) -> bool:
+        """The answer could not be read, and its caller was told so in band."""
+        return self._editor.failed is not None
+
     def send(self, data: bytes) -> None:
         """Sends what may be sent by now."""
         self._pass(self._editor.feed(data))

@@ -120,7 +120,8 @@ async def relay(
         rest = last_frame.noted(rest, note)
     if edits is not None:
         rest = await edits.last(rest)
-    code, outcome = (StreamBroken.code, "failed") if passing.failed else ("ok", "answered")
+    failed = passing.failed or (edits is not None and edits.failed)
+    code, outcome = (StreamBroken.code, "failed") if failed else ("ok", "answered")
     record.close(200, code, outcome, ex.answer_bytes + len(rest))
     ex.end(rest)
 

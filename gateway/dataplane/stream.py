@@ -68,7 +68,7 @@ async def relay(
         rest = last_frame.noted(rest, note)
     if edits is not None:
         rest = await edits.last(rest)
-    if passing.failed:  # told in band by the backend itself
+    if passing.failed or (edits is not None and edits.failed):  # told in band, by the backend itself or by us
         record.close(200, StreamBroken.code, "failed", ex.answer_bytes + len(rest))
     else:
         record.close(200, "ok", "answered", ex.answer_bytes + len(rest))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
+from gateway.errors import UpstreamError
+
 INPUT: Final = "input"
 OUTPUT: Final = "output"
 TOOL_CALL: Final = "tool_call"
@@ -154,6 +156,11 @@ class Editor(Protocol):
     @property
     def waits(self) -> bool:
         """Frames are held until outlets have their answers."""
+        ...
+
+    @property
+    def failed(self) -> UpstreamError | None:
+        """Why the answer ended with an error that the editor itself told in band: it could not be read."""
         ...
 
     @property

@@ -295,3 +295,24 @@ def test_a_responses_answer_is_checked_behind_its_translation(tmp_path: Path, st
             await sdk.close()
 
     run(main())
+
+
+def test_a_stream_that_cannot_be_read_ends_with_an_error_and_is_recorded_as_failed(tmp_path: Path) -> None:
+    async def main() -> None:
+        async def nonsense(talk: Talk) -> None:
+            frames = [
+                b'data: {"choices":[{"index":0,"delta":{"content":"Hi "}}]}\n\n',
+                b"data: plutonium\n\n",
+                DONE_FRAME,
+            ]
+            await talk.send(STREAM_HEAD + b"".join(map(chunk, frames)) + LAST_CHUNK)
+
+        async with checked(tmp_path, FORBIDS | {"phase": "output"}, script=nonsense) as gateway:
+            answer = await gateway.ask("hi", stream=True)
+            assert "plutonium" not in answer.text
+            assert '"error"' in answer.text
+            await gateway.verdicts()
+            record = gateway.gateway.records()[-1]
+            assert (record.outcome, record.code) == ("failed", "stream_broken")
+
+    run(main())
