@@ -81,7 +81,7 @@ class Screening:
             raise InvalidRequest("an answer that is checked cannot be streamed here: ask for it whole", param="stream")
         chain = self._chain
         checks_input = bool(chain.rows(Phase.INPUT))
-        if not checks_input and not chain.rows(Phase.TOOL_RESULT) and chain.tools is None:
+        if not (checks_input or chain.rows(Phase.TOOL_RESULT) or chain.tools or self.edits_answers):
             return asked, call
         texts = edited.REQUESTS[asked.endpoint](asked)
         self._results = texts.results

@@ -179,11 +179,15 @@ def test_token_ids_cannot_be_checked(tmp_path: Path) -> None:
     run(main())
 
 
-def test_tokens_of_a_checked_answer_cannot_be_had(tmp_path: Path) -> None:
+@pytest.mark.parametrize("phase", ["input", "output"])
+def test_tokens_of_a_checked_answer_cannot_be_had(tmp_path: Path, phase: str) -> None:
     async def main() -> None:
-        async with checked(tmp_path, HIDES) as gateway:
+        async with checked(tmp_path, HIDES | {"phase": phase}) as gateway:
             answer = await gateway.ask("hi", logprobs=True)
-            assert (answer.status_code, answer.json()["error"]["param"]) == (400, "logprobs")
+            if phase == "input":  # nothing is done to the answer
+                assert answer.status_code == 200
+            else:
+                assert (answer.status_code, answer.json()["error"]["param"]) == (400, "logprobs")
 
     run(main())
 

@@ -32,6 +32,7 @@ from tests.support.screening import (
     said,
     streamed,
 )
+from tests.support.upstream import DONE_FRAME, LAST_CHUNK, STREAM_HEAD, Talk, chunk
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 1000])
