@@ -149,6 +149,11 @@ def _show(text: str, start: int, end: int, made: Made) -> None:
     if _is_plain(piece):
         made.copy(piece, start)
         return
+    if not any(map(_JOINED.__getitem__, piece)):
+        shown = piece.translate(_PLAIN_CODES)
+        if len(shown) == len(piece):  # each for one: Chinese with its wide punctuation
+            made.copy(shown, start)
+            return
     at = start
     while at < end:
         base = at
@@ -160,6 +165,19 @@ def _show(text: str, start: int, end: int, made: Made) -> None:
                     marks += text[at]
                 at += 1
         made.put(_sequence(text[base], marks) if marks else _PLAIN_CODES[ord(text[base])], base, at)
+
+
+class _Joined(dict[str, bool]):
+    """Whether a character is not seen, or belongs to the one before it; remembered."""
+
+    def __missing__(self, character: str) -> bool:
+        made = is_invisible(character) or _continues(character)
+        if len(self) < 20_000:
+            self[character] = made
+        return made
+
+
+_JOINED: Final = _Joined()
 
 
 def _is_plain(text: str) -> bool:

@@ -12,6 +12,7 @@ from guardrails.offsets import Made, Offsets
 
 _FRAGMENTS: Final = re.compile(r"[^.!?:;\"()\[\]{}<>\n]+")
 _LETTERS: Final = re.compile("[A-Za-z]+")
+_LETTER: Final = re.compile(r"[^\W\d_]")
 _ROT13: Final = str.maketrans(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", "NOPQRSTUVWXYZABCDEFGHIJKLMnopqrstuvwxyzabcdefghijklm"
 )
@@ -65,15 +66,16 @@ def leet(text: str) -> Iterator[tuple[str, Offsets]]:
     if len(_LEET_PAIR.findall(text)) < _LEAST_PAIRS:
         return
     tokens = list(_LEET_TOKENS.finditer(text))
-    mixed = [token[0] for token in tokens if _is_mixed(token[0])]
-    if len(mixed) < 2 or likeness(map(_spelled, mixed)) < _ENGLISH:
+    mixed = {word: _spelled(word) for word in {token[0] for token in tokens} if _is_mixed(word)}
+    respelled = [mixed[token[0]] for token in tokens if token[0] in mixed]
+    if len(respelled) < 2 or likeness(respelled) < _ENGLISH:
         return
-    also_numbers = 3 * len(mixed) >= len(tokens)
+    also_numbers = 3 * len(respelled) >= len(tokens)
     made = []
     at = 0
     for token in tokens:
-        if _is_mixed(token[0]) or (also_numbers and token[0].isdigit()):
-            made += [text[at : token.start()], _spelled(token[0])]
+        if token[0] in mixed or (also_numbers and token[0].isdigit()):
+            made += [text[at : token.start()], mixed.get(token[0]) or _spelled(token[0])]
             at = token.end()
     made.append(text[at:])
     yield "".join(made), Offsets.same(len(text))
@@ -105,8 +107,8 @@ def _filled(spelled: str, letters: tuple[str, ...]) -> Iterator[str]:
 
 def spaced(text: str) -> Iterator[tuple[str, Offsets]]:
     """The text with l e t t e r s set apart, by blanks or by a sign, brought together again."""
-    runs = [(match.start(), match.end(), _closed(match)) for match in _SPACED.finditer(text)]
-    dotted = [match for match in _DOTTED.finditer(text) if len(match[0]) >= 5]
+    runs = [(match.start(), match.end(), _closed(match)) for match in _SPACED.finditer(text) if _has_letters(match[0])]
+    dotted = [match for match in _DOTTED.finditer(text) if len(match[0]) >= 5 and _has_letters(match[0])]
     if sum(len(match[0]) for match in dotted) >= 9:
         runs += [(match.start(), match.end(), _unmarked(match)) for match in dotted]
     if not runs:
@@ -122,6 +124,11 @@ def spaced(text: str) -> Iterator[tuple[str, Offsets]]:
         at = end
     made.copy(text[at:], at)
     yield made.done()
+
+
+def _has_letters(run: str) -> bool:
+    """Columns of numbers say nothing else when they are brought together."""
+    return _LETTER.search(run) is not None
 
 
 def _closed(match: re.Match[str]) -> list[tuple[str, int]]:

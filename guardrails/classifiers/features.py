@@ -181,18 +181,18 @@ class Reader:
 
     def _unit(self, words: list[_Word], concepts: list[tuple[int, int]]) -> Unit:
         surface: set[int] = set()
-        before = b""
+        before = 0
         for word in words:
             surface.update(word.pieces)
-            surface.add(crc32(b"%b %b" % (before, word.folded)) & (SURFACE_SLOTS - 1))
-            before = word.folded
+            surface.add(crc32(word.after, before) & (SURFACE_SLOTS - 1))  # of both words and the blank between them
+            before = word.sum
         return Unit(surface, set(_combined(concepts)))
 
     def _meet(self, raw: str) -> _Word:
         folded = fold(raw).replace("’", "'")
         concepts = self.lexicon.of(folded.replace("'", ""))
         encoded = b"#%d" % min(len(folded), 9) if folded.isdigit() else folded.encode("utf-8", "replace")
-        word = _Word(encoded, concepts, tuple(set(_surface(encoded))))
+        word = _Word(crc32(encoded), b" " + encoded, concepts, tuple(set(_surface(encoded))))
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         self._known[raw] = word
@@ -200,7 +200,10 @@ class Reader:
 
 
 class _Word(NamedTuple):
-    folded: bytes
+    sum: int
+    """CRC-32 of the folded word."""
+    after: bytes
+    """The folded word as it follows another: with a blank before it."""
     concepts: tuple[int, ...]
     pieces: tuple[int, ...]
 

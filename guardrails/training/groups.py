@@ -16,7 +16,9 @@ _WORD: Final = re.compile(r"\w+")
 def grouped(texts: Sequence[str], known: Sequence[str] | None = None) -> list[int]:
     """For each text the number of its group. Two texts that share eight of the 24 smallest hashes of their five-word
     runs are of one group (a third: about half of the words), and so are those with the same non-empty `known` group.
+    Of two texts whose groups are known nothing else counts: what was made apart may have a short phrase in common.
     """
+    names = known or [""] * len(texts)
     parents = list(range(len(texts)))
     shared: dict[tuple[int, int], int] = {}
     seen: dict[int, list[int]] = {}
@@ -28,10 +30,12 @@ def grouped(texts: Sequence[str], known: Sequence[str] | None = None) -> list[in
             if len(seen[hash_]) < 8:  # the first few stand for all that share a very common run
                 seen[hash_].append(number)
     for (a, b), count in shared.items():
+        if names[a] and names[b]:
+            continue
         if count >= min(_SHARED, len(_sketch(texts[a])), len(_sketch(texts[b]))):
             _join(parents, a, b)
     first: dict[str, int] = {}
-    for number, name in enumerate(known or ()):
+    for number, name in enumerate(names):
         if name:
             _join(parents, first.setdefault(name, number), number)
     return [_root(parents, number) for number in range(len(texts))]

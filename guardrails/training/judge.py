@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from guardrails.classifiers import features
+from guardrails.normalise import views
 from guardrails.training import fit
 from guardrails.training.groups import grouped
 from guardrails.training.sources import Text
@@ -29,6 +30,7 @@ class Trial:
         self.groups = np.array(grouped([text.text for text in texts], [text.group for text in texts]))
         self.bags = fit.bags(reader, [text.text for text in texts])
         self._counts = counts
+        self._reader = reader
 
     def fitted(self, chosen: fit.Numbers) -> tuple[fit.Floats, float]:
         """Weights and bias fitted to the texts with these numbers."""
@@ -39,6 +41,13 @@ class Trial:
     def logits(self, table: fit.Floats, bias: float) -> fit.Floats:
         """Log-odds of all texts."""
         return fit.logits(self.bags, table, bias, self.shape.length)
+
+    def shown(self, table: fit.Floats, bias: float, chosen: fit.Numbers) -> fit.Floats:
+        """Log-odds of the texts with these numbers as a classifier scores them: each by the worst of its views."""
+        seen = [[view.text for view in views(self.texts[number].text)] for number in chosen.tolist()]
+        starts = np.cumsum([0, *map(len, seen[:-1])])
+        data = fit.bags(self._reader, [text for texts in seen for text in texts])
+        return np.maximum.reduceat(fit.logits(data, table, bias, self.shape.length), starts)
 
     def left_out(self, folds: int, usable: fit.Numbers) -> fit.Floats:
         """Log-odds of each usable text by a model fitted to the other folds; a group is in one fold. NaN elsewhere."""
@@ -85,6 +94,25 @@ class Share(NamedTuple):
 def share(logits: fit.Floats, threshold: float) -> Share:
     """How many reach a threshold."""
     return Share(int((logits >= threshold).sum()), len(logits))
+
+
+class Table:
+    """The figures of a card, a row each."""
+
+    def __init__(self) -> None:
+        self.lines = ["| measured on | false alarms or recall (95 %) |", "|---|---|"]
+
+    def row(self, name: str, logits: fit.Floats, threshold: float) -> None:
+        self.lines.append(f"| {name} | {share(logits, threshold)} |")
+
+
+class Made(NamedTuple):
+    """A fitted model and the lines of the figures in its card. The bias puts the threshold at 0.5."""
+
+    table: fit.Floats
+    bias: float
+    length: float
+    figures: list[str]
 
 
 def area(labels: fit.Floats, logits: fit.Floats) -> float:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from guardrails.classifiers import features
 from guardrails.training import fit, made, sources
-from guardrails.training.judge import Trial, area, interval, share
+from guardrails.training.judge import Made, Table, Trial, area, interval, share
 
 _INJECTION: Final = fit.Shape(surface=1.0, concept=0.3, pair=0.3, triple=0.3, penalty=1e-4, length=0.9, rarest=3)
-_TOXICITY: Final = fit.Shape(surface=2.0, concept=1.0, pair=0.3, triple=0.0, penalty=3e-3, length=1.0, rarest=1)
+_TOXICITY: Final = fit.Shape(surface=3.0, concept=1.0, pair=0.3, triple=0.0, penalty=1e-3, length=1.0, rarest=1)
 
 # How many texts a source counts for. Jailbreaks count for less than they are: they are easy and many alike.
 _COUNTS: Final = {
@@ -38,15 +38,6 @@ _TRIGGER: Final = 0.045
 """False alarms that thresholds are set for, below what is asked."""
 
 
-class Made(NamedTuple):
-    """A fitted model and the lines of the figures in its card. The bias puts the threshold of prompts at 0.5."""
-
-    table: fit.Floats
-    bias: float
-    length: float
-    figures: list[str]
-
-
 def injection(data: Path, reader: features.Reader) -> Made:
     """Prompt injection: thresholds from texts left out, figures from texts and sources left out."""
     grammars = sources.grammars()
@@ -63,10 +54,10 @@ def injection(data: Path, reader: features.Reader) -> Made:
     table, bias = trial.fitted(usable)
     shipped = trial.logits(table, bias)
 
-    lines = ["| measured on | false alarms or recall (95 %) |", "|---|---|"]
+    figures = Table()
 
     def row(name: str, chosen: NDArray[np.bool_], scores: fit.Floats, at: float) -> None:
-        lines.append(f"| {name} | {share(scores[chosen], at)} |")
+        figures.row(name, scores[chosen], at)
 
     row("false alarms, ordinary prompts, cross-fitted", ~is_held & (trial.kinds == "ordinary"), left_out, threshold)
     row("false alarms, trigger words, cross-fitted", ~is_held & (trial.kinds == "trigger"), left_out, threshold)
@@ -79,18 +70,19 @@ def injection(data: Path, reader: features.Reader) -> Made:
     row("recall, hidden instructions, held templates", hidden, shipped, threshold)
     for left in _LEFT_OUT:
         out = ~is_held & np.isin(trial.sources, left)
-        without = trial.logits(*trial.fitted(numbers[~is_held & ~out]))
-        row(f"recall, left out: {', '.join(left)}", out, without, threshold)
+        fitted = trial.fitted(numbers[~is_held & ~out])
+        figures.row(f"recall, left out: {', '.join(left)}", trial.shown(*fitted, numbers[out]), threshold)
+        without = trial.logits(*fitted)
         good = is_held & (trial.kinds == "trigger")
         row("that model's false alarms, trigger words, held templates", good, without, threshold)
-    return Made(table, bias - threshold, _INJECTION.length, lines)
+    return Made(table, bias - threshold, _INJECTION.length, figures.lines)
 
 
 def toxicity(data: Path, reader: features.Reader) -> Made:
     """Toxicity: judged by leaving out one of the two sources; the threshold is where as many are missed as alarmed."""
     real = sources.toxicity(data)
     ours = made.claims(sources.grammars(), 40, 5)
-    counts = {"surge-toxicity": 500, "toxigen-demonstrations": 500, "made-claims": 500}
+    counts = {"surge-toxicity": 250, "toxigen-demonstrations": 500, "made-claims": 800}
     trial = Trial([*real, *ours], reader, _TOXICITY, counts)
     numbers = np.arange(len(trial.texts))
     is_ours = numbers >= len(real)

@@ -86,3 +86,9 @@ def test_what_is_decoded_stays_within_its_bound() -> None:
 def test_long_texts_are_read_in_time_that_grows_with_their_length(unit: str) -> None:
     text = unit * (50_000 // len(unit))  # quadratic work would outlast the test's limit
     assert views(text)[0].map is not None
+
+
+def test_wide_signs_are_read_one_for_one() -> None:
+    shown = canonical("价格：１２０，时间！")
+    assert shown.text == "价格:120,时间!"
+    assert shown.span(3, 6) == (3, 6)

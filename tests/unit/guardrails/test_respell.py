@@ -53,3 +53,10 @@ def test_letters_set_apart_by_signs_are_brought_together() -> None:
 @pytest.mark.parametrize("text", ["a b c", "e.g. and i.e.", "the U.S.A. won", "1 + 2", "plain words only"])
 def test_what_is_short_stays_apart(text: str) -> None:
     assert list(spaced(text)) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["1 2 3 4 5 6 7 8 9", "7,1,1,0,1,4,1,1,1,1,0,4,0,3", "in {1,2,3,4,6,9} or [0,1,0,1,1,0]"]
+)
+def test_columns_of_numbers_are_not_taken_for_letters_set_apart(text: str) -> None:
+    assert list(spaced(text)) == []

@@ -20,3 +20,8 @@ def test_a_chain_of_duplicates_is_one_group_and_so_are_known_ones() -> None:
     assert len(set(grouped(chain))) == 1
     assert len(set(grouped(["one text", "another text"], ["template", "template"]))) == 1
     assert len(set(grouped(["one text", "another text"], ["", ""]))) == 2
+
+
+def test_what_was_made_apart_stays_apart() -> None:
+    assert len(set(grouped([LONG, LONG], ["one", "another"]))) == 2
+    assert len(set(grouped([LONG, LONG], ["one", ""]))) == 1

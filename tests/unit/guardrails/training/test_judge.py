@@ -38,3 +38,19 @@ def test_a_group_is_never_split_and_what_is_left_out_is_scored() -> None:
     assert np.isnan(scores[12:]).all()
     assert judge.area(trial.labels[:12], scores[:12]) == 1.0
     assert len(set(trial.groups.tolist())) == 8
+
+
+def test_a_text_is_shown_by_the_worst_of_what_it_says() -> None:
+    attack = "attack attack attack attack attack attack"
+    texts = [Text(attack, 1, "made", "x"), Text("peace", 0, "made", "x"), Text(attack.encode().hex(), 1, "made", "x")]
+    trial = judge.Trial(texts, features.Reader(features.Lexicon([])), SHAPE, {})
+    table, bias = trial.fitted(np.arange(2))
+    plain, _, hidden = trial.logits(table, bias)
+    assert hidden < plain
+    assert trial.shown(table, bias, np.array([0, 2])).tolist() == [plain, plain]
+
+
+def test_a_table_has_a_row_for_each_share() -> None:
+    table = judge.Table()
+    table.row("recall", np.array([0.1, 2.0]), 1.0)
+    assert table.lines[2:] == ["| recall | 50.0 % (9.5 to 90.5; 1 of 2) |"]
