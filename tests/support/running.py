@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -20,8 +21,18 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     async def bounded() -> T:
         return await within(main, LIMIT_S)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(bounded())
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    failed = True
+    try:
+        result = runner.run(bounded())
+        failed = False
+    finally:
+        # uvloop warns of what it finds open, and with warnings as errors it then closes nothing and waits for ever.
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", ResourceWarning)
+            runner.close()
+        assert failed or not told, f"left open: {[str(each.message) for each in told]}"
+    return result
 
 
 async def until(condition: Any, what: str, limit_s: float = 60.0) -> None:
