@@ -140,8 +140,15 @@ def test_the_metrics_count_what_the_tour_asked(tour: Tour) -> None:
     until(counted, "the refusal is counted; metrics follow the journal, a moment after the answer")
 
 
+def test_an_attack_is_refused_and_a_chain_can_be_tried(tour: Tour) -> None:
+    refused, tried = tour.run_shell(5).split("\n", 1)
+    assert json.loads(refused)["error"]["code"] == "content_filter"
+    assert "EMAIL_ADDRESS" in tried
+    assert re.fullmatch(r"Write to \[EMAIL_ADDRESS_[0-9a-f]{10}\]", tried.splitlines()[-1])
+
+
 def test_a_key_with_a_budget_is_made_spent_lowered_raised_and_revoked(tour: Tour) -> None:
-    said = tour.run_shell(5)
+    said = tour.run_shell(6)
     assert "Made the tenant initech" in said
     assert "Made the project web of initech" in said
     answers = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
