@@ -23,8 +23,10 @@ class ChainError(ValueError):
     what would be right.
     """
 
-    others: tuple[ChainError, ...] = ()
-    """What is wrong with other entries of the chain."""
+    def __init__(self, message: str, others: tuple[ChainError, ...] = ()) -> None:
+        super().__init__(message)
+        self.others = others
+        """What is wrong with other entries of the chain."""
 
     @property
     def place(self) -> tuple[int | str, ...]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 
@@ -9,7 +10,7 @@ from gateway.offload.frames import Question
 from gateway.offload.lanes import Lane, Unanswered
 from tests.support.running import run, until
 
-LATER = time.monotonic() + 600
+LATER = math.inf
 
 
 class Gate:
