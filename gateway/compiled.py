@@ -35,6 +35,7 @@ MODULES: Final = (
     "gateway.dataplane.exchange",
     "gateway.dataplane.gateway",
     "gateway.dataplane.grpc_exchange",
+    "gateway.dataplane.holding",
     "gateway.dataplane.leasing",
     "gateway.dataplane.lifecycle",
     "gateway.dataplane.meter_answers",

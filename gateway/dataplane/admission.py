@@ -16,11 +16,11 @@ from gateway.backends.base import Backend
 from gateway.config.snapshot import ClassicModel, ModelRoute, Snapshot
 from gateway.config.snapshot_callers import Caller
 from gateway.config.snapshot_meters import INPUT, MONEY, OUTPUT, REQUESTS, Price
-from gateway.dataplane import meter_answers
 from gateway.dataplane.admitted import Admitted
+from gateway.dataplane.holding import GENERATES, cover_judges, least, refused, runs, take
 from gateway.dataplane.leasing import Leasing, Short
 from gateway.dataplane.tokenizing import Tokenizers
-from gateway.errors import MeterError, MetersUnavailable
+from gateway.errors import MetersUnavailable
 from gateway.policy import bounds, meters, resolve, spend
 from gateway.policy.conversation import HEADER as CONVERSATION_HEADER
 from gateway.policy.conversation import conversation_key
@@ -40,7 +40,6 @@ ONE: Final[Needs] = (1, 0, 0, 0, 0)
 LEAST: Final[Needs] = (0, 1, 1, 0, 1)
 UNCOUNTED: Final[Needs] = (1, 0, 0, 1, 0)
 """Of a request where no meter counts tokens or money."""
-GENERATES: Final = frozenset(bounds.LIMITS)
 NO_STREAMS: Final[frozenset[str]] = frozenset()
 FALLBACK: Final = "fallback"
 
@@ -142,14 +141,21 @@ class Admission:
 
     async def admit_classic(self, record: Admitted, caller: Caller, model: ClassicModel) -> None:
         """The same for a model that runs in this process, which costs the same whatever it is asked."""
+        if self._snap.money and model.price is None:
+            raise resolve.not_priced(model.alias)
+        await self._admit_fixed(record, caller, model.alias, model.price)
+
+    async def admit_free(self, record: Admitted, caller: Caller) -> None:
+        """The same for what the gateway answers without a model: a request, which costs nothing."""
+        await self._admit_fixed(record, caller, "", None)
+
+    async def _admit_fixed(self, record: Admitted, caller: Caller, alias: str, price: Price | None) -> None:
         row = record.row
-        key = (caller, model.alias, row.project, "", "")
+        key = (caller, alias, row.project, "", "")
         terms = self._special.get(key)
         if terms is None or not terms.from_ns <= row.started_ns < terms.until_ns:
-            if self._snap.money and model.price is None:
-                raise resolve.not_priced(model.alias)
             terms = self._special[key] = self._made(
-                caller, self._asker(caller, key), row.started_ns, Plan(model.alias, (), "direct"), model.price
+                caller, self._asker(caller, key), row.started_ns, Plan(alias, (), "direct"), price
             )
         needs = terms.needs(0, 0)
         try:
@@ -173,6 +179,7 @@ class Admission:
         own = terms.again(Plan(route.alias, (route,), FALLBACK), self._running(route))
         await self._know(own)
         call = await self._let_in(record, own, call)
+        await cover_judges(record, self.leasing)
         if counting:
             bundle = self.leasing.bundle(counting)
             try:
@@ -191,6 +198,7 @@ class Admission:
         if terms.counts_tokens:
             record.let_go(self.leasing)
             call = await self._let_in(record, terms.again(terms.plan, terms.running), call)
+            await cover_judges(record, self.leasing)
         return call
 
     def _plan(self, alias: str) -> Plan:
@@ -360,35 +368,3 @@ def _make_room(known: dict[Any, Any]) -> None:
     if len(known) >= MOST_TERMS:
         for key in list(itertools.islice(known, MOST_TERMS // 2)):
             del known[key]
-
-
-def runs(terms: Terms, call: Call) -> bool:
-    """Whether a stream of this call is metered while it runs."""
-    return terms.counts_tokens and call.endpoint in terms.running and bounds.answers(call) == call.choices
-
-
-def take(record: Admitted, terms: Terms, hold: Hold, needs: Needs, call: Call) -> None:
-    """The record holds it now, and settles it when it is closed."""
-    record.hold, record.terms = hold, terms
-    record.running = call.stream and runs(terms, call)
-    row = record.row
-    row.held_input, row.held_output, row.held_nanos = needs[1], needs[2], needs[4]
-
-
-def least(terms: Terms, call: Call, given: int) -> Needs:
-    """What a call with so much input needs to be let in at all."""
-    if not terms.counts_tokens:
-        return terms.needs(0, 0)
-    output_tokens = bounds.output_tokens(call, terms.max_output)
-    if call.endpoint in GENERATES:
-        output_tokens = min(output_tokens, bounds.answers(call))
-    return terms.needs(given, output_tokens)
-
-
-def refused(record: Admitted, terms: Terms, short: Short, needs: Needs) -> MeterError:
-    """What a request is told that does not fit; the record says which bucket was short of what."""
-    row, bucket = record.row, short.bucket
-    row.held_input, row.held_output, row.held_nanos = needs[1], needs[2], needs[4]
-    row.readings.append((bucket.key, bucket.used, bucket.cap))
-    record.acted(f"refused:{bucket.key}")
-    return meter_answers.refusal(terms, bucket, needs, bucket.frees_s)

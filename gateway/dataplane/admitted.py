@@ -14,7 +14,7 @@ class Admitted:
     it.
     """
 
-    __slots__ = ("headers", "hold", "row", "running", "terms")
+    __slots__ = ("headers", "hold", "judge_held", "row", "running", "terms")
 
     terms: Terms
     """On what terms it was let in."""
@@ -26,6 +26,9 @@ class Admitted:
         self.headers = headers
         self.hold: Hold | None = None
         """What it holds of its meters."""
+        self.judge_held = 0
+        """The part of the money it holds that is for models that judge its texts; not in `row.held_nanos` before the
+        end."""
 
     def header(self, name: bytes) -> bytes | None:
         """A header of the request."""

@@ -78,7 +78,7 @@ def note(record: Admitted, usage: Usage | None, cut_by: str = "") -> bytes:
     if cut_by:
         told.append(b'"cut":"budget","meter":%b' % _encode(cut_by))
     if record.terms.money and usage is not None:
-        nanos = min(spend.charge(record.terms.price, usage), record.row.held_nanos)
+        nanos = min(spend.charge(record.terms.price, usage), record.row.held_nanos) + record.row.judge_nanos
         told.append(b'"cost_usd":"%b"' % usd(nanos))
         left = remaining_nanos(record.terms.bundle)
         if left is not None:

@@ -11,7 +11,7 @@ from gateway.dataplane.recording import Recording
 from gateway.dataplane.turns import PIECE
 from gateway.errors import CheckFailed, UnknownPath
 from gateway.offload.client import CheckClient
-from gateway.policy import identity
+from gateway.policy import identity, projects
 from gateway.wire import moderations
 from gateway.wire.call import JSON
 from guardrails.check import Need
@@ -24,13 +24,17 @@ TOGETHER: Final = 64
 
 
 async def moderate(gw: Gateway, ex: Exchange, record: Recording) -> None:
-    """Answers with a score for each text: that of its worst sentence. Needs no model, and costs nothing."""
-    snap = gw.snapshot
+    """Answers with a score for each text: that of its worst sentence. A request, which costs nothing."""
+    snap, admission = gw.snapshot, gw.admission
     record.begin("moderations", snap)
-    record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))  # 401
+    caller = record.identified(identity.identify(snap.keys, ex.headers, record.row.started_ns))  # 401
+    record.booked(projects.of(caller, ex.headers))  # 403
     if gw.checks is None or snap.chains is None:
         raise UnknownPath("this gateway judges no texts: its operator gives a chain the check toxicity for that")
     asked = moderations.parse(await ex.body())  # 400
+    if admission is not None:  # 429, 503
+        await admission.admit_free(record, caller)
+    record.open()  # 503
     sentences: list[tuple[int, str]] = []
     for number, text in enumerate(asked.texts):
         parts = Segments()

@@ -142,6 +142,12 @@ class Recording(Admitted):
         row.held_nanos += nanos
         return not self._opened or self._gw.journal.held(self._entry())
 
+    def holds_for_judges(self, nanos: int) -> bool:
+        """The same for what a model may cost that judges a text."""
+        self.judge_held += nanos
+        self.row.judge_nanos += nanos
+        return not self._opened or self._gw.journal.held(self._entry())
+
     def moved(self) -> None:
         """Another model is asked on its own terms. Raises `StoreUnavailable` when the journal cannot take that."""
         if self._opened and not self._gw.journal.held(msgspec.structs.replace(self._entry(), moved=True)):

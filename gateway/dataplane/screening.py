@@ -21,7 +21,8 @@ from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.outlets import HeldDocument, Judged, Restored, ScreenOutlet, StreamedDocument, Told
 from gateway.dataplane.recording import Recording
 from gateway.dataplane.turns import PIECE
-from gateway.errors import CheckFailed, ContentFiltered, GatewayError, InvalidRequest
+from gateway.errors import BudgetExhausted, CheckFailed, ContentFiltered, GatewayError, InvalidRequest
+from gateway.offload.frames import UNAVAILABLE
 from gateway.policy import verdicts
 from gateway.policy.conversation import HEADER, conversation_key
 from gateway.wire import body as wire_body
@@ -42,7 +43,7 @@ MODEL: Final = "model"
 class Screening:
     """The checks of one request. Belongs to the event loop that serves it."""
 
-    __slots__ = ("_chain", "_codec", "_gw", "_id", "_judged", "_reads", "_results", "_snap", "_vault", "changed")
+    __slots__ = ("_chain", "_codec", "_gw", "_judged", "_reads", "_record", "_results", "_snap", "_vault", "changed")
 
     def __init__(
         self,
@@ -57,7 +58,7 @@ class Screening:
     ) -> None:
         self._gw: Final = gw
         self._snap: Final = snap
-        self._id: Final = record.id
+        self._record: Final = record
         self._chain: Final = chain
         self._codec: Final = codec
         self._judged: Final[list[tuple[Phase, Judged]]] = []
@@ -184,11 +185,11 @@ class Screening:
     def _ask(self, question: Question, told: Told) -> None:
         need, deadline_ms = question.need, question.link.deadline_ms
         if need.kind == MODEL:
-            judging.ask(self._gw, self._snap, self._id, need, deadline_ms, told)
+            judging.ask(self._gw, self._snap, self._record, need, deadline_ms, told)
         elif self._gw.checks is not None:
             self._gw.checks.ask(need, deadline_ms, told)
         else:
-            asyncio.get_running_loop().call_soon(told, None, judging.UNAVAILABLE)
+            asyncio.get_running_loop().call_soon(told, None, UNAVAILABLE)
 
     def _told(self) -> None:
         self.changed()
@@ -222,4 +223,6 @@ def _refusal(part: Part, verdict: Verdict) -> GatewayError:
                 f"{part.place} was blocked by the check {found.check} ({found.code})", param=part.place
             )
     failed = next(failure for failure in verdict.failures if failure.closed)
+    if failed.reason == verdicts.UNPAID:
+        return BudgetExhausted(f"not enough is left of a budget for the check {failed.check} to judge {part.place}")
     return CheckFailed(f"{part.place} could not be checked by {failed.check} ({failed.reason}), which has to be")

@@ -31,8 +31,10 @@ def settle(record: Admitted, leasing: Leasing) -> None:
         row.charge_nanos = nanos
     if terms.counts_tokens:
         _, held_input, held_output, _, held_nanos = hold.amounts
-        if given > held_input or made > held_output or nanos > held_nanos:
+        if given > held_input or made > held_output or nanos > held_nanos - record.judge_held:
             _beyond(record)
+    if record.judge_held:
+        nanos = _with_judges(record)
     leasing.settle(hold, (1, given, made, 1, nanos))  # at most what is held
 
 
@@ -59,8 +61,20 @@ def _settle_rare(record: Admitted, leasing: Leasing) -> None:
             made += row.waste_tokens
         if given > row.held_input or made > row.held_output or (row.charge_nanos or 0) > row.held_nanos:
             _beyond(record)
+    if record.judge_held:
+        _with_judges(record)
     _, given, made, _, nanos = spent_of(row)
     leasing.settle(hold, (1, given, made, 1, nanos))
+
+
+def _with_judges(record: Admitted) -> int:
+    """Adds what judging its texts cost to the charge, which is returned: at most what is held."""
+    row, hold = record.row, record.hold
+    assert hold is not None
+    row.held_nanos = held = hold.amounts[4]
+    row.judge_nanos = min(row.judge_nanos, held)
+    row.charge_nanos = charge = min((row.charge_nanos or 0) + row.judge_nanos, held)
+    return charge
 
 
 def _beyond(record: Admitted) -> None:

@@ -34,7 +34,7 @@ LIMITS: Final = {
 has none."""
 
 SPEECH: Final = "transcriptions"
-UNCOUNTED: Final = frozenset(("messages_count", "infer"))
+UNCOUNTED: Final = frozenset(("messages_count", "infer", "moderations"))
 """Endpoints that use no tokens."""
 PAIRS: Final = frozenset(("rerank", "score"))
 """Endpoints that read the one text again with each of the others."""
@@ -55,9 +55,7 @@ _ITEMS: Final = (b'"', b"[")
 def input_tokens(call: Call, image_tokens: int, overhead: Overhead) -> int:
     """At most so many input tokens, cached ones included."""
     body, endpoint = call.body, call.endpoint
-    most = len(body) + overhead.template
-    if overhead.each:  # hardly any model: braces cannot be escaped, so that none is missed
-        most += overhead.each * body.count(b"{")
+    most = body_tokens(body, overhead)
     if endpoint not in LIMITS:
         return _input_of_others(call, most)
     if "tools" in call.fields:
@@ -66,6 +64,14 @@ def input_tokens(call: Call, image_tokens: int, overhead: Overhead) -> int:
         most += _images(call, image_tokens)
     if call.continues is not None:
         most += KEPT_TOKENS
+    return most
+
+
+def body_tokens(body: bytes, overhead: Overhead) -> int:
+    """The same of a body whose bytes are all there is to it."""
+    most = len(body) + overhead.template
+    if overhead.each:  # hardly any model: braces cannot be escaped, so that none is missed
+        most += overhead.each * body.count(b"{")
     return most
 
 

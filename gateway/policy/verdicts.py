@@ -9,6 +9,8 @@ from guardrails.verdict import Verdict
 
 MOST: Final = 64
 """Words of one record; what was found by more checks than these is counted in the last one."""
+UNPAID: Final = "unpaid"
+"""Why a check did not judge: a budget has not enough left for the model that it asks."""
 _MORE: Final = "more"
 _ODD: Final = re.compile(r"[\s:]+")
 

@@ -40,6 +40,10 @@ class Row(msgspec.Struct, gc=False, omit_defaults=True):
     s: int = 0
     """The number of the `Shared` that goes with it."""
     t: str = ""
+    u: int = 0
+    v: int = 0
+    w: int = 0
+    x: str = ""
 
 
 class Shared(msgspec.Struct, gc=False, omit_defaults=True):
@@ -109,6 +113,10 @@ COLUMNS: Final = (
     Column("settled_input", *_KNOWN, "what meters of input tokens were told, where it is not the sum of the above"),
     Column("settled_output", *_KNOWN, "what meters of output tokens were told, where it is not the sum of the above"),
     Column("verdicts", *_TEXT, "what checks found and did, never the text: phase:check:code:action:score:count"),
+    Column("judge_input_tokens", *_COUNT, "used by models that judged its texts, cached ones included"),
+    Column("judge_output_tokens", *_COUNT, "the same"),
+    Column("judge_nanos", *_COUNT, "their price, within the charge"),
+    Column("judges", *_TEXT, "the models that were asked to judge, with blanks between"),
 )
 """In the order of the letters of `Row` and `Shared`."""
 
@@ -197,6 +205,10 @@ class Lines:
                     made,
                     number,
                     record.verdicts,
+                    record.judge_input_tokens,
+                    record.judge_output_tokens,
+                    record.judge_nanos,
+                    record.judges,
                 )
             )
         return _encode_lines(rows)

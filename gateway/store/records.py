@@ -132,7 +132,15 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     verdicts: str = ""
     """What checks found, words separated by spaces: `phase:check:code:action:score:count`, the score being the highest
     of so many findings; the action is would_ACTION where the check only observes. Of a check that did not judge, the
-    code says why (late, unavailable, raised, nonsense), the action fail_open or fail_closed."""
+    code says why (late, unavailable, unpaid, raised, nonsense), the action fail_open or fail_closed."""
+    # What models used that judged its texts (`model` checks).
+    judge_input_tokens: int = 0
+    """Cached ones included."""
+    judge_output_tokens: int = 0
+    judge_nanos: int = 0
+    """Their price, within `charge_nanos`."""
+    judges: str = ""
+    """The models that were asked, separated by spaces, each once."""
 
 
 Fields: TypeAlias = tuple[Any, ...]

@@ -47,6 +47,10 @@ class RequestRow:
     action: str = ""
     project: str = ""
     verdicts: str = ""
+    judge_input_tokens: int = 0
+    judge_output_tokens: int = 0
+    judge_nanos: int = 0
+    judges: str = ""
 
     def __init__(self, id: str, started_ns: int) -> None:  # noqa: A002 - the column's name
         self.id = id
@@ -64,6 +68,7 @@ class RequestRow:
             self.total_ms, self.body_bytes, self.answer_bytes, self.caller_request_id, self.traceparent,
             self.conversation, self.end_user, self.rows, self.version, self.charge_nanos, self.waste_tokens,
             self.waste_nanos, self.held_input, self.held_output, self.held_nanos, self.readings, self.usage_from,
-            self.action, self.project, self.verdicts,
+            self.action, self.project, self.verdicts, self.judge_input_tokens, self.judge_output_tokens,
+            self.judge_nanos, self.judges,
         )
         # fmt: on

@@ -52,6 +52,10 @@ def test_a_record_is_kept_with_what_bills_and_questions_need(tmp_path: Path) -> 
         held_output=38,
         stream=True,
         verdicts="input:pii:EMAIL_ADDRESS:mask:1.00:2",
+        judge_input_tokens=50,
+        judge_output_tokens=2,
+        judge_nanos=345,
+        judges="guard",
     )
     (row,) = stored(tmp_path, record)
     assert row == {
@@ -86,6 +90,10 @@ def test_a_record_is_kept_with_what_bills_and_questions_need(tmp_path: Path) -> 
         "settled_input": 10,
         "settled_output": None,
         "verdicts": "input:pii:EMAIL_ADDRESS:mask:1.00:2",
+        "judge_input_tokens": 50,
+        "judge_output_tokens": 2,
+        "judge_nanos": 345,
+        "judges": "guard",
     }
 
 

@@ -41,13 +41,14 @@ def test_two_records_never_share_their_list_of_attempts() -> None:
 
 def test_columns_are_only_ever_appended() -> None:
     """Old journals are read by position. If this fails: put the new column at the end, with a default."""
-    assert Record.__struct_fields__[:39] == (
+    assert Record.__struct_fields__[:43] == (
         *("id", "started_ns", "tenant", "key", "endpoint", "alias", "stream", "snapshot", "backend", "served_model"),
         *("attempts", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens"),
         *("status", "code", "outcome", "first_byte_ms", "total_ms", "body_bytes", "answer_bytes"),
         *("caller_request_id", "traceparent", "conversation", "end_user", "rows", "version"),
         *("charge_nanos", "waste_tokens", "waste_nanos", "held_input", "held_output", "held_nanos"),
         *("readings", "usage_from", "action", "project", "verdicts"),
+        *("judge_input_tokens", "judge_output_tokens", "judge_nanos", "judges"),
     )
     assert Opened.__struct_fields__[:16] == (
         *("id", "started_ns", "tenant", "key", "endpoint", "alias", "backend", "snapshot", "stream"),
@@ -105,6 +106,7 @@ records = st.builds(
     readings=st.lists(st.tuples(TEXTS, NUMBERS, NUMBERS), max_size=20),
     project=TEXTS,
     verdicts=TEXTS,
+    judges=TEXTS,
 )
 
 

@@ -6,11 +6,13 @@ import json
 
 import pytest
 
-from gateway.wire.judgements import question, score
+from gateway.wire.judgements import question, read
+from gateway.wire.usage import Usage
 
 
-def said(content: object) -> bytes:
-    return json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": content}}]}).encode()
+def said(content: object, **more: object) -> bytes:
+    choice = {"index": 0, "message": {"role": "assistant", "content": content}}
+    return json.dumps({"choices": [choice], **more}).encode()
 
 
 def test_a_model_is_asked_for_a_short_answer_without_chance() -> None:
@@ -32,9 +34,14 @@ def test_half_a_character_is_no_obstacle() -> None:
     ],
 )
 def test_what_an_answer_means(content: str, meant: float | None) -> None:
-    assert score(said(content)) == meant
+    assert read(said(content)) == (meant, None)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"not json", said(None), b'{"choices":[]}'])
 def test_what_is_no_answer_is_no_judgement(body: bytes) -> None:
-    assert score(body) is None
+    assert read(body).score is None
+
+
+def test_what_a_judgement_used_is_read_also_of_an_answer_that_is_none() -> None:
+    usage = {"prompt_tokens": 20, "completion_tokens": 3}
+    assert read(said("well", usage=usage)) == (None, Usage(20, 0, 3, 0))
