@@ -1,5 +1,5 @@
-"""Reading on behind a caller that left: a stream it no longer hears is hung up on, and what had been made of it by
-then is counted, since somebody pays for it.
+"""What a stream used that did not come to its end: one that its caller no longer hears, or that its meters or checks
+have ended, is hung up on, and what had been made of it by then is counted, since somebody pays for it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from gateway.policy.terms import FIRST_STEP
 from gateway.wire import running as wire_running
 from gateway.wire.call import Call
 from gateway.wire.running import RunningRelay
+from gateway.wire.usage import Usage
 
 ABSURD: Final = 4
 """Where a caller sets no limit, a count of so many times the model's most is not believed."""
@@ -47,6 +48,19 @@ def settled(record: Admitted, running: RunningRelay, passed: int) -> None:
     row.output_tokens, row.reasoning_tokens = passed - thought, thought
     row.waste_tokens = made - passed
     row.usage_from = "running"
+
+
+def heard(record: Admitted, usage: Usage | None, said_bytes: int) -> None:
+    """The same of a stream that was hung up on and told no running usage: `usage` is of its beginning, if it told any,
+    and what was read of it were so many bytes. Nothing where no meter counts it.
+    """
+    row = record.row
+    if record.hold is None or not record.terms.counts_tokens:
+        return
+    given = (row.held_input, 0) if usage is None else (usage.input_tokens, usage.cached_input_tokens)
+    row.input_tokens, row.cached_input_tokens = given
+    row.output_tokens, row.reasoning_tokens = min(said_bytes, row.held_output), 0
+    row.usage_from = "bound"
 
 
 def most_believed(record: Admitted, call: Call) -> int:

@@ -32,6 +32,10 @@ class Judged(Protocol):
     @property
     def waits(self) -> bool: ...
 
+    @property
+    def heard_bytes(self) -> int:
+        """How much it was fed, as UTF-8: no fewer than the tokens that said it."""
+
     def feed(self, text: str) -> str: ...
 
     def more(self) -> str: ...
@@ -44,13 +48,14 @@ class Judged(Protocol):
 class ScreenOutlet:
     """One text through one screen."""
 
-    __slots__ = ("_ask", "_changed", "_freed", "_screen")
+    __slots__ = ("_ask", "_changed", "_freed", "_screen", "heard_bytes")
 
     def __init__(self, rows: Sequence[Row], mask: Mask, ask: Ask, changed: Changed) -> None:
         self._screen: Final = Screen(rows, mask)
         self._ask: Final = ask
         self._changed: Final = changed
         self._freed = ""
+        self.heard_bytes = 0
 
     @property
     def blocked(self) -> bool:
@@ -61,6 +66,7 @@ class ScreenOutlet:
         return self._screen.waits
 
     def feed(self, text: str) -> str:
+        self.heard_bytes += _bytes(text)
         out = self._screen.feed(text)
         self._perform()
         return out
@@ -93,9 +99,10 @@ class ScreenOutlet:
 class StreamedDocument:
     """A JSON document whose strings and numbers are only ever masked, so that it can leave as it comes."""
 
-    __slots__ = ("_screens", "_text")
+    __slots__ = ("_screens", "_text", "heard_bytes")
 
     def __init__(self, rows: Sequence[Row], mask: Mask) -> None:
+        self.heard_bytes = 0
         self._screens: Final[list[Screen]] = []
         self._text: Final = JsonText(lambda: self._string(rows, mask))
 
@@ -113,6 +120,7 @@ class StreamedDocument:
         return False
 
     def feed(self, text: str) -> str:
+        self.heard_bytes += _bytes(text)
         return self._text.feed(text)
 
     def more(self) -> str:
@@ -130,7 +138,7 @@ class HeldDocument:
     be called with it. It is delivered whole or not at all. What is no JSON is judged as one text.
     """
 
-    __slots__ = ("_begin", "_document", "_refused", "_results", "_texts", "_tool", "_tools", "_whole")
+    __slots__ = ("_begin", "_document", "_refused", "_results", "_texts", "_tool", "_tools", "_whole", "heard_bytes")
 
     def __init__(
         self, begin: Callable[[], ScreenOutlet], tools: ToolPolicy | None, tool: str, results: Sequence[str]
@@ -141,6 +149,7 @@ class HeldDocument:
         self._tool: Final = tool
         self._results: Final = results
         self._whole: list[str] = []
+        self.heard_bytes = 0
         self._texts: list[tuple[ScreenOutlet, list[str]]] | None = None
         self._document: documents.Document | None = None
         self._refused = ""
@@ -156,6 +165,7 @@ class HeldDocument:
         return not self.blocked and any(outlet.waits for outlet, _ in self._texts or ())
 
     def feed(self, text: str) -> str:
+        self.heard_bytes += _bytes(text)
         if not self.blocked:
             self._whole.append(text)
         return ""
@@ -209,6 +219,10 @@ class Restored:
     def waits(self) -> bool:
         return self._inner.waits
 
+    @property
+    def heard_bytes(self) -> int:
+        return self._inner.heard_bytes
+
     def feed(self, text: str) -> str:
         return self._put_back(self._inner.feed(text))
 
@@ -227,6 +241,10 @@ class Restored:
         if self._inner.blocked or (ends and not self._inner.waits):
             out += self._restoring.finish()
         return out
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def _joined(verdicts: Sequence[Verdict]) -> Verdict:

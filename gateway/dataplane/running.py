@@ -2,7 +2,8 @@
 of what it produces, and ends cleanly where that ends.
 
 What passes is decided by the running relay (`wire.running`); this moves it, asks for more in time, and hangs up on an
-upstream that nobody will pay for. The steps a request holds are in the journal before they are used.
+upstream that nobody will pay for, or of which no check lets anything more pass. The steps a request holds are in the
+journal before they are used.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from gateway.backends.http1 import EVENT_STREAM
 from gateway.backends.waiter import Waiter
 from gateway.dataplane import counting, meter_answers
 from gateway.dataplane.attempt import Upstream
-from gateway.dataplane.edited_stream import EditedStream
+from gateway.dataplane.edited_stream import EditedStream, break_off
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.recording import Recording
@@ -27,7 +28,7 @@ from gateway.policy.leases import Hold
 from gateway.policy.terms import FIRST_STEP
 from gateway.wire import last_frame
 from gateway.wire import running as wire_running
-from gateway.wire.call import Call, Codec
+from gateway.wire.call import CHUNKS, Call, Codec
 from gateway.wire.usage import Usage
 
 AHEAD: Final = FIRST_STEP
@@ -51,8 +52,6 @@ _SMALLER: Final = 4
 token …"""
 _SMALLER_WAIT_S: Final = 0.005
 """… with little patience, since others have been asked by then."""
-CHUNKS: Final = frozenset(("chat", "completions"))
-"""Formats that a backend's chunks pass in as they are."""
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -70,6 +69,8 @@ async def relay(
     """
     edits = None if screening is None else EditedStream(ex, screening, call)
     stream = _Stream(gw, ex, record, call, codec, upstream, edits)
+    if edits is not None:
+        edits.on_block = stream.block
     connection = upstream.connection
     ex.start(200, record.answer_headers(upstream.reply.content_type or EVENT_STREAM))
     ex.source = connection
@@ -96,8 +97,8 @@ async def relay(
         ex.source = None
         counting.settled(record, stream.running, stream.passed)
         upstream.release()
-    if stream.cut_by:
-        rest = _cut_frames(record, call, stream)
+    if stream.cut_by or stream.blocked:
+        rest = _cut_frames(record, call, stream) if stream.cut_by else _blocked_frames(record, call, stream)
         if edits is not None:
             rest = await edits.last(rest)
         record.close(200, "ok", "answered", ex.answer_bytes + len(rest))
@@ -105,14 +106,7 @@ async def relay(
         return
     passing = stream.passing
     if broken is not None and not passing.complete:
-        upstream.broke(broken)
-        frame = codec.errors.frame(broken, record.id)
-        if passing.mid_frame:
-            frame = b"\n\n" + frame
-        if edits is not None:
-            frame = await edits.last(frame)
-        record.close(200, broken.code, "failed", ex.answer_bytes + len(frame))
-        ex.end(frame)
+        await break_off(ex, record, codec, upstream, edits, broken, mid_frame=passing.mid_frame)
         return
     rest = passing.finish()
     counting.settled(record, stream.running, stream.running.produced)
@@ -128,25 +122,51 @@ async def relay(
 
 def _cut_frames(record: Recording, call: Call, stream: _Stream) -> bytes:
     """The end of an answer whose budget ended: the frames that say so."""
-    row = record.row
     record.acted("cut")
-    asked = (row.input_tokens or 0) + (row.cached_input_tokens or 0)
-    counts = {"prompt_tokens": asked, "completion_tokens": stream.passed, "total_tokens": asked + stream.passed}
     note = meter_answers.note(record, stream.used, stream.cut_by)
-    frames = stream.passing.cut(last_frame.member(note), _encode(counts))
+    frames = stream.passing.cut(last_frame.member(note), _counts(record, stream))
     if call.endpoint not in CHUNKS:  # what was said in chunks is not there any more
         frames = last_frame.noted(frames, note)
     return frames
 
 
+def _blocked_frames(record: Recording, call: Call, stream: _Stream) -> bytes:
+    """The end of an answer that checks have ended: the frames behind those that say so."""
+    note = stream.note()
+    member = last_frame.member(note) if note else b""
+    frames = stream.passing.end(member, _counts(record, stream))
+    if note and not (call.asks_usage and call.endpoint in CHUNKS):
+        frames = last_frame.noted(frames, note)
+    return frames
+
+
+def _counts(record: Recording, stream: _Stream) -> bytes:
+    """The usage of an answer that ends early."""
+    row, said = record.row, stream.passed
+    asked = (row.input_tokens or 0) + (row.cached_input_tokens or 0)
+    return _encode({"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said})
+
+
 class _Stream:
-    """One stream. `over`: nothing passes any more; `passed`: output tokens the caller got; `cut_by`: the key of the
-    bucket that ended it.
+    """One stream. `over`: nothing passes any more; `passed`: output tokens that the caller got, or checks read;
+    `cut_by`: the key of the bucket that ended it; `blocked`: checks did.
     """
 
     __slots__ = (
         *("_asking", "_ended", "_ex", "_exhausted", "_leasing", "_loop", "_record", "_send", "_since_s", "_step"),
-        *("_late_s", "_target", "_timer", "_upstream", "_waiter", "cut_by", "over", "passed", "passing", "running"),
+        *(
+            "_late_s",
+            "_target",
+            "_timer",
+            "_upstream",
+            "_waiter",
+            "blocked",
+            "cut_by",
+            "over",
+            "passed",
+            "passing",
+            "running",
+        ),
     )
 
     def __init__(
@@ -184,6 +204,7 @@ class _Stream:
         self.over = False
         self.passed = 0
         self.cut_by = ""
+        self.blocked = False
 
     def feed(self, data: bytes) -> bytes:
         """From the connection. What passes is sent here, so that nothing is left to do when this hangs up."""
@@ -223,6 +244,16 @@ class _Stream:
             if self._asking is not None:
                 self._waiter = Waiter()
                 await self._waiter
+
+    def block(self) -> None:
+        """Checks have ended the answer: the upstream is hung up on, and what it had made is counted."""
+        if self.over:
+            return
+        self.blocked = True
+        self._end()
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.set(None)
 
     async def leave(self, pumping: Waiter[None]) -> None:
         """The caller left: hangs up, and reads what was made by then."""
@@ -344,16 +375,20 @@ class _Stream:
 
     def _cut(self) -> None:
         """Nothing more is to be had: the upstream is hung up on, and what it had made is counted."""
-        self.over = True
-        if self._asking is not None:
-            self._asking.cancel()
         record = self._record
-        record.row.attempts[-1].ended_ms = record.elapsed_ms()
         nanos = self._nanos(1)
         short = [each for each in record.terms.bundle.lengthening if each.remaining < (nanos if each.quantity else 1)]
         tightest = short or sorted(record.terms.bundle.lengthening, key=lambda each: each.remaining)
         self.cut_by = tightest[0].key
         record.row.readings.append((tightest[0].key, tightest[0].used, tightest[0].cap))
+        self._end()
+
+    def _end(self) -> None:
+        """Nothing passes any more."""
+        self.over = True
+        if self._asking is not None:
+            self._asking.cancel()
+        self._record.row.attempts[-1].ended_ms = self._record.elapsed_ms()
         self._hang_up(counting.CUT_DRAIN_S)
 
     def _hang_up(self, within_s: float) -> None:

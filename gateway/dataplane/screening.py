@@ -38,6 +38,7 @@ from guardrails.screen import labelled
 from guardrails.verdict import Action, Phase, Verdict
 
 MODEL: Final = "model"
+_SAID: Final = (Phase.OUTPUT, Phase.TOOL_CALL)
 
 
 class Screening:
@@ -122,8 +123,17 @@ class Screening:
         return edited.STREAMS[self._codec.endpoint](call, self._opened)
 
     def _opened(self, channel: Channel) -> Judged:
-        outlet = self._outlet(Phase(channel.phase), channel.tool, is_json=channel.is_json, restores=True)
-        return outlet or ScreenOutlet((), labelled, self._ask, self._told)
+        phase = Phase(channel.phase)
+        outlet = self._outlet(phase, channel.tool, is_json=channel.is_json, restores=True)
+        if outlet is None:
+            outlet = ScreenOutlet((), labelled, self._ask, self._told)
+            self._judged.append((phase, outlet))
+        return outlet
+
+    @property
+    def heard_bytes(self) -> int:
+        """Of the texts of the answer that were read."""
+        return sum(outlet.heard_bytes for phase, outlet in self._judged if phase in _SAID)
 
     # -- the record
 

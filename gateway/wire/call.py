@@ -92,6 +92,10 @@ class Call:
         )
 
 
+CHUNKS: Final = frozenset(("chat", "completions"))
+"""Formats that a backend's chunks pass in as they are."""
+
+
 class Passing(Protocol):
     """A streamed answer on its way: `feed` it any cut of the backend's bytes, then `finish` once. What comes out does
     not depend on the cut.

@@ -108,22 +108,32 @@ class RunningRelay(Relay):
         last frame; `counts` is the usage to show, for a caller that asked.
         """
         self._kept = self._held = b""
+        head = self._head()
+        said: dict[str, Any] = {"text": "", "logprobs": None} if self._texts else {"delta": {}, "logprobs": None}
+        ends = [{"index": index, **said, "finish_reason": "length"} for index in range(self._choices)]
+        return _frame(head | {"choices": ends}, note) + self._usage_frame(head, note, counts) + DONE_FRAME
+
+    def end(self, note: bytes, counts: bytes) -> bytes:
+        """The same without the frame that ends the choices, which have ended. `note` may be b""."""
+        self._kept = self._held = b""
+        return self._usage_frame(self._head(), note, counts) + DONE_FRAME
+
+    # -- inside
+
+    def _head(self) -> dict[str, Any]:
+        """The members that all frames have."""
         frame = running_frames.read(sse.data(self._last) or b"")
         kind = "text_completion" if self._texts else "chat.completion.chunk"
-        head: dict[str, Any] = {
+        return {
             "id": frame.id or "",
             "object": frame.object or kind,
             "created": frame.created or 0,
             "model": frame.model or "",
         }
-        said: dict[str, Any] = {"text": "", "logprobs": None} if self._texts else {"delta": {}, "logprobs": None}
-        ends = [{"index": index, **said, "finish_reason": "length"} for index in range(self._choices)]
-        out = b"data: %b,%b}\n\n" % (_encode(head | {"choices": ends})[:-1], note)
-        if not self.hide_usage:
-            out += b'data: %b,"usage":%b,%b}\n\n' % (_encode(head | {"choices": []})[:-1], counts, note)
-        return out + DONE_FRAME
 
-    # -- inside
+    def _usage_frame(self, head: dict[str, Any], note: bytes, counts: bytes) -> bytes:
+        """For a caller that asked for it."""
+        return b"" if self.hide_usage else _frame(head | {"choices": []}, b'"usage":%b' % counts, note)
 
     def _take_kept(self) -> bytes:
         """What was kept, to be read again."""
@@ -227,6 +237,11 @@ class RunningRelay(Relay):
         return False
 
 
+def _frame(said: dict[str, Any], *members: bytes) -> bytes:
+    """A frame that says this, and the members that are there."""
+    return b"data: %b}\n\n" % b",".join([_encode(said)[:-1], *filter(None, members)])
+
+
 class Translated:
     """A running stream in a format that is translated; see `call.Passing` and `RunningRelay`."""
 
@@ -263,6 +278,10 @@ class Translated:
     def cut(self, note: bytes, counts: bytes) -> bytes:
         """The events that end the answer here."""
         return self._inner.feed(self.running.cut(note, counts)) + self._inner.finish()
+
+    def end(self, note: bytes, counts: bytes) -> bytes:
+        """The same; `note` is left out, since nothing of the chunks is there any more."""
+        return self.cut(b"", counts)
 
 
 def of(call: Call, native: bool, inner: Passing) -> RunningRelay | Translated:

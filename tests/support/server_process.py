@@ -51,6 +51,15 @@ def serving(module: str, *arguments: str, cwd: Path = ROOT) -> Iterator[ServerPr
             process.kill()
 
 
+@contextmanager
+def scripted_fake(folder: Path, script: str) -> Iterator[ServerProcess]:
+    """The fake backend under this script, which is put into `folder`."""
+    path = folder / "script.yaml"
+    path.write_text(script)
+    with serving("gateway.backends.fake", "--script", str(path)) as server:
+        yield server
+
+
 def address_of(process: subprocess.Popen[bytes]) -> str:
     """The address that `process` says it listens at, on its stdout."""
     assert process.stdout is not None

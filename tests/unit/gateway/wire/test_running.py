@@ -4,6 +4,7 @@ import itertools
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,6 +114,19 @@ def test_a_cut_ends_the_answer_as_one_that_reached_its_length() -> None:
     assert end["choices"] == [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": "length"}]
     assert (usage["choices"], usage["usage"], usage["lockgate"]) == ([], {"completion_tokens": 3}, {"cut": "budget"})
     assert out.endswith(DONE_FRAME)
+
+
+@pytest.mark.parametrize("note", [b"", b'"lockgate":{}'])
+def test_the_end_of_an_answer_that_was_ended_says_only_its_usage(note: bytes) -> None:
+    passing = relay(asks=True)
+    passing.limit = 3
+    passing.feed(b"".join(WORDS[:6]))
+    out = passing.end(note, b'{"completion_tokens":3}')
+    (usage,) = events(out)
+    assert (usage["id"], usage["choices"], usage["usage"]) == ("c1", [], {"completion_tokens": 3})
+    assert ("lockgate" in usage) == bool(note)
+    assert out.endswith(DONE_FRAME)
+    assert relay().end(note, b"{}") == DONE_FRAME
 
 
 def test_a_cut_before_anything_passed_and_of_texts_is_whole_too() -> None:
