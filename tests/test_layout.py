@@ -163,7 +163,7 @@ _EXEMPTIONS: list[tuple[str, str, list[str]]] = [
         "what they are for is how servers fail, which only a server that fails shows",
         [
             *("gateway/backends/base.py", "gateway/backends/http1.py", "gateway/backends/reply.py"),
-            *("gateway/backends/probe.py", "gateway/dataplane/attempt.py"),
+            *("gateway/backends/probe.py", "gateway/dataplane/attempt.py", "gateway/dataplane/replies.py"),
         ],
     ),
     (

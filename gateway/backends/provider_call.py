@@ -54,7 +54,7 @@ MAX_MESSAGE_CHARS: Final = 500
 
 
 class Failure(NamedTuple):
-    """What the gateway is answered when a provider did not answer: `attempt.judge` reads the status."""
+    """What the gateway is answered when a provider did not answer: `replies.judge` reads the status."""
 
     status: int
     code: str

@@ -21,13 +21,13 @@ from gateway.dataplane.holding import GENERATES, cover_judges, least, refused, r
 from gateway.dataplane.leasing import Leasing, Short
 from gateway.dataplane.tokenizing import Tokenizers
 from gateway.errors import MetersUnavailable
-from gateway.policy import bounds, meters, resolve, spend
+from gateway.policy import bounds, meters, resolve
 from gateway.policy.conversation import HEADER as CONVERSATION_HEADER
 from gateway.policy.conversation import conversation_key
 from gateway.policy.leases import NOTHING, Bucket, Hold, Needs, of
 from gateway.policy.meters import Asker
 from gateway.policy.resolve import Plan
-from gateway.policy.terms import FIRST_STEP, Terms
+from gateway.policy.terms import FIRST_STEP, Terms, downgraded_to
 from gateway.wire.call import Call, Codec
 
 Key: TypeAlias = tuple[Caller, str, str, str, str]
@@ -105,6 +105,7 @@ class Admission:
         """
         if terms.closed is not None:
             raise refused(record, terms, Short(terms.closed), least(terms, call, 0))
+        record.decided_by(terms)
         clamp = any(each.action == "clamp" for each in terms.softer())
         given = bounds.input_tokens(call, terms.image_tokens, terms.overhead) if terms.counts_tokens else 0
         try:
@@ -132,6 +133,7 @@ class Admission:
                     raise
             else:
                 return call
+        record.row.asked_output, record.row.answers = output_tokens, bounds.answers(call)
         progressive = not clamp and bounds.answers(call) == 1 and call.stream and runs(terms, call)
         first = min(output_tokens, FIRST_STEP) if progressive else bounds.answers(call)
         first = await self._begin(record, terms, call, given, first)
@@ -282,16 +284,13 @@ class Admission:
         """
         if call.endpoint not in GENERATES:
             return terms
-        for each in reversed(terms.softer()):
-            if each.action != "downgrade" or each.model == call.alias:
-                continue
-            route = self._snap.models.get(each.model)
-            if route is None or (terms.money and not spend.cheaper(route.price, terms.price)):
-                continue
-            found = self._terms(record, caller, call, each.model, self._plan(each.model), codec)
-            record.acted(meters.DOWNGRADED + each.model)
-            return found
-        return terms
+        record.decided_by(terms)
+        model = downgraded_to(self._snap, terms.softer(), call.alias, terms.price)
+        if not model:
+            return terms
+        found = self._terms(record, caller, call, model, self._plan(model), codec)
+        record.acted(meters.DOWNGRADED + model)
+        return found
 
     # -- holds
 

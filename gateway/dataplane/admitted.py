@@ -39,6 +39,13 @@ class Admitted:
         row = self.row
         row.action = f"{row.action} {word}" if row.action else word
 
+    def decided_by(self, terms: Terms) -> None:
+        """Notes what was used of meters with thresholds, where any is crossed."""
+        if terms.marks and terms.crossed:
+            readings = self.row.readings
+            now = [(bucket.key, bucket.used, bucket.cap) for bucket, _ in terms.marks]
+            readings.extend([each for each in now if each not in readings])
+
     def let_go(self, leasing: Leasing) -> Bundle:
         """Holds nothing more: the request may need other amounts of the same meters. That it is one stays counted."""
         row, hold = self.row, self.hold

@@ -21,18 +21,14 @@ from gateway.dataplane.admission import Admission
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.recording import Recording
+from gateway.dataplane.replies import judge, not_kept
 from gateway.errors import (
     GatewayError,
     InvalidRequest,
     MeterError,
     NoEndpoint,
     NotServed,
-    UpstreamBusy,
     UpstreamError,
-    UpstreamFailed,
-    UpstreamProtocol,
-    UpstreamRejected,
-    UpstreamTimeout,
 )
 from gateway.policy import attempts, balance
 from gateway.policy.balance import Choice, EndpointView
@@ -43,18 +39,12 @@ from gateway.policy.resolve import Plan
 from gateway.store.records import Attempt
 from gateway.wire import body as wire_body
 from gateway.wire import running as wire_running
-from gateway.wire.call import JSON, Call, Codec, Form
+from gateway.wire.call import Call, Codec, Form
 from gateway.wire.responses import codec as wire_responses
 
-NOT_OUR_KEY: Final = frozenset((401, 403, 407))
-"""Refusals of the gateway's own credentials: the operator must act."""
-
-NO_SUCH_THING: Final = frozenset((404, 405, 501))
-"""The endpoint does not exist there, or the model. What the backend says of it is not for callers (vLLM lists models),
-and says nothing of its health: any caller can ask an embedding model to chat.
-"""
-
 MAX_SALT_CHARS: Final = 256
+DRAWS: Final = 2**53
+"""`random` gives multiples of one part in so many: a draw is kept as that whole number, exactly."""
 NO_EXTRA: Final[Mapping[str, bytes]] = {}
 NOTHING: Final[frozenset[int]] = frozenset()
 
@@ -103,6 +93,7 @@ class Attempts:
         "_backends",
         "_codec",
         "_deadline_s",
+        "_draw",
         "_ex",
         "_gw",
         "_record",
@@ -137,6 +128,7 @@ class Attempts:
         self._codec = codec
         self._deadline_s = ex.received_s + snap.limits.total_s
         self._sticky: bytes | None = None
+        self._draw = 0
         self._runs = record.hold is not None and record.running
         self.caller = caller
         self.call = call
@@ -188,7 +180,7 @@ class Attempts:
                     except _Failed as error:
                         failed = error
                         tried |= {choice.index}
-                following = self._after(failed, backend, number, tried, routes_left)
+                following = self._after(failed, backend, number, tried, routes_left, told=choice is not None)
                 if following.action == "give_up":
                     raise failed.error
                 if following.action == "fallback":  # policy says so only while routes are left
@@ -225,6 +217,9 @@ class Attempts:
         record, endpoint, call = self._record, backend.endpoints[choice.index], self.call
         view = endpoint.view
         row = Attempt(backend.name, endpoint.name, reason, choice.reason, backend.loads())
+        if len(row.loads) > 1:
+            row.out_of_service = [view.index for view in backend.seen if not view.available]
+            row.draw = self._draw if choice.reason == balance.LEAST else 0
         record.open()
         record.row.attempts.append(row)
         endpoint.admitted(now)
@@ -300,26 +295,33 @@ class Attempts:
             header = self._ex.headers.get(CONVERSATION_HEADER)
             self._sticky = conversation_key(self.caller.tenant.name, header, self.call, self._codec.opening) or b""
             self._record.row.conversation = self._sticky.hex()
-        return balance.choose(views, self._sticky or None, tried, self._gw.random.random())
+        draw = self._gw.random.random()
+        self._draw = int(draw * DRAWS)
+        return balance.choose(views, self._sticky or None, tried, draw)
 
     def _after(
-        self, failed: _Failed, backend: Backend, number: int, tried: frozenset[int], routes_left: int
+        self, failed: _Failed, backend: Backend, number: int, tried: frozenset[int], routes_left: int, *, told: bool
     ) -> attempts.Next:
-        """What policy says to a failed attempt."""
+        """What policy says to a failed attempt; told to its row, if it has one."""
         now = self._gw.clock.monotonic_s()
-        return attempts.decide(
+        left = sum(view.available and view.index not in tried for view in backend.views(now))
+        found = attempts.decide(
             failed.error,
             attempt_no=number,
             attempts_most=self._snap.retries.attempts,
             first_byte_sent=False,
             reused_connection=failed.reused,
-            endpoints_left=sum(view.available and view.index not in tried for view in backend.views(now)),
+            endpoints_left=left,
             routes_left=routes_left,
             left_s=self._deadline_s - now,
             budget=backend.retries,
             now_s=now,
             draw=self._gw.random.random(),
         )
+        if told:
+            row = self._record.row.attempts[-1]
+            row.endpoints_left, row.then = left, found.reason
+        return found
 
     def _kept_at(self, backend: Backend, response_id: str) -> int:
         """The endpoint that has the answer this call goes on from. Raises InvalidRequest when none has."""
@@ -328,7 +330,7 @@ class Attempts:
             raise InvalidRequest(f"previous_response_id: {words}", param="previous_response_id")
         index = self._gw.kept_at(self.caller.tenant.name, response_id, backend.seen)
         if index is None:
-            raise _not_kept()
+            raise not_kept()
         return index
 
     def _form(self, backend: Backend) -> Form:
@@ -366,31 +368,3 @@ class _Failed(Exception):
         super().__init__(error.code)
         self.error = error
         self.reused = reused
-
-
-def _not_kept() -> InvalidRequest:
-    words = "no answer of this id is kept for this key's tenant (any more): send the whole input"
-    return InvalidRequest(words, param="previous_response_id")
-
-
-def judge(reply: Reply, form: Form, call: Call) -> UpstreamError | UpstreamRejected | NotServed | InvalidRequest:
-    """What a reply means that is not the answer asked for. Redirects are never followed."""
-    status = reply.status
-    if status == 200:
-        return UpstreamProtocol("the backend answered a stream with something else")
-    if status in (429, 503):
-        headers = () if reply.retry_after is None else (("retry-after", reply.retry_after.decode("latin-1")),)
-        return UpstreamBusy("the backend is full at the moment", headers=headers)
-    if status in (408, 504):
-        return UpstreamTimeout(f"the backend gave up waiting (status {status})")
-    if status == 404 and call.continues is not None:
-        return _not_kept()
-    if status in NO_SUCH_THING:
-        return NotServed(form.missing)
-    if status >= 500 or status in NOT_OUR_KEY:
-        return UpstreamFailed(f"the backend failed with status {status}")
-    if 400 <= status < 500:
-        if form.refusal is not None:
-            return UpstreamRejected(status, JSON, form.refusal(status, reply.body))
-        return UpstreamRejected(status, reply.content_type or JSON, reply.body)
-    return UpstreamProtocol(f"the backend answered with status {status}")

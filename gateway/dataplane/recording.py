@@ -138,6 +138,7 @@ class Recording(Admitted):
     def holds_more(self, output_tokens: int, nanos: int) -> bool:
         """The hold grew: written to the journal before it may be used. False when it cannot be."""
         row = self.row
+        row.asked_output = row.asked_output or row.held_output
         row.held_output += output_tokens
         row.held_nanos += nanos
         return not self._opened or self._gw.journal.held(self._entry())

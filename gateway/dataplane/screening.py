@@ -65,6 +65,7 @@ class Screening:
         self._judged: Final[list[tuple[Phase, Judged]]] = []
         self._results: Sequence[str] = ()
         row = record.row
+        row.chain = chain.name
         if not row.conversation:
             key = conversation_key(caller.tenant.name, ex.headers.get(HEADER), call, codec.opening)
             row.conversation = (key or b"").hex()

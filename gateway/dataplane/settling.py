@@ -4,16 +4,11 @@ happens in the step that closes the record, so that the two cannot say different
 
 from __future__ import annotations
 
-from typing import Final
-
 from gateway.dataplane.admitted import Admitted
 from gateway.dataplane.leasing import Leasing
-from gateway.policy import spend
-from gateway.policy.bounds import UNCOUNTED
+from gateway.policy import settled
 from gateway.policy.meters import BEYOND, spent_of
 from gateway.wire.usage import Usage
-
-OK: Final = 200
 
 
 def settle(record: Admitted, leasing: Leasing) -> None:
@@ -49,12 +44,10 @@ def _settle_rare(record: Admitted, leasing: Leasing) -> None:
         row.input_tokens or 0, row.cached_input_tokens or 0, row.output_tokens or 0, row.reasoning_tokens or 0
     )
     if terms.money:
-        price = terms.price
-        nanos = 0 if row.usage_from == "none" else spend.charge(price, usage) + price.call
-        row.waste_nanos = spend.charge(price, Usage(0, 0, row.waste_tokens, 0)) - price.request
-        if row.outcome == "cancelled":
-            nanos += row.waste_nanos
-        row.charge_nanos = nanos
+        left = row.outcome == "cancelled"
+        row.charge_nanos, row.waste_nanos = settled.charged(
+            terms.price, usage, row.usage_from, row.waste_tokens, left=left
+        )
     if terms.counts_tokens:
         given, made = usage.input_tokens + usage.cached_input_tokens, usage.output_tokens + usage.reasoning_tokens
         if row.outcome == "cancelled":
@@ -91,16 +84,4 @@ def _find_out(record: Admitted) -> None:
     row = record.row
     sent = any(attempt.sent_ms > 0 for attempt in row.attempts)
     row.cached_input_tokens = row.reasoning_tokens = 0
-    if row.endpoint in UNCOUNTED:
-        row.input_tokens = row.output_tokens = 0
-        row.usage_from = "backend" if row.outcome == "answered" and row.endpoint == "infer" else "none"
-    elif row.outcome == "answered" or (row.stream and row.answer_bytes and row.status == OK):  # no error's bytes
-        row.input_tokens = row.held_input
-        row.output_tokens = min(row.held_output, row.answer_bytes)
-        row.usage_from = "bound"
-    elif sent and row.outcome == "cancelled":  # nobody saw the end
-        row.input_tokens, row.output_tokens = row.held_input, row.held_output
-        row.usage_from = "held"
-    else:
-        row.input_tokens = row.output_tokens = 0
-        row.usage_from = "none"
+    row.input_tokens, row.output_tokens, row.usage_from = settled.unstated(row, sent=sent)

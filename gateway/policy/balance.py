@@ -53,6 +53,7 @@ class Choice:
 
 
 ONLY: Final = "only"
+LEAST: Final = "least_outstanding"
 _FIRST: Final = Choice(0, ONLY)
 
 
@@ -80,7 +81,7 @@ def choose(
         return _stick(free, sticky)
     least = min([endpoint.outstanding for endpoint in free])
     ties = [endpoint for endpoint in free if endpoint.outstanding == least]
-    return Choice(ties[int(draw * len(ties))].index, "least_outstanding")
+    return Choice(ties[int(draw * len(ties))].index, LEAST)
 
 
 def pinned(endpoint: EndpointView, tried: frozenset[int]) -> Choice | None:

@@ -24,7 +24,7 @@ from gateway.policy import spend
 from gateway.policy.account import Account
 from gateway.policy.meters import Asker, key_of, meters_of, until_ns
 from gateway.policy.overhead import TEMPLATE_TOKENS
-from gateway.policy.terms import FIRST_STEP, SHARE, frees_itself
+from gateway.policy.terms import FIRST_STEP, SHARE, downgraded_to, frees_itself, softer
 from gateway.policy.trace import Assumptions, Counts, Request
 from gateway.wire.usage import Usage
 
@@ -157,13 +157,9 @@ class Simulation:
 
     def _downgraded(self, request: Request, caller: Caller, project: str, terms: Terms, now_s: int) -> Terms:
         """The terms of the cheaper model that the highest crossed threshold names; the same where none does."""
-        for each in reversed(_softer(terms, now_s)):
-            if each.action != "downgrade" or each.model == request.model:
-                continue
-            other = self._terms(request, caller, project, each.model)
-            if isinstance(other, Terms) and (not self._snap.money or spend.cheaper(other.price, terms.price)):
-                return other
-        return terms
+        model = downgraded_to(self._snap, _softer(terms, now_s), request.model, terms.price)
+        other = self._terms(request, caller, project, model) if model else terms
+        return other if isinstance(other, Terms) else terms
 
     def _hold(self, running: Running, now_s: int, *, clamp: bool) -> bool:
         """Holds the worst case, or as much as is to be had; counts the refusal and returns False where that is too
@@ -308,10 +304,4 @@ def _is_small(terms: Terms, needs: tuple[int, int, int, int, int], now_s: int) -
 
 def _softer(terms: Terms, now_s: int) -> list[Threshold]:
     """The thresholds that are crossed, the lowest share first, warnings aside."""
-    found = [
-        each
-        for _, account in terms.accounts
-        for each in account.meter.at
-        if each.action != "warn" and account.used(now_s) >= each.amount
-    ]
-    return sorted(found, key=lambda each: each.permille)
+    return softer([(account.meter, account.used(now_s)) for _, account in terms.accounts if account.meter.at])

@@ -8,9 +8,12 @@ output tokens, concurrent requests, nano-dollars.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import Final
 
+from gateway.config.snapshot import Snapshot
 from gateway.config.snapshot_meters import FREE, INPUT, OUTPUT, Meter, Price, Threshold
+from gateway.policy import spend
 from gateway.policy.leases import Bucket, Bundle, Needs, of
 from gateway.policy.meters import Asker
 from gateway.policy.overhead import Overhead
@@ -146,13 +149,24 @@ class Terms:
 
     def softer(self) -> list[Threshold]:
         """The thresholds that are crossed, the lowest share first, warnings aside."""
-        found = [
-            each
-            for bucket, _ in self.marks
-            for each in bucket.meter.at
-            if each.action != "warn" and bucket.used >= each.amount
-        ]
-        return sorted(found, key=lambda each: each.permille)
+        return softer([(bucket.meter, bucket.used) for bucket, _ in self.marks])
+
+
+def softer(used: Iterable[tuple[Meter, int]]) -> list[Threshold]:
+    """The thresholds that are crossed where so much is used of meters, the lowest share first, warnings aside."""
+    found = [each for meter, amount in used for each in meter.at if each.action != "warn" and amount >= each.amount]
+    return sorted(found, key=lambda each: each.permille)
+
+
+def downgraded_to(snapshot: Snapshot, crossed: Sequence[Threshold], alias: str, price: Price) -> str:
+    """The cheaper model that the highest of the crossed thresholds names; "" where none does, or it is not cheaper than
+    `price`, which is that of the model asked for."""
+    for each in reversed(crossed):
+        if each.action == "downgrade" and each.model != alias:
+            route = snapshot.models.get(each.model)
+            if route is not None and (not snapshot.money or spend.cheaper(route.price, price)):
+                return each.model
+    return ""
 
 
 def too_large(bucket: Bucket, needs: Needs) -> bool:

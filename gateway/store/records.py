@@ -48,6 +48,15 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
     """The first byte of the answer's body came."""
     ended_ms: float = 0.0
     """The try was over."""
+    # -- what replays the choice, and what followed a failure
+    out_of_service: list[int] = []
+    """Which candidates were not in service when it was chosen, counted from 0 in the configuration's order."""
+    draw: int = 0
+    """The random number that chose among equals, in parts of 2⁵³; 0 where none did."""
+    endpoints_left: int = 0
+    """Of a try that failed: the candidates in service that had not been tried by then."""
+    then: str = ""
+    """Of a try that failed, why what followed did, in policy's word: other_endpoint, attempts_spent…"""
 
 
 class Record(msgspec.Struct, array_like=True, gc=False):
@@ -141,6 +150,14 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     """Their price, within `charge_nanos`."""
     judges: str = ""
     """The models that were asked, separated by spaces, each once."""
+    # -- what replays a bound
+    asked_output: int = 0
+    """Output tokens that all answers together could have used at most: the caller's limit, else the model's. Known
+    where not all of it was held at once, or what was held grew; 0 elsewhere: then it is `held_output`."""
+    answers: int = 0
+    """How many answers that was for, where not all of it was held at once; 0 elsewhere."""
+    chain: str = ""
+    """The chain of checks it went through; empty for none."""
 
 
 Fields: TypeAlias = tuple[Any, ...]

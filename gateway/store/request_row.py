@@ -51,6 +51,9 @@ class RequestRow:
     judge_output_tokens: int = 0
     judge_nanos: int = 0
     judges: str = ""
+    asked_output: int = 0
+    answers: int = 0
+    chain: str = ""
 
     def __init__(self, id: str, started_ns: int) -> None:  # noqa: A002 - the column's name
         self.id = id
@@ -70,5 +73,6 @@ class RequestRow:
             self.waste_nanos, self.held_input, self.held_output, self.held_nanos, self.readings, self.usage_from,
             self.action, self.project, self.verdicts, self.judge_input_tokens, self.judge_output_tokens,
             self.judge_nanos, self.judges,
+            self.asked_output, self.answers, self.chain,
         )
         # fmt: on
