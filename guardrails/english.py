@@ -47,6 +47,25 @@ _LIKELIHOOD: Final = {
     for second, digit in zip(_LETTERS, row, strict=True)
 }
 
+_WITH_I: Final = (
+    "abilities afraid ai aid aids ail ais alibi alien aliens ancient api apis applies available avoid avoids bail "
+    "belief beliefs believe believed believes bid bidding bike bill billion billionaire billions bills bisexual "
+    "boil brilliant build builder builders building builds built builtin ceiling cli client clients coil "
+    "companies compliance complies conscience copies copilot council crucial decide decided decides decision "
+    "decisions denies detail detailed details disabilities disability earlier efficient either email emailed "
+    "emails especially facial fail failed failing fails failure failures families forbid forbidden forbids genius "
+    "genocide gmail guardrail guardrails guidance guide guided guideline guidelines guides guild guilt guilty "
+    "hail homicide i identities imbecile implies italian jail jailbreak jailbroken jailed laid lesbian lesbians "
+    "liability liar liars lie lied lies lily liquid maid mail mailbox mailed mailing mails malicious medium nail "
+    "neither noise official officially oil paid pencil pi piece pieces pill pills pilot pilots poison poisonous "
+    "policies politician politicians praise precious quiet quietly racial racism racist racists raid rail rails "
+    "raise raised raises rapist rebuild rebuilt recipient recipients reliability reliable relief replies retail "
+    "said sail science sciences scientific scientist social socially society soil special specially spill spoil "
+    "stupid stupidity sufficient suicide supplies tail toilet toilets trail unavailable unpaid vicious voicemail "
+    "void "
+)
+_BY_ONES: Final = {word.replace("i", "1").replace("l", "1"): word for word in _WITH_I.split()}
+
 
 def likeness(words: Iterable[str]) -> float:
     """The mean over all pairs of letters, 0 to 9: English words lie above 4.5, chance at 3; 0 where there are none."""
@@ -58,3 +77,14 @@ def likeness(words: Iterable[str]) -> float:
             total += known.get(bordered[at : at + 2], 0)
         pairs += len(bordered) - 1
     return total / pairs if pairs else 0.0
+
+
+def with_i(word: str) -> str | None:
+    """The common word that `word` is with each 1 in it an i or an l, where pairs of letters would choose wrongly: "ai"
+    is rarer than "al", and yet it is "email". None for all others.
+    """
+    small = word.lower()
+    known = _BY_ONES.get(small.replace("i", "1").replace("l", "1"))
+    if known is None or any(is_ not in ("1", is_to_be) for is_, is_to_be in zip(small, known, strict=True)):
+        return None
+    return known

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import product
+from itertools import groupby, product
+from operator import itemgetter
 from typing import Final
 
-from guardrails.english import likeness
+from guardrails.english import likeness, with_i
 from guardrails.offsets import Made, Offsets
 
 _FRAGMENTS: Final = re.compile(r"[^.!?:;\"()\[\]{}<>\n]+")
@@ -33,16 +34,19 @@ _GAPS: Final = re.compile(r"(\S)([ \t]*)")
 
 def rot13(text: str) -> Iterator[tuple[str, Offsets]]:
     """Fragments that read like English only when rotated; those that follow each other as one text."""
-    run: tuple[int, int] | None = None
-    for fragment in _FRAGMENTS.finditer(text):
-        if not _is_rotated(fragment[0]):
-            if run is not None and _LETTERS.search(fragment[0]):
-                yield _rotated(text, *run)
-                run = None
-            continue
-        run = (run[0] if run else fragment.start(), fragment.end())
-    if run is not None:
-        yield _rotated(text, *run)
+    fragments = list(_FRAGMENTS.finditer(text))
+    read = [_is_rotated(each[0]) for each in fragments]
+    if not any(read):
+        return
+    lettered = [at for at, each in enumerate(fragments) if _LETTERS.search(each[0])]
+    fragments, read = [fragments[at] for at in lettered], [read[at] for at in lettered]
+    last = len(read) - 1
+    for at, neighbour in [*((i + 1, i) for i in range(last)), *((i, i + 1) for i in reversed(range(last)))]:
+        read[at] = read[at] or (read[neighbour] and _rather_rotated(fragments[at][0]))
+    for is_read, run in groupby(zip(read, fragments, strict=True), key=itemgetter(0)):
+        if is_read:
+            each = [fragment for _, fragment in run]
+            yield _rotated(text, each[0].start(), each[-1].end())
 
 
 def _rotated(text: str, start: int, end: int) -> tuple[str, Offsets]:
@@ -59,6 +63,12 @@ def _is_rotated(fragment: str) -> bool:
         return False
     turned = likeness([word.translate(_ROT13) for word in words])
     return turned >= _ENGLISH and turned >= likeness(words) + _GAIN
+
+
+def _rather_rotated(fragment: str) -> bool:
+    """For what stands beside a rotated fragment: it may be too short, or in another language, to be taken for one."""
+    words = _LETTERS.findall(fragment)
+    return likeness([word.translate(_ROT13) for word in words]) > likeness(words)
 
 
 def leet(text: str) -> Iterator[tuple[str, Offsets]]:
@@ -92,6 +102,9 @@ def _spelled(token: str) -> str:
     spelled = body.translate(_LEET)
     ones = min(spelled.count("1"), 3)
     if ones:
+        word = with_i(spelled)
+        if word is not None:
+            return word + token[len(body) :]
         choices = ("".join(_filled(spelled, letters)) for letters in product("il", repeat=ones))
         spelled = max(choices, key=lambda word: likeness([word]))
     return spelled + token[len(body) :]

@@ -75,6 +75,14 @@ def test_an_obfuscation_hides_at_most_a_twentieth_of_what_is_found_plainly(injec
     assert found(injection, [OBFUSCATIONS[how](text) for text in attacks]) >= 0.95 * plain
 
 
+@pytest.mark.parametrize("how", OBFUSCATIONS)
+def test_an_obfuscation_hides_no_more_of_short_attacks(injection: Classifier, how: str) -> None:
+    attacks = [text.text for text in made.made(sources.grammars(), "train", 1, 9) if text.kind == "direct"]
+    short = [text for text in attacks if text.isascii() and len(text) <= 120 and injection.score(text) >= 0.5]
+    assert len(short) >= 50
+    assert found(injection, [OBFUSCATIONS[how](text) for text in short]) >= 0.95 * len(short)
+
+
 @needs_data
 def test_toxicity_keeps_both_labels_apart() -> None:
     assert DATA is not None
