@@ -24,12 +24,19 @@ def made(grammars: dict[str, Grammar], split: str, per_template: int, seed: int)
 
 
 def claims(grammars: dict[str, Grammar], per_template: int, seed: int) -> list[Text]:
-    """Hostile and fair statements about people, for the toxicity classifier."""
+    """Statements about groups of people, hostile and fair, and comments, rude and casual, for the toxicity
+    classifier.
+    """
     random = np.random.default_rng(seed)
     grammar = grammars["claims"]
     return [
-        Text(text, label, "made-claims", "claim", f"claims:{template}")
-        for section, label in (("hostile", 1), ("fair", 0))
+        Text(text, label, source, "claim", f"claims:{template}")
+        for section, label, source in (
+            ("hostile", 1, "made-claims"),
+            ("fair", 0, "made-claims"),
+            ("rude", 1, "made-comments"),
+            ("casual", 0, "made-comments"),
+        )
         for template, text in grammar.sample(section, per_template * len(grammar.sections[section]), random)
     ]
 

@@ -13,7 +13,7 @@ from guardrails.training import fit, made, sources
 from guardrails.training.judge import Made, Table, Trial, area, interval, share
 
 _INJECTION: Final = fit.Shape(surface=1.0, concept=0.3, pair=0.3, triple=0.3, penalty=1e-4, length=0.9, rarest=3)
-_TOXICITY: Final = fit.Shape(surface=3.0, concept=1.0, pair=0.3, triple=0.0, penalty=1e-3, length=1.0, rarest=1)
+_TOXICITY: Final = fit.Shape(surface=3.0, concept=1.0, pair=0.3, triple=0.0, penalty=1e-3, length=1.0, rarest=2)
 
 # How many texts a source counts for. Jailbreaks count for less than they are: they are easy and many alike.
 _COUNTS: Final = {
@@ -81,8 +81,8 @@ def injection(data: Path, reader: features.Reader) -> Made:
 def toxicity(data: Path, reader: features.Reader) -> Made:
     """Toxicity: judged by leaving out one of the two sources; the threshold is where as many are missed as alarmed."""
     real = sources.toxicity(data)
-    ours = made.claims(sources.grammars(), 40, 5)
-    counts = {"surge-toxicity": 250, "toxigen-demonstrations": 500, "made-claims": 800}
+    ours = made.claims(sources.grammars(), 20, 5)
+    counts = {"surge-toxicity": 400, "toxigen-demonstrations": 500, "made-claims": 400, "made-comments": 400}
     trial = Trial([*real, *ours], reader, _TOXICITY, counts)
     numbers = np.arange(len(trial.texts))
     is_ours = numbers >= len(real)
