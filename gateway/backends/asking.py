@@ -16,12 +16,19 @@ NO_ANSWER: Final = 0
 
 
 async def ask(
-    endpoint: Endpoint, request_id: str, path: bytes, body: bytes, limits: Limits, within_s: float, now_s: float
+    endpoint: Endpoint,
+    request_id: str,
+    path: bytes,
+    body: bytes,
+    limits: Limits,
+    within_s: float,
+    now_s: float,
+    method: bytes = b"POST",
 ) -> Reply:
-    """The answer to a POST of this JSON; an empty one (`NO_ANSWER`) where there is none in time. Cancelled, it closes
+    """The answer to this JSON; an empty one (`NO_ANSWER`) where there is none in time. Cancelled, it closes
     the connection.
     """
-    head = endpoint.head(path, request_id, "", JSON, len(body))
+    head = endpoint.head(path, request_id, "", JSON, len(body), method)
     connection: Connection | None = None
     serial = 0
     try:

@@ -16,6 +16,7 @@ from gateway.backends.onnx import Session
 from gateway.config.snapshot import ClassicVersion
 from gateway.errors import ConfigError
 from gateway.policy import columns
+from gateway.wire.infer import judging as infer_judging
 
 _NEWER_OPSET = re.compile(r"Opset (\d+) is under development")
 _NEWER_FORMAT = re.compile(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)")
@@ -31,6 +32,9 @@ def load(version: ClassicVersion) -> Session:
             session.rows = columns.compile(version.columns, session.signature.inputs)
         except ConfigError as error:
             raise ConfigError(f"{found.path}: {error}") from error
+    if version.judges and infer_judging.input_of(session.signature.inputs) is None:
+        told = ", ".join(f"{spec.name} {spec.datatype} {list(spec.shape)}" for spec in session.signature.inputs)
+        raise ConfigError(f"{found.path}: a check asks it, and {infer_judging.WHAT_IT_TAKES}; this one takes {told}")
     return session
 
 

@@ -71,6 +71,8 @@ class ClassicVersion(Struct, frozen=True):
     path: str
     digest: str
     columns: dict[str, Column]
+    judges: bool = False
+    """A check asks it what it makes of texts."""
 
 
 class ClassicModel(Struct, frozen=True, eq=False):
@@ -224,16 +226,25 @@ def _routes(config: Config, meters: Meters) -> dict[str, ModelRoute]:
 def classic_of(config: Config, meters: Meters | None = None) -> dict[str, ClassicModel]:
     """The models that run in the gateway, by alias."""
     known = meters or Meters()
-    return {alias: _classic(alias, model, known) for alias, model in config.models.items() if isinstance(model, Onnx)}
+    asked = {
+        entry.get("target") for entries in config.chains.values() for entry in entries if entry.get("check") == "model"
+    }
+    return {
+        alias: _classic(alias, model, known, judges=alias in asked)
+        for alias, model in config.models.items()
+        if isinstance(model, Onnx)
+    }
 
 
-def _classic(alias: str, model: Onnx, meters: Meters) -> ClassicModel:
+def _classic(alias: str, model: Onnx, meters: Meters, *, judges: bool) -> ClassicModel:
     versions = {}
     for name in sorted(model.versions, key=version_order):
         written = model.versions[name]
         version = written if isinstance(written, Version) else Version(path=written)
         columns = version.schema or model.schema
         versions[name] = ClassicVersion(alias, name, version.path, version.digest or "", columns)
+    if judges:  # the version that is asked where none is named
+        versions[name] = msgspec.structs.replace(versions[name], judges=True)
     own = meters.of("model", model.meters)
     return ClassicModel(alias, versions, next(reversed(versions)), price_of(model), own)
 

@@ -27,6 +27,7 @@ from gateway.policy import kept
 from gateway.policy.balance import EndpointView
 from gateway.store.ids import RequestIds
 from gateway.store.journal import Journal
+from gateway.wire.infer.request import TensorSpec
 from guardrails.masking import Vault
 
 if TYPE_CHECKING:  # imports numpy and ONNX Runtime, which a gateway without classic models does not need
@@ -71,6 +72,7 @@ class Gateway:
         "ids",
         "in_flight",
         "journal",
+        "judges",
         "leasing",
         "loaded_s",
         "random",
@@ -114,6 +116,8 @@ class Gateway:
         self.in_flight = 0
         self.streams = 0
         self.turns = Turns()
+        self.judges: dict[tuple[str, str], TensorSpec] = {}
+        """By backend and served model: what a classic model that judges texts takes, where its server told."""
         self.http_errors: dict[str, int] = {}
         self.date_line = b""
         self._secret = secret
@@ -141,6 +145,7 @@ class Gateway:
         self.loaded_s = self.clock.wall_ns() // 10**9
         self.admission = self._admission()
         self._salts.clear()
+        self.judges = {}
         for name, backend in old.items():
             if backends.get(name) is not backend:
                 backend.close()

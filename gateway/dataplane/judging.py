@@ -1,4 +1,5 @@
-"""Asking a model behind the gateway what it makes of a text: one that answers as Llama Guard does, or with a number.
+"""Asking a model behind the gateway what it makes of a text: a chat model that answers as Llama Guard does, or with a
+number, or a classifier, in this process or behind a server of the Open Inference Protocol.
 
 What it may cost at most is added to what the request holds before it is asked, what it did cost to its charge.
 """
@@ -9,21 +10,30 @@ import asyncio
 from typing import Final, TypeAlias
 
 from gateway.backends import asking
-from gateway.config.snapshot import ModelRoute, Snapshot
+from gateway.backends.base import Endpoint
+from gateway.config.snapshot import ClassicModel, ModelRoute, Snapshot
 from gateway.config.snapshot_meters import Price
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.outlets import Told
 from gateway.dataplane.recording import Recording
-from gateway.errors import MetersUnavailable
+from gateway.errors import GatewayError, MetersUnavailable
 from gateway.offload.frames import LATE, UNAVAILABLE
 from gateway.policy import balance, bounds, spend
+from gateway.policy.overhead import Overhead
 from gateway.policy.verdicts import UNPAID
 from gateway.wire import judgements
+from gateway.wire.infer import judging as infer_judging
+from gateway.wire.infer import passing as infer_passing
+from gateway.wire.infer import paths as infer_paths
+from gateway.wire.infer import request as infer_request
 from gateway.wire.usage import Usage
 from guardrails.check import Need
 
 DEADLINE_MS: Final = 5_000
 """Of a check that names none: a model takes its time."""
+
+OK: Final = 200
+NO_TOKENS: Final = Usage(0, 0, 0, 0)
 
 Judgement: TypeAlias = tuple[float | None, str]
 """A score, or why there is none; neither for an answer that is no judgement."""
@@ -49,61 +59,128 @@ def ask(gw: Gateway, snap: Snapshot, record: Recording, need: Need, deadline_ms:
 
 
 async def _judged(gw: Gateway, snap: Snapshot, record: Recording, need: Need, within_s: float) -> Judgement:
+    model = snap.classic.get(need.name)
+    if model is not None:
+        return await _here(gw, record, model, need.text, within_s)
     route = snap.models.get(need.name)
-    return (None, UNAVAILABLE) if route is None else await _of_chat(gw, snap, record, route, need.text, within_s)
+    backend = None if route is None else gw.backends.get(route.backend)
+    now_s = gw.clock.monotonic_s()
+    choice = None
+    if backend is not None:
+        choice = balance.choose(backend.views(now_s), None, frozenset(), gw.random.random())
+    if route is None or backend is None or choice is None:
+        return None, UNAVAILABLE
+    endpoint, until_s = backend.endpoints[choice.index], now_s + within_s
+    if "chat" in backend.dialect.speaks:
+        overhead = backend.overhead(route.served_model)
+        return await _of_chat(gw, snap, record, route, endpoint, overhead, need.text, until_s)
+    if infer_passing.ENDPOINT in backend.dialect.speaks:
+        return await _of_server(gw, snap, record, route, endpoint, need.text, until_s)
+    return None, UNAVAILABLE
 
 
 async def _of_chat(
-    gw: Gateway, snap: Snapshot, record: Recording, route: ModelRoute, text: str, within_s: float
+    gw: Gateway,
+    snap: Snapshot,
+    record: Recording,
+    route: ModelRoute,
+    endpoint: Endpoint,
+    overhead: Overhead,
+    text: str,
+    until_s: float,
 ) -> Judgement:
-    backend = gw.backends.get(route.backend)
-    now_s = gw.clock.monotonic_s()
-    if backend is None or "chat" not in backend.dialect.speaks:
-        return None, UNAVAILABLE
-    choice = balance.choose(backend.views(now_s), None, frozenset(), gw.random.random())
-    if choice is None:
-        return None, UNAVAILABLE
+    """By a chat model."""
     body = judgements.question(route.served_model, text)
-    most = Usage(bounds.body_tokens(body, backend.overhead(route.served_model)), 0, judgements.MOST_TOKENS, 0)
+    most = Usage(bounds.body_tokens(body, overhead), 0, judgements.MOST_TOKENS, 0)
     bill = await _bill(gw, record, route.alias, route.price, most)
     if bill is None:
         return None, UNPAID
-    endpoint = backend.endpoints[choice.index]
-    try:
-        reply = await asking.ask(endpoint, record.id, judgements.PATH, body, snap.limits, within_s, now_s)
-    except asyncio.CancelledError:
-        bill.free()
-        raise
-    if reply.status != 200:
-        bill.free()
+    with bill:
+        reply = await asking.ask(
+            endpoint, record.id, judgements.PATH, body, snap.limits, until_s, gw.clock.monotonic_s()
+        )
+        if reply.status != OK:
+            return None, UNAVAILABLE
+        said = judgements.read(reply.body)
+        bill.pay(said.usage or most)
+        return said.score, ""
+
+
+async def _of_server(
+    gw: Gateway, snap: Snapshot, record: Recording, route: ModelRoute, endpoint: Endpoint, text: str, until_s: float
+) -> Judgement:
+    """By a model of a server of the Open Inference Protocol, which is asked once what the model's input is."""
+    known = (route.backend, route.served_model)
+    spec = gw.judges.get(known)
+    if spec is None:
+        path = infer_paths.path(route.served_model, "", "metadata")
+        told = await asking.ask(
+            endpoint, record.id, path, b"", snap.limits, until_s, gw.clock.monotonic_s(), method=b"GET"
+        )
+        spec = infer_judging.told_input(told.body) if told.status == OK else None
+        if spec is None:
+            return None, UNAVAILABLE
+        gw.judges[known] = spec
+    bill = await _bill(gw, record, route.alias, route.price, NO_TOKENS)
+    if bill is None:
+        return None, UNPAID
+    with bill:
+        path = infer_paths.path(route.served_model, "", "infer")
+        body, _ = infer_request.outgoing(infer_judging.question(spec, text, binary=False))
+        reply = await asking.ask(endpoint, record.id, path, body, snap.limits, until_s, gw.clock.monotonic_s())
+        if reply.status != OK:
+            gw.judges.pop(known, None)  # another model may be there by now
+            return None, UNAVAILABLE
+        bill.pay(NO_TOKENS)
+        return infer_judging.score(infer_judging.answered(reply.body)), ""
+
+
+async def _here(gw: Gateway, record: Recording, model: ClassicModel, text: str, within_s: float) -> Judgement:
+    """By a classic model in this process."""
+    session = gw.classic.get(model.alias, {}).get(model.default)
+    spec = None if session is None else infer_judging.input_of(session.signature.inputs)
+    if session is None or spec is None:
         return None, UNAVAILABLE
-    said = judgements.read(reply.body)
-    bill.pay(said.usage or most)
-    return said.score, ""
+    bill = await _bill(gw, record, model.alias, model.price, NO_TOKENS)
+    if bill is None:
+        return None, UNPAID
+    with bill:
+        try:
+            outputs = await session.predict(infer_judging.question(spec, text, binary=True), gw.runs, within_s)
+        except GatewayError:
+            return None, UNAVAILABLE
+        bill.pay(NO_TOKENS)
+        return infer_judging.score(outputs), ""
 
 
 class _Bill:
     """What one judgement costs the tenant, at most `most` nano-dollars; until it is known it stands in the record as
-    that."""
+    that. Left without having been paid, it is nothing: a model that does not answer, or too late, is not the tenant's
+    to pay."""
 
-    __slots__ = ("_most", "_price", "_record")
+    __slots__ = ("_most", "_paid", "_price", "_record")
 
     def __init__(self, record: Recording, price: Price | None, most: int) -> None:
         self._record = record
         self._price = price
         self._most = most
+        self._paid = False
+
+    def __enter__(self) -> None:
+        """The model is asked."""
+
+    def __exit__(self, *_: object) -> None:
+        if not self._paid:
+            self._record.row.judge_nanos -= self._most
 
     def pay(self, usage: Usage) -> None:
         """The model used this."""
+        self._paid = True
         row = self._record.row
         row.judge_input_tokens += usage.input_tokens + usage.cached_input_tokens
         row.judge_output_tokens += usage.output_tokens + usage.reasoning_tokens
         if self._price is not None:
             row.judge_nanos += min(spend.charge(self._price, usage) + self._price.call, self._most) - self._most
-
-    def free(self) -> None:
-        """It did not answer, or too late: that is not the tenant's to pay."""
-        self._record.row.judge_nanos -= self._most
 
 
 async def _bill(gw: Gateway, record: Recording, alias: str, price: Price | None, most: Usage) -> _Bill | None:
@@ -122,8 +199,7 @@ async def _bill(gw: Gateway, record: Recording, alias: str, price: Price | None,
         held = False
     if not held:
         return None
-    bill = _Bill(record, price, nanos)
     if record.holds_for_judges(nanos):
-        return bill
-    bill.free()
+        return _Bill(record, price, nanos)
+    row.judge_nanos -= nanos
     return None

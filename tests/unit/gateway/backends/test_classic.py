@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
@@ -13,7 +14,7 @@ from gateway.config.model import Column
 from gateway.config.snapshot import ClassicVersion
 from gateway.errors import ConfigError
 from gateway.wire.infer.request import InferCall, Tensor
-from tests.support import onnx_models
+from tests.support import onnx_models, text_models
 from tests.support.model_folders import external, packaged
 
 
@@ -45,6 +46,15 @@ def test_a_schema_that_does_not_fit_the_file_is_told_with_the_file(tmp_path: Pat
     path = written(tmp_path, onnx_models.columns())
     assert told(version(path, aeg=Column())) == f'{path}: column "aeg" is no input of the model; did you mean age?'
     assert "its type is string, but the model takes FP32" in told(version(path, age=Column(type="string")))
+
+
+def test_a_model_that_a_check_asks_takes_one_text(tmp_path: Path) -> None:
+    judge = msgspec.structs.replace(version(written(tmp_path, text_models.classifier())), judges=True)
+    assert classic.load(judge).signature.inputs[0].datatype == "BYTES"
+    path = written(tmp_path, onnx_models.linear())
+    found = told(msgspec.structs.replace(version(path), judges=True))
+    assert found.startswith(f"{path}: a check asks it, and a model that judges texts takes one input, of text (BYTES)")
+    assert found.endswith("this one takes x FP32 ['n', 4]")
 
 
 def test_a_file_for_a_newer_runtime_says_which_of_its_versions_is_newer(tmp_path: Path) -> None:
