@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from gateway.errors import InvalidRequest
+from gateway.wire import malformed
 from gateway.wire.long_strings import Shortened, shorten
 
 Fields = dict[str, msgspec.Raw]
@@ -58,8 +59,8 @@ def fields(body: bytes) -> Fields:
         raise InvalidRequest("the body is nested too deeply") from None
     except msgspec.ValidationError:
         raise InvalidRequest("the body must be a JSON object") from None
-    except msgspec.DecodeError as malformed:
-        raise InvalidRequest(_explain(body, malformed)) from None
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(_explain(body, error)) from None
     except UnicodeDecodeError:
         raise InvalidRequest("the body is not valid JSON: a field's name is not UTF-8") from None
     _bound(found)
@@ -258,10 +259,7 @@ def _appears_twice(name: str) -> InvalidRequest:
     return InvalidRequest(f"the field {shown(name)} appears more than once", param=shown(name))
 
 
-def _explain(body: bytes, malformed: msgspec.DecodeError) -> str:
+def _explain(body: bytes, error: msgspec.DecodeError) -> str:
     if not body.strip():
         return "the body is empty; a JSON object is expected"
-    reason = str(malformed).removeprefix("JSON is malformed: ")
-    if reason == "Input data was truncated":
-        reason = "it ends too early"
-    return f"the body is not valid JSON: {reason}"
+    return f"the body is not valid JSON: {malformed.reason(body, error)}"

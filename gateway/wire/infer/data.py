@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.wire import malformed
 from gateway.wire.infer.request import Tensor, wrong_input
 
 _decode: Final = msgspec.json.Decoder(list[Any]).decode
@@ -107,9 +108,8 @@ def _read(name: str, raw: msgspec.Raw) -> list[Any]:
         raise wrong_input(name, "data must be an array")
     try:
         return _decode(raw)
-    except msgspec.DecodeError as malformed:
-        reason = str(malformed).removeprefix("JSON is malformed: ")
-        raise wrong_input(name, f"data cannot be read: {reason}") from None
+    except msgspec.DecodeError as error:
+        raise wrong_input(name, f"data cannot be read: {malformed.reason(bytes(raw), error)}") from None
     except UnicodeDecodeError:
         raise wrong_input(name, "data holds a text that is not UTF-8") from None
     except RecursionError:

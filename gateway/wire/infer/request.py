@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.errors import InvalidRequest
+from gateway.wire import malformed
 from gateway.wire.body import shown
 
 HEADER_LENGTH: Final = b"inference-header-content-length"
@@ -256,8 +257,8 @@ def _read(header: bytes) -> _Request:
         raise InvalidRequest("the body is nested too deeply") from None
     except UnicodeDecodeError:
         raise InvalidRequest("the body is not valid JSON: a text in it is not UTF-8") from None
-    except msgspec.DecodeError as malformed:
-        reason = str(malformed).removeprefix("JSON is malformed: ")
+    except msgspec.DecodeError as error:
+        reason = malformed.reason(header, error)
         holder = _holder_of_nan(header)
         if holder is not None:
             rule = "NaN and Infinity are no numbers in JSON; send null, or the tensor in binary"
