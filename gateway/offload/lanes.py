@@ -19,6 +19,11 @@ MOST_WAITING: Final = 4_000
 MOST_BYTES: Final = 128 << 20
 """Of the texts that wait in a lane."""
 
+STUCK_S: Final = 30.0
+"""An answer that takes so long …"""
+STUCK_S_PER_BYTE: Final = 0.001
+"""… and for each byte of its text so much more, some thirty times what the slowest check takes, never ends."""
+
 Work = Callable[[Question], object]
 """Runs in a thread. Raises `Unanswered`."""
 Reply = Callable[[object, str], None]
@@ -36,7 +41,10 @@ class Unanswered(Exception):
 class Lane:
     """So many threads, and the questions that wait for one. Belongs to the event loop it is used in."""
 
-    def __init__(self, name: str, threads: int, work: Work, on_bug: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, name: str, threads: int, work: Work, on_bug: Callable[[BaseException], None], stuck_s: float = STUCK_S
+    ) -> None:
+        self._stuck_s = stuck_s
         self._work = work
         self._on_bug = on_bug
         self._idle = threads
@@ -44,6 +52,8 @@ class Lane:
         self._waiting: list[tuple[int, int, Question, Reply]] = []
         self._bytes = 0
         self._count = 0
+        self._ends_s: dict[int, float] = {}
+        """By its count: when what runs should long have ended."""
 
     def put(self, question: Question, reply: Reply) -> None:
         """Answers it when its turn comes; at once, with a failure, where too many wait."""
@@ -58,6 +68,12 @@ class Lane:
         self._bytes += size
         self._next()
 
+    @property
+    def stuck(self) -> bool:
+        """Whether something runs that does not seem to end."""
+        now = time.monotonic()
+        return any(end_s < now for end_s in self._ends_s.values())
+
     def close(self) -> None:
         """Nothing more is begun."""
         self._waiting.clear()
@@ -66,16 +82,19 @@ class Lane:
 
     def _next(self) -> None:
         while self._idle and self._waiting:
-            size, _, question, reply = heapq.heappop(self._waiting)
+            size, number, question, reply = heapq.heappop(self._waiting)
             self._bytes -= size
-            if question.until_s <= time.monotonic():
+            now = time.monotonic()
+            if question.until_s <= now:
                 reply(None, LATE)
                 continue
             self._idle -= 1
+            self._ends_s[number] = now + self._stuck_s + STUCK_S_PER_BYTE * size
             doing = asyncio.get_running_loop().run_in_executor(self._threads, self._work, question)
-            doing.add_done_callback(lambda done, reply=reply: self._done(done, reply))  # type: ignore[misc]
+            doing.add_done_callback(lambda done, number=number, reply=reply: self._done(done, number, reply))  # type: ignore[misc]
 
-    def _done(self, done: asyncio.Future[object], reply: Reply) -> None:
+    def _done(self, done: asyncio.Future[object], number: int, reply: Reply) -> None:
+        del self._ends_s[number]
         if done.cancelled():
             return
         self._idle += 1

@@ -49,6 +49,11 @@ class CheckServer:
         for lane in (self._short, self._long, self._remote):
             lane.close()
 
+    @property
+    def stuck(self) -> bool:
+        """Whether something that is computed here does not seem to end."""
+        return self._short.stuck or self._long.stuck
+
     def came(self, frame: bytes, transport: asyncio.Transport) -> None:
         """A question. Raises `Broken`."""
         question = frames.question(frame)

@@ -20,7 +20,7 @@ from gateway.offload.webhooks import Hook, Webhooks
 from gateway.runtime import background, connected
 from gateway.runtime.check_loaders import LOADERS
 from gateway.runtime.checking import CheckStart
-from gateway.runtime.control_channel import Channel, Load, Loaded
+from gateway.runtime.control_channel import BEAT_S, Alive, Channel, Load, Loaded
 from gateway.runtime.state_dir import checks_socket, make_socket_folder
 from gateway.telemetry.logs import Log
 
@@ -45,6 +45,7 @@ class Checker:
     async def run(self) -> None:
         """Answers until told to end. Raises OSError, StartFailed when it cannot listen."""
         await connected.join(self._start.control_fd, self._channel, self._gone.set)
+        beating = asyncio.ensure_future(self._beat())
         path = checks_socket(self._state_dir)
         make_socket_folder(path)
         await self._server.listen(path)  # what comes before all is loaded is loaded first, or waits for that
@@ -52,7 +53,19 @@ class Checker:
         loading = asyncio.ensure_future(self._load())
         await self._gone.wait()
         loading.cancel()
+        beating.cancel()
         self._server.close()
+
+    async def _beat(self) -> None:
+        """Says that it lives. One that is stuck says nothing, and is ended by who hears nothing."""
+        while True:
+            self.beat()
+            await asyncio.sleep(BEAT_S)
+
+    def beat(self) -> None:
+        """Once."""
+        if not self._server.stuck:
+            self._channel.send(Alive())
 
     async def _load(self) -> None:
         while True:

@@ -5,6 +5,7 @@ chains, starts it again when it ends. While it is away, checks that ask it fail,
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Iterator
 
 import msgspec
@@ -14,7 +15,7 @@ from gateway.config.model import Config
 from gateway.config.places import Finding
 from gateway.offload.tally import KINDS, WEBHOOK
 from gateway.runtime import connected
-from gateway.runtime.control_channel import Load, Loaded
+from gateway.runtime.control_channel import BEAT_S, Alive, Load, Loaded
 from gateway.runtime.processes import Processes
 from gateway.runtime.state_dir import StateDir
 from gateway.telemetry.logs import Level, Log
@@ -22,6 +23,10 @@ from gateway.telemetry.status import ChecksStatus
 
 START_PATIENCE_S = 30.0
 """How long a gateway that starts waits for it."""
+SILENT_BEATS = 30
+"""After so many seconds in which it said nothing it is killed, and started again …"""
+SILENT_BEATS_AT_START = 120
+"""… or so many before its first word: it has libraries to read."""
 STOP_PATIENCE_S = 2.0
 """It has nothing to finish: no worker is left."""
 
@@ -56,10 +61,16 @@ def missing(config: Config) -> Iterator[Finding]:
 
 
 class Checking:
-    """The check process, for the life of the gateway."""
+    """The check process, for the life of the gateway. One that hangs is killed after `silent_beats` seconds."""
 
     def __init__(
-        self, processes: Processes, state_dir: StateDir, log: Log, log_level: Level, status: ChecksStatus
+        self,
+        processes: Processes,
+        state_dir: StateDir,
+        log: Log,
+        log_level: Level,
+        status: ChecksStatus,
+        silent_beats: int = SILENT_BEATS,
     ) -> None:
         self._state_dir = state_dir
         self._log = log
@@ -71,8 +82,11 @@ class Checking:
         self._taking = asyncio.Lock()
         self._loaded = asyncio.Event()
         self._lasting = connected.Lasting(
-            processes, log, "checks", "gateway.runtime.checker", self._what, Loaded, self._heard, self._away
+            processes, log, "checks", "gateway.runtime.checker", self._what, Alive | Loaded, self._heard, self._away
         )
+        self._silent_beats = silent_beats
+        self._beats_left = SILENT_BEATS_AT_START
+        self._ticking: asyncio.TimerHandle | None = None
 
     async def take(self, config: Config, digest: str) -> None:
         """Another configuration is in force."""
@@ -87,6 +101,8 @@ class Checking:
             self._lasting.send(self._load)
             if self._status.wanted:
                 self._lasting.start()
+                if self._ticking is None:
+                    self._tick()
 
     async def begin(self, config: Config, digest: str) -> None:
         """The first configuration is in force. Returns when all is loaded, after a while in any case."""
@@ -100,6 +116,8 @@ class Checking:
 
     async def stop(self) -> None:
         """Ends it."""
+        if self._ticking is not None:
+            self._ticking.cancel()
         process = self._lasting.leave()
         if process is not None:
             await process.stop(STOP_PATIENCE_S)
@@ -107,7 +125,22 @@ class Checking:
     def _what(self, control_fd: int) -> CheckStart:
         return CheckStart(control_fd, str(self._state_dir.path), self._load, self._log_level)
 
-    def _heard(self, message: Loaded) -> None:
+    def _tick(self) -> None:
+        """A second more of silence. Seconds are counted, not read off a clock: when this process was stopped itself,
+        what the other said meanwhile is read before the next one."""
+        self._ticking = asyncio.get_running_loop().call_later(BEAT_S, self._tick)
+        process = self._lasting.process
+        if process is None or process.ended.done():
+            return
+        self._beats_left -= 1
+        if self._beats_left == 0:
+            self._log.error("checks_silent", pid=process.pid, told="it said nothing for too long: killed")
+            process.send(signal.SIGKILL)
+
+    def _heard(self, message: Alive | Loaded) -> None:
+        self._beats_left = self._silent_beats
+        if isinstance(message, Alive):
+            return
         self._status.up = True
         self._status.missing = message.missing
         self._loaded.set()
@@ -118,3 +151,4 @@ class Checking:
 
     def _away(self) -> None:
         self._status.up = False
+        self._beats_left = SILENT_BEATS_AT_START

@@ -4,7 +4,7 @@
     supervisor → worker   Reload, Drain
     keeper → supervisor   Kept (after each pass)
     supervisor → keeper   Reload, Look, Drain
-    checks → supervisor   Loaded
+    checks → supervisor   Loaded, Alive (each second)
     supervisor → checks   Load
 
 Either end closing tells the other that it is gone: a worker whose supervisor was killed drains by itself.
@@ -21,7 +21,7 @@ import msgspec
 from gateway.telemetry.gauges import KeeperGauges
 
 BEAT_S = 1.0
-"""How often a worker says how it is."""
+"""How often a worker says how it is, and the check process that it is."""
 
 LONGEST_LINE = 1 << 24
 
@@ -101,6 +101,10 @@ class Loaded(Message, frozen=True):
 
     digest: str
     missing: tuple[str, ...] = ()
+
+
+class Alive(Message, frozen=True):
+    """The check process answers: its loop runs, and nothing that it computes goes on for ever."""
 
 
 FromWorker = Ready | Reloaded | ReloadFailed | Beat | Crossed

@@ -121,3 +121,22 @@ def test_questions_are_answered_beside_each_other_where_there_are_threads() -> N
         lane.close()
 
     run(scene())
+
+
+def test_what_runs_for_too_long_is_stuck_until_it_ends() -> None:
+    async def scene() -> None:
+        gate = Gate()
+        lane = Lane("lane", 1, gate, lambda error: None, stuck_s=0.0)
+        patient = Lane("lane", 1, gate, lambda error: None)
+        answers: list[tuple[object, str]] = []
+        for each in (lane, patient):
+            each.put(question(b""), lambda value, failure: answers.append((value, failure)))
+        await until(lambda: lane.stuck, "it is stuck")
+        assert not patient.stuck
+        gate.open.set()
+        await until(lambda: len(answers) == 2, "both are answered")
+        assert not lane.stuck
+        lane.close()
+        patient.close()
+
+    run(scene())

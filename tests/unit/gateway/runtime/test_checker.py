@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ from gateway.config.model_chains import WebhookTarget
 from gateway.offload.client import CheckClient
 from gateway.runtime.checker import Checker
 from gateway.runtime.checking import CheckStart
-from gateway.runtime.control_channel import Channel, Load, Loaded
+from gateway.runtime.control_channel import Alive, Channel, Load, Loaded
 from gateway.runtime.state_dir import checks_socket
 from gateway.telemetry.logs import Log
 from guardrails.check import Need
 from guardrails.classifiers import load
-from tests.support.running import run
+from tests.support.running import run, until
 
 INJECTION = ("classifier", "injection")
 
@@ -35,20 +36,51 @@ class Scene:
         ours, theirs = socket.socketpair()
         self.checker = Checker(CheckStart(theirs.detach(), str(state_dir), first, "info"), log)
         self._running = asyncio.ensure_future(self.checker.run())
-        self._came: asyncio.Queue[Loaded] = asyncio.Queue()
-        self.channel = Channel(Loaded, self._came.put_nowait, lambda: None)
+        self._came: asyncio.Queue[Alive | Loaded] = asyncio.Queue()
+        self.channel = Channel(Alive | Loaded, self._came.put_nowait, lambda: None)
         connecting = asyncio.get_running_loop().create_unix_connection(lambda: self.channel, sock=ours)
         self._connecting = asyncio.ensure_future(connecting)
 
     async def loaded(self) -> Loaded:
-        """What it says next."""
+        """What it says next beside that it lives."""
         await self._connecting
-        return await self._came.get()
+        self.beats = 0
+        while isinstance(said := await self._came.get(), Alive):
+            self.beats += 1
+        return said
 
     async def end(self) -> None:
         """The supervisor is gone."""
         self.channel.close()
         await self._running
+
+
+def test_one_that_computes_for_ever_does_not_say_that_it_lives(tmp_path: Path) -> None:
+    async def scene() -> None:
+        there = Scene(tmp_path, Load("d", ()))
+        assert await there.loaded() == Loaded("d")
+        there.checker.beat()
+        there.channel.send(Load("e", ()))
+        assert await there.loaded() == Loaded("e")
+        assert there.beats >= 1
+        lane, ended = there.checker._server._short, threading.Event()
+        lane._stuck_s = 0.0
+        there.checker._models._judges["classifier", "endless"] = lambda text: ended.wait()
+        client = CheckClient(checks_socket(tmp_path))
+        asking = asyncio.ensure_future(answered(client, Need("classifier", "endless", "", 0)))
+        await until(lambda: lane.stuck, "it seems endless")
+        for digest in ("f", "g"):  # what it had said before came before the first
+            there.channel.send(Load(digest, ()))
+            assert await there.loaded() == Loaded(digest)
+            there.checker.beat()
+        assert there.beats == 0
+        ended.set()
+        await asking
+        assert not lane.stuck
+        client.close()
+        await there.end()
+
+    run(scene())
 
 
 async def answered(client: CheckClient, *needs: Need) -> list[tuple[object, str]]:
