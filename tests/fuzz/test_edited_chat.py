@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from gateway.wire import chat, sse
 from gateway.wire.chat_answer import ChatAnswer
 from gateway.wire.chat_editor import ChatEditor
 from gateway.wire.edits import OUTPUT
+from guardrails.chain import Row
 from guardrails.screen import Call, Screen
 from guardrails.settings import chain_of
 from guardrails.verdict import Action, Phase
@@ -59,8 +61,8 @@ def score(call: Call) -> float:
     return 1.0 if "BAD" in call.need.text else 0.0
 
 
-def screen(phase: str) -> Screen:
-    return Screen(ASKING.rows(Phase(phase)))
+def rows(phase: str) -> Sequence[Row]:
+    return ASKING.rows(Phase(phase))
 
 
 def deltas(said: Any) -> list[dict[str, Any]]:
@@ -126,7 +128,7 @@ def read_whole(body: bytes) -> tuple[dict[int, Read], dict[int, list[tuple[str, 
     some of its arguments, of which a stream has told that much.
     """
     answer = ChatAnswer(body)
-    outcomes = choices.judged(answer, screen, score)
+    outcomes = choices.judged(answer, rows, score)
     ended: set[int] = set()
     begun: dict[int, list[tuple[str, str]]] = {part.choice: [] for part in answer.parts}
     for part, outcome in zip(answer.parts, outcomes, strict=True):
@@ -138,7 +140,7 @@ def read_whole(body: bytes) -> tuple[dict[int, Read], dict[int, list[tuple[str, 
 
 def delivered(answers: list[Any], chunks: list[bytes], when: list[int]) -> None:
     """Checks that a stream in these pieces delivers what the whole answer would."""
-    editor_desk = Desk(screen, score)
+    editor_desk = Desk(rows, score)
     editor = ChatEditor(call_of(len(answers)), editor_desk.opening)
     sent = editor_desk.run(editor, chunks, when)
     found = choices.streamed(sent)
@@ -171,10 +173,10 @@ def test_any_cut_and_any_time_of_answers_deliver_what_the_whole_answer_has(
 def test_every_cut_in_two_delivers_the_same() -> None:
     calls = [("search", ['{"for":"joe@', 'example.org"', "}"]), ("search", ['{"for":"stop ', "now", '"}'])]
     said = stream([(["😀 é"], ["mail joe@example", ".org \ud83d", "\ude00"], [], calls, "both")], [], ascii_only=True)
-    once = Desk(screen, score)
+    once = Desk(rows, score)
     sent = once.run(ChatEditor(call_of(1), once.opening), [said])
     for at in range(len(said)):
-        desk = Desk(screen, score)
+        desk = Desk(rows, score)
         assert desk.run(ChatEditor(call_of(1), desk.opening), [said[:at], said[at:]]) == sent
     assert choices.streamed(sent)[0] == Read(
         {"reasoning_content": "😀 é", "reasoning": "😀 é", "content": "mail [EMAIL_ADDRESS] 😀"},
@@ -187,16 +189,16 @@ def test_every_cut_in_two_delivers_the_same() -> None:
 @settings(deadline=None, max_examples=40)
 def test_no_character_of_a_masked_or_blocked_part_is_delivered(pieces: list[str], places: list[int]) -> None:
     """Masks are empty here, so what is delivered is what is left of the text: nothing else of it."""
-    rows = ONLY_PATTERNS.rows(Phase(OUTPUT))
+    patterns = ONLY_PATTERNS.rows(Phase(OUTPUT))
     text = choices.joined("".join(pieces))
-    judge = Screen(rows, lambda *_: "")
+    judge = Screen(patterns, lambda *_: "")
     judge.feed(text)
     judge.finish()
     kept = set(range(len(text)))
     for ruling in judge.verdict().rulings:
         end = len(text) if ruling.action is Action.BLOCK else ruling.finding.end
         kept -= set(range(ruling.finding.start, end))
-    desk = Desk(lambda _: Screen(rows, lambda *_: ""), score)
+    desk = Desk(lambda _: patterns, score, lambda *_: "")
     said = stream([([], pieces, [], [], "reasoning")], [], ascii_only=True)
     sent = desk.run(ChatEditor(call_of(1), desk.opening), cut(said, places))
     assert choices.streamed(sent)[0].texts.get("content", "") == "".join(text[at] for at in sorted(kept))
@@ -210,7 +212,7 @@ def test_a_stream_that_breaks_off_delivers_what_an_answer_that_ends_there_would(
     came = list(sse.frames(stream(answers, order, ascii_only=True)))
     broken = came[frames % len(came)]
     came = came[: frames % len(came)]
-    desk = Desk(screen, score)
+    desk = Desk(rows, score)
     editor = ChatEditor(call_of(len(answers)), desk.opening)
     found = choices.streamed(desk.run(editor, [*came, broken[: more % (len(broken) - 2)]]))
     said = choices.streamed(b"".join(came))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ from gateway.wire.chat_editor import ChatEditor
 from gateway.wire.completions_answer import CompletionsAnswer
 from gateway.wire.completions_editor import CompletionsEditor
 from gateway.wire.edits import Channel, Outcome
-from guardrails.screen import Call, Screen
+from guardrails.chain import Row
+from guardrails.screen import Call
 from guardrails.settings import chain_of
 from guardrails.verdict import Phase
 from tests.support import choices
@@ -136,8 +138,8 @@ def score(call: Call) -> float:
     return 1.0 if "BAD" in call.need.text else 0.0
 
 
-def screen(phase: str) -> Screen:
-    return Screen(CHAIN.rows(Phase(phase)))
+def rows(phase: str) -> Sequence[Row]:
+    return CHAIN.rows(Phase(phase))
 
 
 @given(
@@ -154,7 +156,7 @@ def test_any_cut_of_a_completion_delivers_what_the_whole_answer_has(
     ends = [frame({"index": at, "text": "", "finish_reason": "stop"}) for at in range(len(texts))]
     stream = b"".join([*spoken, *ends, b"data: [DONE]\n\n"])
     at = sorted({place % len(stream) for place in places} | {0, len(stream)})
-    desk = Desk(screen, score)
+    desk = Desk(rows, score)
     sent = desk.run(
         CompletionsEditor(TEXT, desk.opening), [stream[begin:end] for begin, end in itertools.pairwise(at)], when
     )
@@ -162,4 +164,4 @@ def test_any_cut_of_a_completion_delivers_what_the_whole_answer_has(
         {"index": at, "text": choices.joined("".join(said)), "finish_reason": "stop"} for at, said in enumerate(texts)
     ]
     answer = CompletionsAnswer(json.dumps({"choices": told}).encode())
-    assert choices.streamed(sent) == choices.whole(answer.said(choices.judged(answer, screen, score)))
+    assert choices.streamed(sent) == choices.whole(answer.said(choices.judged(answer, rows, score)))

@@ -61,21 +61,10 @@ def streamed(content: list[dict[str, Any]], sizes: list[int]) -> bytes:
     return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
 
 
-def edited(pieces: list[bytes], *, late: bool = False, patience: int = 1) -> bytes:
-    """What is delivered of a stream; `late`: checks answer only now and then, every `patience` pieces."""
-    screens = Screens(late=late)
-    editor = MessagesEditor(screens.open)
-    out = []
-    for number, piece in enumerate(pieces):
-        out.append(editor.feed(piece))
-        if late and number % patience == 0:
-            screens.answer()
-            out.append(editor.more())
-    out.append(editor.finish())
-    while editor.waits:
-        screens.answer()
-        out.append(editor.more())
-    return b"".join(out)
+def edited(pieces: list[bytes], patience: int = 1) -> bytes:
+    """What is delivered of a stream; checks answer every `patience` pieces."""
+    screens = Screens()
+    return screens.run(MessagesEditor(screens.open), pieces, patience)
 
 
 def whole(content: list[dict[str, Any]]) -> Any:
@@ -116,7 +105,8 @@ def test_a_stream_says_what_the_whole_message_says_however_it_is_cut(
     stream = streamed(content, sizes)
     out = edited([stream])
     assert told(out) == whole(content)
-    assert edited(cut(stream, cuts)) == out
+    assert told(edited(cut(stream, cuts))) == told(out)
+    assert spoken(edited(cut(stream, cuts))) == spoken(out)
     for found in (ADDRESS, STOP, BAD):
         assert found not in spoken(out)
 
@@ -125,7 +115,7 @@ def test_a_stream_says_what_the_whole_message_says_however_it_is_cut(
 @settings(deadline=None)
 def test_when_checks_answer_changes_nothing(content: list[dict[str, Any]], sizes: list[int], patience: int) -> None:
     stream = streamed(content, sizes)
-    late = edited(cut(stream, [97]), late=True, patience=patience)
+    late = edited(cut(stream, [97]), patience)
     assert told(late) == whole(content)
     assert BAD not in spoken(late)
 

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.wire import sse
-from gateway.wire.editing import Editing
 from gateway.wire.messages.editor import MessagesEditor
 from gateway.wire.responses import texts
 from gateway.wire.responses.editor import ResponsesEditor
@@ -104,9 +103,10 @@ response_events = members(
 def test_whatever_comes_is_edited_or_an_error_in_band(make: Any, events: st.SearchStrategy[Any]) -> None:
     @given(st.lists(st.one_of(events, events, anything), max_size=8))
     def check(sent: list[Any]) -> None:
-        editor: Editing = make(Screens().open)
+        screens = Screens()
+        editor: Any = make(screens.open)
         stream = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in sent)
-        out = editor.feed(stream) + editor.finish()
+        out = screens.run(editor, [stream])
         assert not editor.waits
         told = [json.loads(payload) for payload in sse.payloads(out)]
         assert editor.failed is None or "error" in told[-1]

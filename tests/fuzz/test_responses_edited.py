@@ -141,21 +141,10 @@ def response(output: list[dict[str, Any]]) -> dict[str, Any]:
     return {**HEAD, "status": "completed", "output": output, "usage": USAGE}
 
 
-def edited(pieces: list[bytes], *, late: bool = False, patience: int = 1) -> bytes:
-    """What is delivered of a stream; `late`: checks answer only now and then, every `patience` pieces."""
-    screens = Screens(late=late)
-    editor = ResponsesEditor(screens.open)
-    out = []
-    for number, piece in enumerate(pieces):
-        out.append(editor.feed(piece))
-        if late and number % patience == 0:
-            screens.answer()
-            out.append(editor.more())
-    out.append(editor.finish())
-    while editor.waits:
-        screens.answer()
-        out.append(editor.more())
-    return b"".join(out)
+def edited(pieces: list[bytes], patience: int = 1) -> bytes:
+    """What is delivered of a stream; checks answer every `patience` pieces."""
+    screens = Screens()
+    return screens.run(ResponsesEditor(screens.open), pieces, patience)
 
 
 def whole(output: list[dict[str, Any]]) -> Any:
@@ -188,7 +177,7 @@ def test_a_stream_says_what_the_whole_response_says_however_it_is_cut(
     stream = streamed(output, sizes)
     out = edited([stream])
     assert told(out) == whole(output)
-    assert edited(cut(stream, cuts)) == out
+    assert told(edited(cut(stream, cuts))) == told(out)
     for found in (ADDRESS, STOP, BAD):
         assert found not in spoken(out)
 
@@ -202,7 +191,7 @@ def test_items_that_grow_at_once_are_told_one_after_another(output: list[dict[st
 @given(outputs, sizes_of_pieces, st.integers(1, 9))
 @settings(deadline=None)
 def test_when_checks_answer_changes_nothing(output: list[dict[str, Any]], sizes: list[int], patience: int) -> None:
-    late = edited(cut(streamed(output, sizes), [97]), late=True, patience=patience)
+    late = edited(cut(streamed(output, sizes), [97]), patience)
     assert told(late) == whole(output)
     assert BAD not in spoken(late)
 

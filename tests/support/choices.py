@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import httpx2
 from openai import OpenAI
 
+from gateway.dataplane.outlets import ScreenOutlet
 from gateway.wire import sse
-from gateway.wire.edits import Answer, Channel, Editor, Opening, Outcome, Part
-from guardrails.screen import Call, Screen
-from tests.support.outlets import ScreenOutlet
+from gateway.wire.edits import Answer, Channel, Editor, Outcome
+from guardrails.chain import Row
+from guardrails.holdback import Mask
+from guardrails.screen import labelled
+from tests.support.outlets import Asking, Score
 
 Delta = dict[str, Any]
-Score = Callable[[Call], object]
+Rows = Callable[[str], Sequence[Row]]
+"""The checks of a phase."""
 
 
 class Read(NamedTuple):
@@ -102,38 +106,23 @@ def edited(editor: Editor, chunks: Iterable[bytes]) -> bytes:
     return b"".join(editor.feed(chunk) for chunk in chunks) + editor.finish()
 
 
-def judged(answer: Answer, screen: Callable[[str], Screen], score: Score) -> list[Outcome]:
-    """What becomes of each part of a whole answer, each by a screen of its phase."""
-    return [_judged(part, screen(part.phase), score) for part in answer.parts]
+def judged(answer: Answer, rows: Rows, score: Score) -> list[Outcome]:
+    """What becomes of each part of a whole answer, each by the checks of its phase."""
+    asking = Asking(score)
+    return [asking.judged(asking.outlet(rows(part.phase)), part.text) for part in answer.parts]
 
 
-def _judged(part: Part, screen: Screen, score: Score) -> Outcome:
-    said = screen.feed(part.text) + screen.finish()
-    said += "".join(screen.answer(call, score(call)) for call in screen.calls())
-    return Outcome(said, blocked=screen.blocked)
-
-
-class Desk:
+class Desk(Asking):
     """Makes the outlets of a stream, and answers what they ask when it is told to."""
 
-    def __init__(self, screen: Callable[[str], Screen], score: Score) -> None:
-        self._screen = screen
-        self._score = score
-        self.asked: list[tuple[ScreenOutlet, Call]] = []
-        self.opened: list[Channel] = []
+    def __init__(self, rows: Rows, score: Score, mask: Mask = labelled) -> None:
+        super().__init__(score)
+        self._rows = rows
+        self._mask = mask
 
-    @property
-    def opening(self) -> Opening:
-        return self._open
-
-    def _open(self, channel: Channel) -> ScreenOutlet:
-        self.opened.append(channel)
-        return ScreenOutlet(self._screen(channel.phase), self.asked)
-
-    def answer(self, which: int) -> None:
-        """One of what is asked, counted anyhow."""
-        outlet, call = self.asked.pop(which % len(self.asked))
-        outlet.answer(call, self._score(call))
+    def opening(self, channel: Channel) -> ScreenOutlet:
+        """An `edits.Opening`."""
+        return self.outlet(self._rows(channel.phase), self._mask)
 
     def run(self, editor: Editor, chunks: Iterable[bytes], answers: Iterable[int] = ()) -> bytes:
         """All an editor sends. `answers`: after each chunk one number: 0 answers nothing, another one something."""
@@ -145,8 +134,4 @@ class Desk:
             if which and self.asked:
                 self.answer(which)
                 sent.append(editor.more())
-        sent.append(editor.finish())
-        while editor.waits:
-            self.answer(0)
-            sent.append(editor.more())
-        return b"".join(sent)
+        return b"".join(sent) + self.end(editor)

@@ -1,8 +1,17 @@
-"""Outlets for the tests of editors: what the gateway puts a channel's text through, without the gateway."""
+"""Outlets for the tests of editors: what a test scripts, and what the gateway puts a channel's text through."""
 
 from __future__ import annotations
 
-from guardrails.screen import Call, Screen
+from collections.abc import Callable, Sequence
+
+from gateway.dataplane.outlets import ScreenOutlet, Told
+from gateway.wire.edits import Editor, Outcome, Outlet
+from guardrails.chain import Row
+from guardrails.holdback import Mask
+from guardrails.screen import Call, labelled
+
+Score = Callable[[Call], object]
+"""What a check is told that asks."""
 
 
 class ScriptedOutlet:
@@ -48,35 +57,37 @@ class ScriptedOutlet:
         self._free, self._held = "" if block else self._held, ""
 
 
-class ScreenOutlet:
-    """A screen's; what its checks ask goes to `asked`, whence the test answers."""
+class Asking:
+    """The gateway's own outlets; what their checks ask waits here until the test has it answered by `score`."""
 
-    def __init__(self, screen: Screen, asked: list[tuple[ScreenOutlet, Call]]) -> None:
-        self._screen = screen
-        self._asked = asked
-        self._free = ""
+    def __init__(self, score: Score) -> None:
+        self._score = score
+        self.asked: list[tuple[Call, Told]] = []
 
-    @property
-    def blocked(self) -> bool:
-        return self._screen.blocked
+    def outlet(self, rows: Sequence[Row], mask: Mask = labelled) -> ScreenOutlet:
+        """Of one text."""
+        return ScreenOutlet(rows, mask, lambda call, told: self.asked.append((call, told)), lambda: None)
 
-    @property
-    def waits(self) -> bool:
-        return self._screen.waits
+    def answer(self, which: int = 0) -> None:
+        """One of what is asked, counted anyhow."""
+        call, told = self.asked.pop(which % len(self.asked))
+        told(self._score(call), "")
 
-    def feed(self, text: str) -> str:
-        return self._after(self._screen.feed(text))
+    def answer_all(self) -> None:
+        """And what is asked then."""
+        while self.asked:
+            self.answer()
 
-    def more(self) -> str:
-        freed, self._free = self._free, ""
-        return freed
+    def judged(self, outlet: Outlet, text: str) -> Outcome:
+        """What becomes of a text that is there whole."""
+        said = outlet.feed(text) + outlet.finish()
+        self.answer_all()
+        return Outcome(said + outlet.more(), blocked=outlet.blocked)
 
-    def finish(self) -> str:
-        return self._after(self._screen.finish())
-
-    def answer(self, call: Call, value: object) -> None:
-        self._free += self._after(self._screen.answer(call, value))
-
-    def _after(self, said: str) -> str:
-        self._asked += [(self, call) for call in self._screen.calls()]
-        return said
+    def end(self, editor: Editor) -> bytes:
+        """What an editor sends at the end, when all is answered."""
+        sent = [editor.finish()]
+        while editor.waits:
+            self.answer()
+            sent.append(editor.more())
+        return b"".join(sent)

@@ -339,8 +339,8 @@ def test_a_block_without_an_end_is_ended_by_what_follows() -> None:
 )
 def test_what_real_servers_send_comes_back_the_same(name: str) -> None:
     stream = (SAMPLES / f"{name}.sse").read_bytes()
-    editor = MessagesEditor(Screens().open)
-    out = b"".join(editor.feed(stream[at : at + 1]) for at in range(len(stream))) + editor.finish()
+    screens = Screens()
+    out = screens.run(MessagesEditor(screens.open), (stream[at : at + 1] for at in range(len(stream))))
 
     def said(whole: bytes) -> list[Any]:
         events = list(map(json.loads, sse.payloads(whole)))

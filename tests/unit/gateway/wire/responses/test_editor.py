@@ -327,8 +327,8 @@ def test_a_stream_that_breaks_off_gives_what_is_judged_and_no_end() -> None:
 @pytest.mark.parametrize("name", ["vllm/responses_stream", "vllm/responses_stream_tool"])
 def test_what_real_servers_send_keeps_its_words(name: str) -> None:
     stream = (SAMPLES / f"{name}.sse").read_bytes()
-    editor = ResponsesEditor(Screens().open)
-    out = b"".join(editor.feed(stream[at : at + 1]) for at in range(len(stream))) + editor.finish()
+    screens = Screens()
+    out = screens.run(ResponsesEditor(screens.open), (stream[at : at + 1] for at in range(len(stream))))
     last = accumulate(out)
     before = events_of(stream)[-1]["response"]
     assert [words(item) for item in last["output"]] == [words(item) for item in before["output"]]
