@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -163,5 +163,5 @@ def joined(first: Chain, second: Chain) -> Chain:
     links = (*first.links, *(link for link in second.links if link not in first.links))
     tools = first.tools or second.tools
     if first.tools is not None and second.tools is not None:
-        tools = replace(first.tools, also=second.tools)
+        tools = first.tools.joined(second.tools)
     return Chain(f"{first.name}+{second.name}", links, tools)

@@ -44,9 +44,6 @@ def doubts(config: Config) -> Iterator[Finding]:
             yield Finding(("chains", name), "no tenant, key or model has this chain")
         elif not entries:
             yield Finding(("chains", name), "this chain is empty: it checks nothing")
-    for alias, model in config.models.items():
-        if isinstance(model, Model):
-            yield from _doubtful_fallbacks(config, alias, model)
     for name, webhook in config.webhooks.items():
         path: Path = ("webhooks", name)
         if name not in asked:
@@ -101,11 +98,3 @@ def _chains_of(tenant: Tenant) -> Iterator[str]:
     for name in (tenant.chain, *(key.chain for key in tenant.keys.values())):
         if name is not None:
             yield name
-
-
-def _doubtful_fallbacks(config: Config, alias: str, model: Model) -> Iterator[Finding]:
-    for index, name in enumerate(model.fallback):
-        other = config.models.get(name)
-        if isinstance(other, Model) and other.chain not in (None, model.chain):
-            told = f"has the chain {other.chain}, which does not run when it answers for {units.shown(alias)}"
-            yield Finding(("models", alias, "fallback", index), told)

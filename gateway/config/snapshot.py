@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -126,17 +126,23 @@ class Snapshot(Struct, frozen=True, eq=False):
             return sorted(alias for alias in known if caller.allows(alias))
         return [alias for alias in self.aliases if caller.allows(alias)]
 
-    def chain_of(self, caller: Caller, route: ModelRoute) -> Chain | None:
-        """The checks of what this caller asks of this model: the key's or tenant's chain, then the model's; None for
-        none."""
-        return None if self.chains is None else self.chains.of(caller.chain, route.chain)
+    def chain_of(self, caller: Caller, alias: str, routes: Iterable[ModelRoute]) -> Chain | None:
+        """The checks of what this caller asks of this model and these may answer: the key's or tenant's chain, that of
+        the model asked for, and those of all that may answer in its place, so that none of them is less checked. None
+        for none."""
+        if self.chains is None:
+            return None
+        asked = self.models.get(alias)
+        chains = (route.chain for route in routes)
+        return self.chains.of(caller.chain, None if asked is None else asked.chain, *chains)
 
     def make_chains(self) -> None:
         """Makes all chains that a request can need. Without it the first request that needs one makes it, which
         takes some tenths of a second."""
         if self.chains is not None:
             callers = (caller.chain for caller in self.keys.values())
-            self.chains.make(callers, (route.chain for route in self.models.values()))
+            routes = ((route, *route.fallback) for route in self.models.values())
+            self.chains.make(callers, (tuple(each.chain for each in found) for found in routes))
 
     def is_classic(self, alias: str) -> bool:
         """Whether the model is asked under /v2: it runs in the gateway, or behind a server of that protocol."""

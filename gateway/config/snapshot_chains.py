@@ -1,13 +1,13 @@
 """The chains of a configuration, made of what it says: part of the snapshot. Pure.
 
 Making one takes some tenths of a second, so a chain is made once a process for as long as it is written the same, and
-what a caller's and a model's chain are together once a snapshot.
+what those of a caller and of models are together once a snapshot.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -31,33 +31,33 @@ def _made(name: str, entries: bytes) -> Chain:
 
 
 class Resolved:
-    """The chains by who asks and what is asked for. Grows as pairs are asked for; `make` makes them ahead."""
+    """The chains by who asks and what may answer. Grows as they are asked for; `make` makes them ahead."""
 
     def __init__(self, written: Mapping[str, tuple[dict[str, Any], ...]]) -> None:
         """`written` is valid (see `review_chains`)."""
         self._written = written
-        self._pairs: dict[tuple[str | None, str | None], Chain | None] = {}
+        self._known: dict[tuple[str, ...], Chain | None] = {}
 
-    def of(self, caller: str | None, model: str | None) -> Chain | None:
-        """The chain of that name for a caller, then that for a model, as one; None where neither looks at anything."""
+    def of(self, *names: str | None) -> Chain | None:
+        """The chains of these names, each once, in this order and as one; None where none looks at anything."""
+        wanted = tuple(dict.fromkeys(filter(None, names)))
         try:
-            return self._pairs[caller, model]
+            return self._known[wanted]
         except KeyError:
-            return self._pairs.setdefault((caller, model), self._join(caller, model))
+            return self._known.setdefault(wanted, self._join(wanted))
 
-    def make(self, callers: Iterable[str | None], models: Iterable[str | None]) -> None:
-        """Makes all pairs of these now, so that no request waits for it."""
+    def make(self, callers: Iterable[str | None], models: Iterable[tuple[str | None, ...]]) -> None:
+        """Makes now what each of these callers can need of each of these models and its fallbacks, so that no request
+        waits for it."""
         models = set(models)
         for caller in set(callers):
-            for model in models:
-                self.of(caller, model)
+            for names in models:
+                self.of(caller, *names)
 
-    def _join(self, caller: str | None, model: str | None) -> Chain | None:
-        if caller is None or model is None or caller == model:
-            name = caller or model
-            chain = None if name is None else made(name, self._written[name])
-        else:
-            from guardrails.chain import joined
+    def _join(self, names: tuple[str, ...]) -> Chain | None:
+        if not names:
+            return None
+        from guardrails.chain import joined
 
-            chain = joined(made(caller, self._written[caller]), made(model, self._written[model]))
-        return chain if chain is not None and (chain.links or chain.tools) else None
+        chain = reduce(joined, (made(name, self._written[name]) for name in names))
+        return chain if chain.links or chain.tools else None

@@ -27,7 +27,7 @@ async def generate(gw: Gateway, ex: Exchange, record: Recording, codec: Codec) -
         plan = resolve.plan(snap, caller, call)  # 404
         if admission is not None:  # 402, 429, 503
             plan, call = await admission.admit(record, caller, call, plan, codec)
-    chain = snap.chain_of(caller, plan.routes[0])
+    chain = snap.chain_of(caller, asked.alias, plan.routes)
     screening: Screening | None = None
     if chain is not None:
         screening = record.screened(Screening(gw, snap, ex, record, chain, caller, call, codec))

@@ -7,7 +7,7 @@ that are privileged are refused until the caller speaks again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -35,6 +35,10 @@ class ToolPolicy:
     """Arguments are valid against the schema of every name that fits."""
     also: ToolPolicy | None = None
     """Another that must allow a call as well."""
+
+    def joined(self, other: ToolPolicy) -> ToolPolicy:
+        """Both must allow a call."""
+        return replace(self, also=other if self.also is None else self.also.joined(other))
 
     def refused_offers(self, names: Iterable[str]) -> list[str]:
         """The tools that are not to be offered to the model."""

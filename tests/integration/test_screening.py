@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from tests.support.echo import echo
@@ -236,5 +238,27 @@ def test_masks_that_are_longer_than_what_they_hide_are_paid_for(tmp_path: Path) 
             assert totals["requests"] == 1
             assert totals["usd"] == record.charge_nanos
             assert not any(bucket.held for bucket in leasing.leases.buckets.values())
+
+    run(main())
+
+
+@pytest.mark.parametrize("chain", [None, "c"])
+def test_the_checks_of_a_fallback_run_whoever_answers(tmp_path: Path, chain: str | None) -> None:
+    async def main() -> None:
+        async with Upstream([echo()]) as upstream:
+            models: dict[str, dict[str, Any]] = {
+                "m": {"backend": "b", "served_model": "served", "fallback": ["spare"]},
+                "spare": {"backend": "b", "served_model": "other", "chain": chain},
+            }
+            found = config({"b": [upstream.url]}, models, chain=[FORBIDS | {"phase": "input"}])
+            acme = msgspec.structs.replace(found.tenants["acme"], chain=None)
+            found = msgspec.structs.replace(found, tenants=found.tenants | {"acme": acme})
+            async with (
+                serving(found, tmp_path) as gateway,
+                httpx.AsyncClient(base_url=gateway.url, headers={"authorization": f"Bearer {KEY}"}) as client,
+            ):
+                answer = await Checked(gateway, upstream, client).ask("how to buy plutonium")
+                assert answer.status_code == (400 if chain else 200)
+                assert len(upstream.seen) == (0 if chain else 1)
 
     run(main())

@@ -113,7 +113,6 @@ UNASKED = 'other: {url: "https://a", secret: "${SECRET}"}'
         ("webhooks:", f"webhooks:\n  {UNASKED}", "a.yaml:23: webhooks.other: no check asks this webhook"),
         ("https://hooks", "http://hooks", "webhooks.review.url: prompts and answers leave this machine unencrypted"),
         ('secret: "${SECRET}"', "secret: s3cret", "webhooks.review.secret: a secret in a file is archived"),
-        ("guard: {backend: b}", "guard: {backend: b, fallback: [m]}", "models.guard.fallback[0]: has the chain strict"),
     ],
 )
 def test_a_doubt_is_told_at_its_place(tmp_path: Path, was: str, becomes: str, told: str) -> None:

@@ -41,7 +41,8 @@ def configured(**changes: Any) -> Config:
 
 
 def named(found: Snapshot, key: bytes, alias: str) -> str | None:
-    chain = found.chain_of(found.keys[key * 32], found.models[alias])
+    route = found.models[alias]
+    chain = found.chain_of(found.keys[key * 32], alias, (route, *route.fallback))
     return None if chain is None else chain.name
 
 
@@ -82,11 +83,32 @@ def test_two_chains_are_one_in_which_both_hold() -> None:
 def test_a_pair_is_made_once_and_a_chain_as_long_as_it_is_written_the_same() -> None:
     chains = configured().chains
     resolved = Resolved(chains)
-    resolved.make(["standard", None], ["strict", None])
+    resolved.make(["standard", None], [("strict",), (None, None)])
     assert resolved.of("standard", "strict") is resolved.of("standard", "strict")
     assert Resolved(chains).of("standard", None) is resolved.of("standard", None)
     again = {**chains, "standard": ({**STANDARD, "words": ["jane"]},)}
     assert Resolved(again).of("standard", None) is not resolved.of("standard", None)
+
+
+def test_every_chain_runs_of_what_may_answer() -> None:
+    models = {
+        "first": Model(backend="b", chain="strict", fallback=("second",)),
+        "second": Model(backend="b", chain="tools", fallback=("third",)),
+        "third": Model(backend="b", chain="nothing"),
+    }
+    chains = {**configured().chains, "tools": ({**TOOLS, "allow": ["search"]},)}
+    found = snapshot.compile(configured(models=models, chains=chains), "d" * 64)
+    found.make_chains()
+    assert named(found, b"1", "first") == "standard+strict+tools+nothing"
+    assert named(found, b"1", "third") == "standard+nothing"
+    caller = found.keys[b"1" * 32]
+    chain = found.chain_of(caller, "first", [found.models["third"]])  # a budget asked for another
+    assert chain is not None
+    assert chain.name == "standard+strict+nothing"
+    whole = found.chain_of(caller, "first", [found.models["first"], *found.models["first"].fallback])
+    assert whole is not None
+    assert whole.tools is not None
+    assert whole.tools.refused_offers(["search", "mail", "rm"]) == ["search", "mail", "rm"]
 
 
 def test_a_chain_that_cannot_be_meant_is_not_made() -> None:
