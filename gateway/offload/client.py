@@ -17,8 +17,13 @@ from gateway.offload.frames import LATE, UNAVAILABLE, Broken, Frames, Question, 
 from gateway.offload.tally import Tally
 from guardrails.check import Need
 
-DEADLINE_MS: Final = 1_000
-"""Of a question whose check names none."""
+DEADLINE_S: Final = 1.0
+"""Of a question whose check names none …"""
+BYTES_PER_S: Final = 50_000
+"""… and a second more for so many bytes that this worker has open, those of the question among them: a tenth of what is
+scored in that time, since other workers ask too …"""
+MOST_DEADLINE_S: Final = 30.0
+"""… but no more than this."""
 
 MOST_OPEN: Final = 1_000
 """Questions at a time; more fail at once."""
@@ -36,10 +41,11 @@ Done = Callable[[object | None, str], None]
 class _Open:
     """A question that waits for its answer."""
 
-    __slots__ = ("asked_s", "done", "kind", "timer")
+    __slots__ = ("asked_s", "done", "kind", "size", "timer")
 
-    def __init__(self, kind: str, done: Done, asked_s: float, timer: asyncio.TimerHandle) -> None:
+    def __init__(self, kind: str, size: int, done: Done, asked_s: float, timer: asyncio.TimerHandle) -> None:
         self.kind = kind
+        self.size = size
         self.done = done
         self.asked_s = asked_s
         self.timer = timer
@@ -53,6 +59,7 @@ class CheckClient:
         self._path = str(socket)
         self._loop = asyncio.get_running_loop()
         self._open: dict[int, _Open] = {}
+        self._open_bytes = 0
         self._count = 0
         self._transport: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -62,8 +69,9 @@ class CheckClient:
         """Since when no connection can be made; None: one could be."""
 
     def ask(self, need: Need, deadline_ms: int | None, done: Done) -> None:
-        """Asks; `done` is called once, by the loop, never before this returns. Raises nothing."""
-        left_s = (DEADLINE_MS if deadline_ms is None else deadline_ms) / 1_000
+        """Asks; `done` is called once, by the loop, never before this returns. Raises nothing. `deadline_ms` None: as
+        long as a process that works may need for all that is open, so that none of many long texts is late only
+        because they came at once."""
         self.tally.asked(need.kind)
         if not self._has_room():
             self._refuse(need.kind, done)
@@ -73,9 +81,11 @@ class CheckClient:
             self._refuse(need.kind, done)
             return
         number = self._count = self._count + 1
+        self._open_bytes += len(text)
+        left_s = self._patience_s() if deadline_ms is None else deadline_ms / 1_000
         timer = self._loop.call_later(left_s, self._end, number, None, LATE)
         now = self._loop.time()
-        self._open[number] = _Open(need.kind, done, now, timer)
+        self._open[number] = _Open(need.kind, len(text), done, now, timer)
         self._send(framed(Question(number, need.kind, need.name, text, now + left_s)))
 
     def close(self) -> None:
@@ -90,6 +100,9 @@ class CheckClient:
     def _has_room(self) -> bool:
         unsent = self._unsent_bytes if self._transport is None else self._transport.get_write_buffer_size()
         return len(self._open) < MOST_OPEN and unsent < MOST_UNSENT
+
+    def _patience_s(self) -> float:
+        return min(DEADLINE_S + self._open_bytes / BYTES_PER_S, MOST_DEADLINE_S)
 
     def _refuse(self, kind: str, done: Done) -> None:
         self.tally.failed(kind, UNAVAILABLE)
@@ -123,6 +136,7 @@ class CheckClient:
         if question is None:
             return
         question.timer.cancel()
+        self._open_bytes -= question.size
         if failure:
             self.tally.failed(question.kind, failure)
         else:
