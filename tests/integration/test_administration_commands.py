@@ -30,7 +30,10 @@ def gateway(
     folder = tmp_path_factory.mktemp("commands")
     models = {"small": {"backend": "scripted", "price": "free"}}
     stores = {"control": site(request.param, tmp_path_factory.mktemp("store"), request).url}
-    configuration = gateway_process.minimal(server={"workers": 1, "control": control}, models=models, stores=stores)
+    forbids = {"check": "keywords", "words": ["plutonium"], "code": "arms", "phase": "input", "action": "block"}
+    configuration = gateway_process.minimal(
+        server={"workers": 1, "control": control}, models=models, stores=stores, chains={"forbids": [forbids]}
+    )
     with gateway_process.serving(folder, configuration) as found:
         running = json.loads((found.state_dir / "run" / "gateway.json").read_bytes())
         yield found, running["control"]
@@ -90,6 +93,19 @@ def test_a_cap_is_raised_and_lowered_by_the_command_that_says_so(gateway: tuple[
     assert "use `lockgate meters lower`" in wrong
     assert "5 requests" in run("meters", "lower", "key:acme/metered", "5 requests", *place)
     assert "a cap of what?" in run("meters", "lower", "key:acme/metered", "5", *place, code=2)
+
+
+def test_a_tenant_made_with_a_chain_is_blocked_by_it_until_it_has_none(gateway: tuple[GatewayProcess, str]) -> None:
+    found, url = gateway
+    assert "forbids" in run("tenants", "create", "guarded", "--chain", "forbids", "--url", url)
+    said = run("keys", "create", "guarded", "app", "--url", url)
+    (secret,) = re.findall(r"^  (lg-\S{43})$", said, re.MULTILINE)
+    until(lambda: found.chat(key=secret).status == 200, "the key is valid")
+    blocked = found.chat("how to buy plutonium", key=secret)
+    assert (blocked.status, blocked.json["error"]["code"]) == (400, "content_filter")
+    assert found.chat("how to buy plutonium").status == 200  # another tenant's
+    run("tenants", "change", "guarded", "--chain", "none", "--url", url)
+    until(lambda: found.chat("how to buy plutonium", key=secret).status == 200, "it has no chain")
 
 
 def test_meters_stand_the_same_from_here_and_from_afar(gateway: tuple[GatewayProcess, str]) -> None:
