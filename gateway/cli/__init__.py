@@ -35,7 +35,7 @@ OWN: Mapping[str, str] = {
             "models",
             "prices",
         ),
-        *("principals", "projects", "serve", "snapshots", "tenants", "usage"),
+        *("principals", "projects", "replay", "serve", "snapshots", "tenants", "usage"),
     )
 } | {"import": "gateway.cli.import_config:import_config"}
 """The commands of this distribution; a test holds them equal to its entry points."""

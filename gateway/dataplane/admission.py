@@ -97,6 +97,7 @@ class Admission:
             await self._know(terms)
             terms = self._downgraded(record, caller, call, terms, codec)
             await self._know(terms)
+            record.decided_by(terms)
         return terms.plan, await self._let_in(record, terms, call)
 
     async def _let_in(self, record: Admitted, terms: Terms, call: Call) -> Call:
@@ -105,7 +106,6 @@ class Admission:
         """
         if terms.closed is not None:
             raise refused(record, terms, Short(terms.closed), least(terms, call, 0))
-        record.decided_by(terms)
         clamp = any(each.action == "clamp" for each in terms.softer())
         given = bounds.input_tokens(call, terms.image_tokens, terms.overhead) if terms.counts_tokens else 0
         try:
@@ -122,6 +122,7 @@ class Admission:
 
     async def _hold_for(self, record: Admitted, terms: Terms, call: Call, given: int, clamp: bool) -> Call:
         """The same for so many input tokens. Raises Short."""
+        record.row.asked_output = record.row.answers = 0
         output_tokens = bounds.output_tokens(call, terms.max_output) if terms.counts_tokens else 0
         whole = terms.needs(given, output_tokens)
         generates = output_tokens > 0 and call.endpoint in GENERATES
