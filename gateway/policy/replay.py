@@ -57,7 +57,7 @@ class Replay:
         self._callers = {(caller.tenant.name, caller.key): caller for caller in snapshot.keys.values()}
         self._known: dict[tuple[str, ...], list[Derived]] = {}
         self._plans: dict[str, Plan | None] = {}
-        self._chains: dict[tuple[str | None, str | None], str] = {}
+        self._chains: dict[tuple[str | None, str, str], str] = {}
         self._meters = replay_meters.Meters(snapshot, self._callers)
         self._attempts = replay_attempts.Attempts(snapshot)
 
@@ -150,13 +150,12 @@ class Replay:
             yield Derived("route", f"{record.backend} {record.served_model} {record.version}", derived)
 
     def _screened(self, record: Recorded, caller: Caller, plan: Plan) -> Iterable[Derived]:
-        """The chain, and that what it blocked was refused."""
+        """The chain (of the caller, the model and all that may answer), and that what it blocked was refused."""
         if record.endpoint == "infer" or not (record.chain or record.attempts):
             return
-        route = plan.routes[0]
-        key = (caller.chain, route.chain)
+        key = (caller.chain, record.alias, plan.alias)
         if key not in self._chains:
-            chain = self._snap.chain_of(caller, route)
+            chain = self._snap.chain_of(caller, record.alias, plan.routes)
             self._chains[key] = "" if chain is None else chain.name
         yield Derived("chain", record.chain, self._chains[key])
         if record.verdicts:
