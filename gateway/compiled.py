@@ -70,6 +70,7 @@ MODULES: Final = (
     "gateway.wire.relay",
     "gateway.wire.running",
     "gateway.wire.sse",
+    "gateway.wire.trace_ids",
 )
 """None of them defines a `msgspec.Struct`: mypyc does not keep the annotations that one is made of."""
 

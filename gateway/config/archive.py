@@ -24,6 +24,7 @@ import msgspec
 from gateway.config import patches, units
 from gateway.config.model import Column, Config, Endpoint, Onnx, Servers, Version
 from gateway.config.model_chains import WebhookTarget
+from gateway.config.model_telemetry import Telemetry
 from gateway.config.patches import Changes
 from gateway.errors import ConfigError
 
@@ -226,8 +227,21 @@ def resolve_secrets(config: Config, environ: Mapping[str, str]) -> Config:
         backends=backends,
         webhooks=webhooks,
         stores=_resolved(config.stores, "stores", "meters", environ),
-        telemetry=_resolved(config.telemetry, "telemetry", "webhook", environ),
+        telemetry=_telemetry(config.telemetry, environ),
     )
+
+
+def _telemetry(written: Telemetry, environ: Mapping[str, str]) -> Telemetry:
+    telemetry = _resolved(written, "telemetry", "webhook", environ)
+    if written.otlp is None:
+        return telemetry
+    path = "telemetry.otlp"
+    otlp = _resolved(written.otlp, path, "endpoint", environ)
+    try:
+        headers = {name: units.resolve_env(value, environ) for name, value in otlp.headers.items()}
+    except ValueError as error:
+        raise ConfigError(f"{path}.headers: {error}") from error
+    return msgspec.structs.replace(telemetry, otlp=msgspec.structs.replace(otlp, headers=headers))
 
 
 def _webhook(name: str, written: WebhookTarget, environ: Mapping[str, str]) -> WebhookTarget:

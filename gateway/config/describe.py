@@ -26,6 +26,7 @@ from gateway.config.model import (
     Version,
     kind_of,
 )
+from gateway.config.model_telemetry import Otlp
 from gateway.config.review import ALL_INTERFACES, fallbacks
 from gateway.config.snapshot import version_order
 
@@ -74,7 +75,17 @@ def _server(config: Config) -> list[tuple[str, str]]:
         ("retries", _retries(config)),
         ("logs", f"{config.telemetry.log_level}, access log {'on' if config.telemetry.access_log else 'off'}"),
         *([("warnings", f"posted to {_host(config.telemetry.webhook)}")] if config.telemetry.webhook else []),
+        *([("spans", _spans(config.telemetry.otlp))] if config.telemetry.otlp else []),
     ]
+
+
+def _spans(otlp: Otlp) -> str:
+    errors = "" if otlp.errors == "sampled" or otlp.sample == 1 else " and of all that fail"
+    names = "".join(f", with {name}" for name in otlp.headers)
+    return (
+        f"of {otlp.sample * 100:g}% of the requests{errors}, or as a caller's traceparent says, are sent to "
+        f"{_host(otlp.endpoint)} ({otlp.protocol}){names}: who asked which model, times, tokens and cost, no content"
+    )
 
 
 def _control(control: Control) -> str:

@@ -85,6 +85,13 @@ ProviderName: TypeAlias = Annotated[
     unit("text", "litellm's name of a provider, such as openai, anthropic, azure or bedrock"),
 ]
 Webhook: TypeAlias = Annotated[str, unit("webhook", "https://host/path, where a POST is taken")]
+OtlpUrl: TypeAlias = Annotated[str, unit("otlp", "http://host:4318 or https://host/path, where OTLP is taken")]
+HeaderName: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,63}" + _END),
+    unit("text", "a header's name: letters, digits, '_' and '-' (at most 64)"),
+]
+Header: TypeAlias = Annotated[str, unit("header", "a header's value, best as ${NAME}")]
 StoreUrl: TypeAlias = Annotated[
     str, unit("store", "sqlite, redis://host:port/0, rediss://host:port/0 or postgresql://user@host/database")
 ]

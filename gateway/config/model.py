@@ -3,7 +3,8 @@
 The docstring under a field is its meaning in `configs/README.md` and `configs/schema.json`. Values are plain: sizes
 are bytes, times are seconds, shares run from 0 to 1. `${NAME}` references stay as written until
 `archive.resolve_secrets`. What a leaf may be is in `leaves`, how it may be written in `units`; prices and meters are in
-`model_meters`, chains in `model_chains`; what must hold between sections is in `review`.
+`model_meters`, chains in `model_chains`, logs and spans in `model_telemetry`; what must hold between sections is in
+`review`.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ from gateway.config.leaves import (
     Tokens,
     Url,
     VersionName,
-    Webhook,
     unit,
 )
 from gateway.config.model_chains import Chains, WebhookTarget
 from gateway.config.model_meters import ClassicPrice, Meters, ModelPrice, Project, Stores
+from gateway.config.model_telemetry import Telemetry
 
 MAX_FALLBACKS = 8
 """The longest fallback chain, counted with the fallbacks of fallbacks."""
@@ -341,21 +342,6 @@ class Tenant(Section, frozen=True, kw_only=True):
     """Meters of the tenant; see meters."""
     chain: Name | None = None
     """The chain of checks for what this tenant asks; see chains."""
-
-
-class Telemetry(Section, frozen=True, kw_only=True):
-    """What the gateway says about itself."""
-
-    access_log: bool = True
-    """One log line for each request, without its content."""
-    log_level: LogLevel = "info"
-    """The least severe line that is written."""
-    webhook: Webhook | None = None
-    """Where a meter's `warn` is posted, as JSON, besides being logged and counted. May hold `${NAME}`."""
-
-    def __repr__(self) -> str:
-        webhook = "…" if self.webhook else None
-        return f"Telemetry(access_log={self.access_log!r}, log_level={self.log_level!r}, webhook={webhook!r})"
 
 
 class Config(Section, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo
 
-from gateway.config import leaves, model, model_chains, model_meters
+from gateway.config import leaves, model, model_chains, model_meters, model_telemetry
 from gateway.config.lines import ClassicLine, KeyLine, ModelLine, TenantLine
 from gateway.config.shape import bare
 from gateway.config.units_money import money_text
@@ -48,7 +48,8 @@ SECTIONS: tuple[tuple[str, type[Struct]], ...] = (
     ("meters[].at.SHARE", model_meters.Downgrade),
     ("webhooks.NAME", model_chains.WebhookTarget),
     ("stores", model_meters.Stores),
-    ("telemetry", model.Telemetry),
+    ("telemetry", model_telemetry.Telemetry),
+    ("telemetry.otlp", model_telemetry.Otlp),
     ("keys*.jsonl", KeyLine),
     ("models*.jsonl", ModelLine),
     ("models*.jsonl, kind: onnx", ClassicLine),
@@ -139,6 +140,7 @@ _WRITTEN: dict[str, dict[str, Any]] = {
     "address": {"type": "string", "examples": ["127.0.0.1:8080", "0.0.0.0:8080"]},
     "url": {"type": "string", "examples": ["http://vllm-0:8000", "unix:///run/model.sock"]},
     "base_url": {"type": "string", "examples": ["https://api.example.com/v1"]},
+    "otlp": {"type": "string", "examples": ["http://127.0.0.1:4318", "https://collector.example.com"]},
     "secret": {"type": "string", "examples": ["${VLLM_KEY}"]},
     "money": {"type": "string", "examples": ["$500", "$0.00002"]},
     "token_price": {"type": "string", "examples": ["$0.05/1M", "$2/1K", "$0.0000001/token"]},

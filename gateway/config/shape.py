@@ -44,6 +44,8 @@ _CHECKS: Mapping[str, Callable[[str], None]] = {
     "url": units.check_url,
     "base_url": units.check_base_url,
     "webhook": units.check_webhook,
+    "otlp": units.check_base_url,
+    "header": units.check_header,
     "store": units.check_store,
     "control_store": units.check_control_store,
     "secret": units.check_secret,
@@ -215,7 +217,7 @@ class Shaper:
         elif "${" in value:
             raise ValueError(
                 "a reference to the environment (${NAME}) may stand only in api_key, api_base, url, webhook, "
-                "secret, admin_token and stores"
+                "secret, endpoint, headers, admin_token and stores"
             )
 
     def _members(self, node: Node, path: Path, allowed: str) -> dict[str, Node] | None:

@@ -30,6 +30,7 @@ from gateway.config.snapshot_meters import (
     sections_of,
     tally,
 )
+from gateway.wire import trace_ids
 
 if TYPE_CHECKING:
     from guardrails.chain import Chain
@@ -117,6 +118,8 @@ class Snapshot(Struct, frozen=True, eq=False):
     """What equal sections were compiled to: for the next patch."""
     chains: Resolved | None = None
     """None where the configuration has no chains."""
+    traces: str | None = None
+    """Which traces without a caller's are sampled (`wire.trace_ids.below`); None where no spans are sent."""
 
     def models_of(self, caller: Caller) -> list[str]:
         """The aliases that exist and that the caller may use, sorted."""
@@ -174,6 +177,7 @@ def compile(config: Config, digest: str) -> Snapshot:  # noqa: A001 - read as sn
             tally=counted,
             shared=shared,
             chains=Resolved(config.chains) if config.chains else None,
+            traces=None if config.telemetry.otlp is None else trace_ids.below(config.telemetry.otlp.sample),
         )
     finally:
         if collecting:

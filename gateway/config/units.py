@@ -224,6 +224,12 @@ def check_secret(text: str) -> None:
         raise ValueError("a secret is printable ASCII without spaces, and not empty")
 
 
+def check_header(text: str) -> None:
+    """A header's value with its references already resolved."""
+    if not text.strip() or text != text.strip() or any(ord(char) < 32 or ord(char) > 126 for char in text):
+        raise ValueError("a header's value is printable ASCII, not empty, without spaces around it")
+
+
 def check_admin_token(text: str) -> None:
     """The admin token with its references already resolved: one that nobody can guess."""
     check_secret(text)

@@ -39,6 +39,7 @@ from gateway.policy.resolve import Plan
 from gateway.store.records import Attempt
 from gateway.wire import body as wire_body
 from gateway.wire import running as wire_running
+from gateway.wire import trace_ids
 from gateway.wire.call import Call, Codec, Form
 from gateway.wire.responses import codec as wire_responses
 
@@ -222,6 +223,9 @@ class Attempts:
             row.draw = self._draw if choice.reason == balance.LEAST else 0
         record.open()
         record.row.attempts.append(row)
+        traceparent, traces = record.row.traceparent, self._snap.traces
+        if traces is not None:  # else the caller's as it is: a span that nobody is told of is no parent
+            traceparent = trace_ids.passed_on(traceparent, record.id, len(record.row.attempts), traces)
         endpoint.admitted(now)
         view.outstanding += 1
         connection: Connection | None = None
@@ -238,7 +242,7 @@ class Attempts:
                 endpoint.head(
                     form.path if form.path_for is None else form.path_for(record.row.served_model),
                     record.id,
-                    record.row.traceparent,
+                    traceparent,
                     call.content_type,
                     len(body),
                     form.method,

@@ -6,9 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from gateway.config.model_telemetry import Otlp, Telemetry
+from gateway.store import record_spans
 from gateway.store.records import Record
+from gateway.wire import trace_ids
 from tests.support.gateway import CHAT, KEY, OTHER_KEY, STREAM, config, post, serving
 from tests.support.running import run
 from tests.support.talking import body, error, status, talk
@@ -44,6 +48,34 @@ def test_what_a_backend_is_sent_is_the_callers_body_with_our_names_and_nothing_o
     for name in ("authorization", "baggage", "cookie", "x-forwarded-for"):
         assert seen.header(name) is None
     assert KEY.encode() not in seen.head
+
+
+def test_where_spans_are_sent_a_backend_is_told_its_attempts_span(tmp_path: Path) -> None:
+    parent = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+
+    async def main() -> tuple[list[Record], list[Any]]:
+        broken, well = (says(unary(b"no", status="500 Internal Server Error")), says(unary()))
+        async with Upstream([broken, well, well]) as upstream:
+            found = config({"b": [upstream.url]})
+            otlp = Otlp(endpoint="http://127.0.0.1:1", sample=0.5)
+            found = msgspec.structs.replace(found, telemetry=Telemetry(otlp=otlp))
+            async with serving(found, tmp_path) as gateway:
+                extra = b"traceparent: %b\r\ntracestate: a=b\r\nbaggage: tenant=acme\r\n" % parent
+                await gateway.raw(post(CHAT, extra=extra))
+                await gateway.raw(post(CHAT))
+                return gateway.records(), upstream.seen
+
+    (first, second), seen = run(main())
+    server, *attempts = record_spans.spans(first)
+    assert server.parent_id == parent.decode()[36:52]
+    told = [f"00-{each.trace_id}-{each.span_id}-00" for each in attempts]  # the caller's flag
+    assert [each.header("traceparent") for each in seen[:2]] == told
+    assert len(set(told)) == 2
+    _, attempt = record_spans.spans(second)
+    flag = "01" if record_spans.wanted(second, trace_ids.below(0.5), errors=True) else "00"
+    assert seen[2].header("traceparent") == f"00-{attempt.trace_id}-{attempt.span_id}-{flag}"
+    for name in ("baggage", "tracestate"):
+        assert all(each.header(name) is None for each in seen)
 
 
 def test_two_tenants_never_share_a_cache_salt_and_one_tenant_always_does(tmp_path: Path) -> None:

@@ -20,13 +20,13 @@ from gateway.config.model import (
     Key,
     Model,
     Onnx,
-    Telemetry,
     Tenant,
     Version,
     Vllm,
 )
 from gateway.config.model_chains import WebhookTarget
 from gateway.config.model_meters import CallPrice, Downgrade, MeterEntry, Project, Stores, TokenPrices
+from gateway.config.model_telemetry import Otlp, Telemetry
 from gateway.config.patches import Changes, TenantPatch
 from gateway.errors import ConfigError
 
@@ -62,7 +62,10 @@ CONFIG = Config(
     webhooks={"w": WebhookTarget(url="https://w.example.com/${HOOK}", secret="${PW}")},
     meters=METERS,
     stores=Stores(meters="redis://:${PW}@h/0"),
-    telemetry=Telemetry(webhook="https://hooks.example.com/${HOOK}"),
+    telemetry=Telemetry(
+        webhook="https://hooks.example.com/${HOOK}",
+        otlp=Otlp(endpoint="https://${HOST}.example.com", headers={"authorization": "Bearer ${PW}"}),
+    ),
 )
 
 
@@ -179,6 +182,10 @@ def test_secrets_are_resolved_in_memory_and_archived_as_written() -> None:
     assert resolved.backends["a"] == CONFIG.backends["a"]
     assert (resolved.stores.meters, resolved.telemetry.webhook) == ("redis://:s@h/0", "https://hooks.example.com/x")
     assert "hooks.example.com/x" not in repr(resolved.telemetry)
+    otlp = resolved.telemetry.otlp
+    assert otlp == Otlp(endpoint="https://h.example.com", headers={"authorization": "Bearer s"})
+    assert "Bearer" not in repr(otlp)
+    assert "h.example.com" not in repr(otlp)
     assert resolved.webhooks["w"] == WebhookTarget(url="https://w.example.com/x", secret="s")
 
 
@@ -187,6 +194,9 @@ def test_a_secret_that_is_gone_names_its_backend_and_variable() -> None:
         archive.resolve_secrets(CONFIG, {"HOST": "h"})
     with pytest.raises(ConfigError, match=r"webhooks\.w\.secret: the environment variable PW is not set"):
         archive.resolve_secrets(CONFIG, {"HOST": "h", "KEY": "k", "HOOK": "x"})
+    spans = Config(telemetry=Telemetry(otlp=Otlp(endpoint="http://a:1", headers={"x": "${PW}"})))
+    with pytest.raises(ConfigError, match=r"telemetry\.otlp\.headers: the environment variable PW is not set"):
+        archive.resolve_secrets(spans, {})
 
 
 OTHER = msgspec.structs.replace(CONFIG, tenants={})

@@ -17,11 +17,11 @@ from gateway.config.model import (
     Onnx,
     Provider,
     Server,
-    Telemetry,
     Tenant,
     Version,
     Vllm,
 )
+from gateway.config.model_telemetry import Otlp, Telemetry
 
 NOW_S = 1_800_000_000
 
@@ -53,6 +53,15 @@ def test_it_says_where_warnings_go_and_not_by_which_secret() -> None:
     assert "warnings  posted to https://hooks.example.com\n" in said
     assert "secret" not in said
     assert "warnings" not in text(Config())
+
+
+def test_it_says_what_spans_leave_the_host_and_to_where() -> None:
+    otlp = Otlp(endpoint="https://otlp.example.com/secret", headers={"authorization": "${TOKEN}"}, sample=0.1)
+    said = text(Config(telemetry=Telemetry(otlp=otlp)))
+    assert "of 10% of the requests and of all that fail, or as a caller's traceparent says, are sent to " in said
+    assert "https://otlp.example.com (http), with authorization: who asked which model" in said
+    assert "secret" not in said
+    assert "  spans  " not in text(Config())
 
 
 def test_it_says_what_each_name_leads_to() -> None:

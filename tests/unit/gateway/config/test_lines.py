@@ -135,7 +135,7 @@ def test_a_line_may_be_a_classic_model() -> None:
         ('{"name": "m"}', "the key backend is missing"),
         (
             '{"name": "m", "backend": "b", "served_model": "${X}"}',
-            "only in api_key, api_base, url, webhook, secret, admin_token and stores",
+            "only in api_key, api_base, url, webhook, secret, endpoint, headers, admin_token and stores",
         ),
         ('{"name": "m", "backend": "b", "served_model": "\\ud800"}', "surrogate"),
         ('{"name": "m", "backend": "b", "fallback": "n"}', "expected a list"),

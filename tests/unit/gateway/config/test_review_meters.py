@@ -7,8 +7,9 @@ import pytest
 
 from gateway.config import review_meters
 from gateway.config.load import load, load_with_places
-from gateway.config.model import V2, AnyModel, Config, Endpoint, Key, Model, Onnx, Telemetry, Tenant, Vllm
+from gateway.config.model import V2, AnyModel, Config, Endpoint, Key, Model, Onnx, Tenant, Vllm
 from gateway.config.model_meters import CallPrice, Downgrade, MeterEntry, Project, Stores, TokenPrices
+from gateway.config.model_telemetry import Telemetry
 from gateway.config.shape import dotted
 from gateway.errors import ConfigError
 

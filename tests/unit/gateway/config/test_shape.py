@@ -108,7 +108,7 @@ def test_a_secret_from_the_environment_is_judged_but_never_shown() -> None:
 
 def test_a_reference_where_none_belongs_is_told() -> None:
     assert (
-        "only in api_key, api_base, url, webhook, secret, admin_token and stores"
+        "only in api_key, api_base, url, webhook, secret, endpoint, headers, admin_token and stores"
         in shape(Config, "models: {m: {backend: a, served_model: '${X}'}}", {"X": "x"})[1][0]
     )
 
