@@ -17,9 +17,9 @@ def check(directory: Path) -> None:
     2 wrong usage.
     """
     from gateway.backends import embedded_models, provider_extra
-    from gateway.config import archive, review
+    from gateway.config import archive, review, review_telemetry
     from gateway.config.describe import describe
-    from gateway.runtime import checking, configuration, controlling, grpc_listener
+    from gateway.runtime import checking, configuration, controlling, grpc_listener, otlp
 
     found = configuration.read(directory)
     config, places = found.config, found.places
@@ -36,6 +36,7 @@ def check(directory: Path) -> None:
         *review.missing_providers(config, provider_extra.missing),
         *review.missing_grpc(config, grpc_listener.missing),
         *review.missing_control(config, controlling.missing),
+        *review_telemetry.missing(config, otlp.missing),
         *checking.missing(config),
     ]
     if not doubts:

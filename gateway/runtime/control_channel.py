@@ -6,6 +6,8 @@
     supervisor → keeper   Reload, Look, Drain
     checks → supervisor   Loaded, Alive (each second)
     supervisor → checks   Load
+    spans  → supervisor   Exported (while it sends)
+    supervisor → spans    Reload, Drain
 
 Either end closing tells the other that it is gone: a worker whose supervisor was killed drains by itself.
 """
@@ -107,9 +109,19 @@ class Alive(Message, frozen=True):
     """The check process answers: its loop runs, and nothing that it computes goes on for ever."""
 
 
+class Exported(Message, frozen=True):
+    """What the exporter did since it started: spans that were taken, and that were given up. `up`: it was heard, and
+    what it sent last was taken."""
+
+    sent: int
+    lost: int
+    up: bool
+
+
 FromWorker = Ready | Reloaded | ReloadFailed | Beat | Crossed
 FromSupervisor = Reload | Drain
 ToKeeper = Reload | Look | Drain
+ToExporter = Reload | Drain
 
 _encoder = msgspec.json.Encoder()
 

@@ -8,6 +8,7 @@ STATE/meters.sqlite          the meters, where no other store is configured
 STATE/control.sqlite         what was made by API and who changed it, where no other store is configured
 STATE/changes.heads          heads of that log of changes, noted as it grew (changes-postgresql.heads: of PostgreSQL's)
 STATE/control-mirror.msgpack what was made by API as it was last in force, for a start without the store
+STATE/exporter.json          how far the journals were sent as spans, where they are
 STATE/secret                 what the tenants' cache salts are made with
 STATE/state-id               what this directory is called among those that share a store of meters
 STATE/run/gateway.json       addresses of the running gateway, for commands and tests

@@ -36,6 +36,7 @@ from gateway.runtime.children import Children
 from gateway.runtime.configuration import Loaded
 from gateway.runtime.control_channel import Beat, Crossed
 from gateway.runtime.controlling import Controlling
+from gateway.runtime.exporting import Exporting
 from gateway.runtime.failures import StartFailed
 from gateway.runtime.in_force import InForce
 from gateway.runtime.jobs import Jobs
@@ -139,6 +140,7 @@ class Supervisor:
         self._children = Children(processes, self._state, self._log)
         self._keeping = Keeping(processes, self._state, self._log, log_level, meters, status)
         self._checking = Checking(processes, self._state, self._log, log_level, status.checks)
+        self._exporting = Exporting(processes, self._state, self._log, log_level, status.spans)
         self._controlling = Controlling(
             processes, self._folder, self._overrides, self._state.path, config, self._log, status.control
         )
@@ -167,6 +169,7 @@ class Supervisor:
         self._workers.start(self._reloading.now.digest)
         self._jobs.once("ops", lambda: self._serve_ops(held.ops))
         self._keeping.start(self._reloading.now.digest)
+        self._exporting.take(self._reloading.now.config, self._reloading.now.digest)
         self._jobs.once("recovery", self._recover)  # of a run that did not end well
         self._jobs.keep("journals", self._journals.follow)
         self._jobs.keep("tidy", self._journals.tidy)
@@ -292,6 +295,7 @@ class Supervisor:
         now = self._reloading.now
         self._workers.reload(now.digest)
         self._keeping.reload(now.digest)
+        self._exporting.take(now.config, now.digest)
         self._jobs.once("checks", lambda: self._checking.take(now.config, now.digest))
         if now.files is not before.files:
             drain_s = before.config.server.limits.drain_s
@@ -332,7 +336,7 @@ class Supervisor:
         await self._checking.stop()
         await self._controlling.stop()
         await self._journals.finish()
-        await self._keeping.stop()
+        await asyncio.gather(self._keeping.stop(), self._exporting.stop())
         self._log.info("ended")
 
     # -- ops.Status ----------------------------------------------------------------------------------------------------

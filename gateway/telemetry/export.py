@@ -51,6 +51,7 @@ class Exposition(Collector):
         yield from self._workers()
         yield from self._journals()
         yield from self._checks()
+        yield from self._spans()
         yield from self._meters()
         yield from self._ledger()
         yield from self._configuration()
@@ -145,6 +146,12 @@ class Exposition(Collector):
         yield _simple(names.CHECK_FAILURES, failures.items())
         yield _simple(names.CHECK_SECONDS, totals["seconds"].items())
         yield _simple(names.CHECKS_UP, [((), self._status.checks.up)])
+
+    def _spans(self) -> Iterator[Family]:
+        spans = self._status.spans
+        yield _simple(names.SPANS_EXPORTED, [((), spans.sent.total)])
+        yield _simple(names.SPANS_LOST, [((), spans.lost.total)])
+        yield _simple(names.SPANS_UP, [((), spans.up)])
 
     def _meters(self) -> Iterator[Family]:
         workers = self._status.workers.values()

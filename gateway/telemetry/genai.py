@@ -38,6 +38,7 @@ URL_PATH: Final = "url.path"
 URL_SCHEME: Final = "url.scheme"
 SERVICE_NAME: Final = "service.name"
 SERVICE_VERSION: Final = "service.version"
+SERVICE_INSTANCE: Final = "service.instance.id"
 
 REQUEST_ID: Final = "lockgate.request.id"
 TENANT: Final = "lockgate.tenant"

@@ -140,6 +140,18 @@ CHECKS_UP: Final = Metric(
     "lockgate_checks_up", "gauge", "1 while the check process answers; 0 too where no chain asks it."
 )
 
+SPANS_EXPORTED: Final = Metric("lockgate_spans_exported_total", "counter", "Spans that `telemetry.otlp` took.")
+SPANS_LOST: Final = Metric(
+    "lockgate_spans_lost_total",
+    "counter",
+    "Spans given up because `telemetry.otlp` did not take them within a quarter of an hour. ALARM.",
+)
+SPANS_UP: Final = Metric(
+    "lockgate_spans_exporter_up",
+    "gauge",
+    "1 while spans are sent and `telemetry.otlp` takes them; 0 too where it is not configured.",
+)
+
 METER_EXCHANGES: Final = Metric(
     "lockgate_meter_exchanges_total", "counter", "Calls of the store of the meters, each for many buckets, by workers."
 )
@@ -266,6 +278,7 @@ ALL: Final = (
     *(RECORDS_OPENED, RECORDS_CLOSED, RECORDS_RECOVERED, RECORDS_GAP, RECORDS_UNWRITTEN),
     *(JOURNAL_DAMAGED, JOURNAL_BYTES, JOURNAL_DROPPED, JOURNAL_DROPPED_SEGMENTS, JOURNAL_RESERVE),
     *(CHECK_QUESTIONS, CHECK_FAILURES, CHECK_SECONDS, CHECKS_UP),
+    *(SPANS_EXPORTED, SPANS_LOST, SPANS_UP),
     *(METER_EXCHANGES, METER_FAILURES, METER_WAITS, METER_REFUSALS, METER_RECALLS, METER_WARNINGS, METER_UNSETTLED),
     *(METER_BUCKETS, METER_NEARLY),
     *(LEDGER_ROWS, LEDGER_BYTES, LEDGER_FILES, LEDGER_AGE, LEDGER_DRIFT, LEDGER_CHECKS),

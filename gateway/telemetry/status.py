@@ -125,12 +125,30 @@ class ChecksStatus:
         """What it could not load."""
 
 
+class SpansStatus:
+    """The exporter of spans."""
+
+    __slots__ = ("lost", "sent", "up")
+
+    def __init__(self) -> None:
+        self.up = False
+        """It runs, and what it sent last was taken."""
+        self.sent = Rising()
+        self.lost = Rising()
+
+    def told(self, sent: int, lost: int, up: bool) -> None:
+        """What it said of itself, since it started."""
+        self.up = up
+        self.sent.read(sent)
+        self.lost.read(lost)
+
+
 class Status:
     """Everything of the above."""
 
     __slots__ = (
         *("checks", "config_ok", "control", "digest", "journal", "keeper", "reloads_failed", "reloads_ok", "version"),
-        *("warnings", "workers"),
+        *("spans", "warnings", "workers"),
     )
 
     def __init__(self, version: str) -> None:
@@ -144,6 +162,7 @@ class Status:
         self.keeper = KeeperStatus()
         self.control = ControlStatus()
         self.checks = ChecksStatus()
+        self.spans = SpansStatus()
         self.warnings: dict[str, int] = {}
         """Of meters, by quantity."""
 

@@ -183,7 +183,8 @@ class GatewayProcess:
     def child_pids(self) -> list[int]:
         """The servers beside the workers."""
         return sorted(
-            set(descendants(self.pid)) - {*self.worker_pids(), self.keeper_pid(), self.control_pid(), self.checks_pid()}
+            set(descendants(self.pid))
+            - {*self.worker_pids(), self.keeper_pid(), self.control_pid(), self.checks_pid(), self.exporter_pid()}
         )
 
     def control_pid(self) -> int | None:
@@ -193,6 +194,10 @@ class GatewayProcess:
     def checks_pid(self) -> int | None:
         """The check process, if it runs now."""
         return next((pid for pid in descendants(self.pid) if _runs(pid, b"gateway.runtime.checker")), None)
+
+    def exporter_pid(self) -> int | None:
+        """The exporter of spans, if it runs now."""
+        return next((pid for pid in descendants(self.pid) if _runs(pid, b"gateway.runtime.exporter")), None)
 
 
 def _runs(pid: int, module: bytes) -> bool:
