@@ -116,34 +116,53 @@ def test_a_text_of_10_mb_is_late_and_keeps_no_short_one_waiting(path: Path) -> N
     run(scene())
 
 
-def test_a_deadline_that_is_not_named_grows_with_what_is_open(tmp_path: Path) -> None:
+def test_a_deadline_that_is_not_named_grows_with_what_is_open_and_what_is_answered_first(tmp_path: Path) -> None:
     async def scene() -> None:
-        came: list[Question] = []
+        came: list[tuple[Question, asyncio.StreamWriter]] = []
 
         async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             cut = frames.Frames()
             while data := await reader.read(1 << 16):
-                came.extend(map(frames.question, cut.feed(data)))
+                came.extend((frames.question(frame), writer) for frame in cut.feed(data))
             writer.close()
+
+        def patience_s() -> list[float]:
+            return [round(worker._late_s(each) - each.asked_s, 3) for each in worker._open.values()]
 
         server = await asyncio.start_unix_server(listen, tmp_path / "s")
         worker = CheckClient(tmp_path / "s")
-        text = "a" * client.BYTES_PER_S
+        text = "a" * (30 * client.BYTES_PER_S // 4)
         began = worker._loop.time()
-        told = [asked(worker, text, deadline_ms=given) for given in (None, None, 7_000, None)]
-        told += [asked(worker, text * 50, deadline_ms=None)]
+        told = [asked(worker, text, deadline_ms=given) for given in (None, 70_000, None)]
         asked_s = worker._loop.time()
-        await until(lambda: len(came) == 5, "all are heard")
-        for question, left_s in zip(came, (2.0, 3.0, 7.0, 5.0, client.MOST_DEADLINE_S), strict=True):
+        assert patience_s() == [8.5, 16.0, 23.5]
+        told += [asked(worker, text * 9, deadline_ms=None)]
+        assert patience_s() == [8.5, 16.0, 23.5, client.MOST_DEADLINE_S]
+        await until(lambda: len(came) == 4, "all are heard")
+        most_s = client.MOST_DEADLINE_S
+        for (question, _), left_s in zip(came, (most_s, 70.0, most_s), strict=False):
             assert began + left_s <= question.until_s <= asked_s + left_s
+        last, writer = came[-1]
+        writer.write(framed(frames.Answer(last.number, 0.5)))
+        assert await told[-1] == (0.5, "")
+        assert patience_s() == [client.MOST_DEADLINE_S] * 3
         worker.close()
-        assert [await each for each in told] == [(None, "unavailable")] * 5
-        told = [asked(worker, text, deadline_ms=None)]  # nothing is open any more
-        await until(lambda: len(came) == 6, "it is heard")
-        assert came[-1].until_s <= worker._loop.time() + 2.0
-        worker.close()
+        assert {await each for each in told[:-1]} <= {(None, "unavailable"), (None, "late")}
+        assert worker._open_bytes == 0
         server.close()
         await server.wait_closed()
+
+    run(scene())
+
+
+def test_a_process_that_says_nothing_makes_questions_late_that_named_no_deadline(tmp_path: Path) -> None:
+    async def scene() -> None:
+        with check_process(tmp_path / "s") as process:
+            worker = CheckClient(tmp_path / "s")
+            assert (await asked(worker, ATTACK))[1] == ""
+            process.signal(signal.SIGSTOP)
+            assert await asked(worker, ATTACK, deadline_ms=None) == (None, "late")
+            worker.close()
 
     run(scene())
 
