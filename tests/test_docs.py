@@ -30,6 +30,7 @@ from gateway.dataplane import meta, routes
 from gateway.policy import health
 from gateway.runtime import ops
 from gateway.store.derive import Line
+from gateway.store.record_rows import COLUMNS, SCHEMA
 from gateway.store.retention import DEFAULT_BYTES
 from gateway.telemetry import names
 from gateway.wire import denied, trace
@@ -246,6 +247,12 @@ def test_every_error_is_told_with_its_status_type_code_and_whether_to_retry() ->
 def test_every_metric_is_told_as_its_table_says() -> None:
     assert names.table() in _section(REFERENCE, "Metrics")
     assert len(list(_rows(_section(REFERENCE, "Metrics")))) == len(names.ALL)
+
+
+def test_every_column_of_records_is_told_with_its_type() -> None:
+    told = [[cell.strip("`") for cell in cells] for cells in _rows(_section(REFERENCE, "Columns of records"))]
+    assert told == [[one.name, one.kind.format("BIGINT"), one.meaning.strip("`")] for one in COLUMNS]
+    assert f"Version {SCHEMA} of the schema" in _section(REFERENCE, "Columns of records")
 
 
 def test_every_refused_field_is_told_with_its_reason() -> None:

@@ -41,6 +41,9 @@ WHOLE: Final = 3
 RECOVERED: Final = 4
 """Kind: the `Record` recovery made of a request whose worker died. Only in `recovery.seg`."""
 
+ENDS: Final = frozenset((CLOSED, WHOLE, RECOVERED))
+"""The kinds of entries that are a record."""
+
 HELD: Final = 5
 """Kind: an `Opened` again, with a larger hold: it replaces the one of the same request."""
 LAST_KIND: Final = HELD

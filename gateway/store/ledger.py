@@ -1,52 +1,36 @@
-"""Writes the ledger: reads every journal from where it stopped, and adds what was closed since as rows.
+"""Writes the ledger and the records table: reads every journal from where it stopped, and adds what was closed since.
 
-One writer per state directory holds `STATE/ledger/lock`. What makes it exact is in `manifest`, the columns in
-`ledger_rows`. A pass costs 10 µs of CPU a record, all of it outside the workers.
+One writer per state directory holds `STATE/ledger/lock`. What makes it exact is in `manifest`, the ledger's columns in
+`ledger_rows`, the other table in `record_table`. All of the work is done outside the workers.
 """
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
 from gateway.clock import Clock
-from gateway.store import duck, ledger_rows, manifest
+from gateway.store import compaction, ledger_rows, manifest
+from gateway.store.compaction import DAY_NS, day_name
 from gateway.store.journal_follow import Follower, Piece, Position
 from gateway.store.journal_read import directories
-from gateway.store.layout import CLOSED, ENTRY_HEAD, RECOVERED, WHOLE
+from gateway.store.layout import ENDS, ENTRY_HEAD
 from gateway.store.ledger_rows import Lines
-from gateway.store.manifest import JournalState, LedgerFile, Manifest
+from gateway.store.manifest import JournalState, LedgerFile, Manifest, RecordFile
+from gateway.store.record_table import KEPT_DAYS, ClassOf, RecordTable
 from gateway.store.records import Record
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+from gateway.store.table_files import Database, TableFiles
 
 PASS_ENTRIES: Final = 60_000
 """Entries read in one pass, or a few more: bounds the memory of a writer that fell behind."""
 
-DAY_NS: Final = 86_400 * 10**9
-
-MERGE_FROM: Final = 8
-"""So many files of a day of about one size become one: a row is written again once for each factor of eight."""
-SMALLEST: Final = 4_096
-LARGEST: Final = 4_000_000
-"""Rows from which on a file is left as it is."""
-
 KEEP_REPLACED_S: Final = 600
 """How long a file whose rows are in another is kept for who may be reading it."""
-
-ENDS: Final = frozenset((CLOSED, WHOLE, RECOVERED))
-"""The kinds of entries that are a record."""
-
-_MEMORY: Final = "256MB"
 
 Seen = Callable[[str, Position, Position, Sequence[tuple[int, Record]]], None]
 """(journal, begin, end, records) → None: the records that stand between two places of one segment of a journal, each
@@ -60,8 +44,17 @@ class LedgerBusy(Exception):
 class Ledger:
     """The writer. `close` gives the lock back."""
 
-    def __init__(self, state_dir: Path, clock: Clock, seen: Seen = lambda *_: None) -> None:
-        """`seen` gets every record that is read, in order. Raises LedgerBusy, LedgerUnreadable, OSError."""
+    def __init__(
+        self,
+        state_dir: Path,
+        clock: Clock,
+        seen: Seen = lambda *_: None,
+        class_of: ClassOf = lambda _: str(KEPT_DAYS),
+        *,
+        moves: bool = False,
+    ) -> None:
+        """`seen` gets every record that is read, in order; `class_of` says how long one is kept; `moves`: somebody
+        brings files of records elsewhere (`moving`). Raises LedgerBusy, LedgerUnreadable, OSError."""
         self._state_dir = state_dir
         self._folder = manifest.folder(state_dir)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -78,17 +71,20 @@ class Ledger:
         self._clock = clock
         self._seen = seen
         self._followers: dict[str, Follower] = {}
-        self._closing = contextlib.ExitStack()
+        self._database = Database(self._folder)
+        self._files = TableFiles(self._folder, self._database)
+        self._table = RecordTable(manifest.records_folder(state_dir), self._database, clock, class_of, moves=moves)
         self.unreadable = 0
         """Entries that are no record of any version that is known."""
-        self._sweep()
+        self._files.sweep({file.name for file in self.manifest.files} | self.manifest.replaced.keys())
+        self._table.sweep(self.manifest)
 
     def close(self) -> None:
         """Nothing may be written after."""
         for follower in self._followers.values():
             follower.close()
         self._followers.clear()
-        self._closing.close()
+        self._database.close()
         os.close(self._lock)
 
     def add(self) -> bool:
@@ -108,6 +104,7 @@ class Ledger:
             new = msgspec.structs.replace(new, files=list(new.files), journals=new.journals | changed)
             if days:
                 self._write(new, lines, days)
+                self._table.write(new)
             self._publish(new)
         for name in [name for name, follower in self._followers.items() if follower.finished]:
             self._followers.pop(name).close()
@@ -124,17 +121,16 @@ class Ledger:
         return [name for name, state in self.manifest.journals.items() if state.finished and not state.settled]
 
     def merge(self) -> bool:
-        """Makes one file of many small ones of a day; True when it did, and there may be more to do."""
-        for group in mergeable(self.manifest.files, day_name(self._clock.wall_ns() // DAY_NS)):
-            new = msgspec.structs.replace(self.manifest, replaced=dict(self.manifest.replaced))
-            paths = [str(self._folder / file.name) for file in group]
-            merged = self._file(new, group[0].day, ledger_rows.from_parquet(paths))
-            gone = {file.name for file in group}
-            new.files = [file for file in new.files if file.name not in gone] + [merged]
-            new.replaced |= dict.fromkeys(gone, self._clock.wall_ns() // 10**9)
+        """Makes one file of many small ones of a day, or lets go of what was kept long enough; True when it did, and
+        there may be more to do."""
+        new = self._merged() or self._table.merged(self.manifest) or self._table.expired(self.manifest)
+        if new is not None:
             self._publish(new)
-            return True
-        return False
+        return new is not None
+
+    def brought(self, files: Sequence[RecordFile], at: str, removed: Sequence[RecordFile]) -> None:
+        """Notes that copies of files of records are on the disk of `at`, and that those `removed` are gone there."""
+        self._publish(self._table.brought(self.manifest, files, at, removed))
 
     # -- a pass
 
@@ -150,7 +146,7 @@ class Ledger:
                 self._followers[name] = Follower(path, state.position)
 
     def _take(self, journal: str, piece: Piece, lines: Lines, days: dict[int, list[bytes]]) -> None:
-        decode = ledger_rows.decode
+        decode = _decode
         records: list[tuple[int, Record]] = []
         by_day: dict[int, list[Record]] = {}
         segment, offset = piece.begin
@@ -169,6 +165,7 @@ class Ledger:
                 else:
                     by_day[day] = [record]
         self._seen(journal, piece.begin, Position(segment, offset), records)
+        self._table.take([record for _, record in records])
         for day, its in by_day.items():
             days.setdefault(day, []).append(lines.of(its, journal))
 
@@ -180,11 +177,6 @@ class Ledger:
 
     # -- files
 
-    @cached_property
-    def _database(self) -> DuckDBPyConnection:
-        """Loaded when there is something to write for the first time."""
-        return self._closing.enter_context(duck.connection(self._folder, threads=1, memory=_MEMORY))
-
     def _write(self, new: Manifest, lines: Lines, days: dict[int, list[bytes]]) -> None:
         """Adds files of rows to `new`."""
         rows, shared = self._folder / "rows.new", self._folder / "shared.new"
@@ -193,41 +185,28 @@ class Ledger:
             for day, pieces in days.items():
                 with rows.open("wb") as file:
                     file.writelines(pieces)
-                new.files.append(self._file(new, day_name(day), ledger_rows.from_json([rows], shared)))
+                self._add_file(new, day_name(day), ledger_rows.from_json([rows], shared))
         finally:
             rows.unlink(missing_ok=True)
             shared.unlink(missing_ok=True)
 
-    def _file(self, new: Manifest, day: str, rows: str) -> LedgerFile:
-        """A file of what the query gives, on the disk when this returns."""
+    def _add_file(self, new: Manifest, day: str, rows: str) -> None:
+        """Adds a file of what the query gives."""
         name = f"{day}/{new.next_number:06d}.parquet"
         new.next_number += 1
-        path = self._folder / name
-        draft = path.with_suffix(".new")
-        made = not path.parent.exists()
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        try:
-            counted = self._copy(rows, draft)
-            with draft.open("rb+") as file:
-                os.fsync(file.fileno())
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-        manifest.sync_folder(path.parent)
-        if made:
-            manifest.sync_folder(self._folder)
-        return LedgerFile(name, counted, path.stat().st_size)
+        new.files.append(LedgerFile(name, *self._files.write(name, rows)))
 
-    def _copy(self, rows: str, draft: Path) -> int:
-        import duckdb
-
-        try:
-            done = self._database.execute(
-                f"COPY ({rows}) TO {ledger_rows.text(str(draft))} (FORMAT parquet, COMPRESSION zstd)"
-            ).fetchone()
-        except duckdb.Error as error:  # a disk that is full, a file that was damaged
-            raise OSError(f"cannot write the ledger: {error}") from error
-        return 0 if done is None else int(done[0])
+    def _merged(self) -> Manifest | None:
+        for group in compaction.mergeable(self.manifest.files, day_name(self._clock.wall_ns() // DAY_NS)):
+            gone = {file.name for file in group}
+            new = msgspec.structs.replace(
+                self.manifest,
+                files=[file for file in self.manifest.files if file.name not in gone],
+                replaced=self.manifest.replaced | dict.fromkeys(gone, self._clock.wall_ns() // 10**9),
+            )
+            self._add_file(new, group[0].day, ledger_rows.from_parquet([str(self._folder / name) for name in gone]))
+            return new
+        return None
 
     def _publish(self, new: Manifest) -> None:
         old_s = self._clock.wall_ns() // 10**9 - KEEP_REPLACED_S
@@ -236,55 +215,11 @@ class Ledger:
             new = msgspec.structs.replace(
                 new, replaced={name: at_s for name, at_s in new.replaced.items() if at_s >= old_s}
             )
+        new, records_gone = self._table.let_go(new, old_s)
         manifest.publish(self._state_dir, new)
         self.manifest = new
-        for name in gone:
-            (self._folder / name).unlink(missing_ok=True)
-
-    def _sweep(self) -> None:
-        """Removes what a writer that was killed left: files that are in no manifest."""
-        known = {file.name for file in self.manifest.files} | self.manifest.replaced.keys()
-        for path in self._folder.rglob("*"):
-            name = str(path.relative_to(self._folder))
-            if path.suffix in (".parquet", ".new") and name not in known:
-                with contextlib.suppress(OSError):
-                    path.unlink()
+        for path in (*(self._folder / name for name in gone), *records_gone):
+            path.unlink(missing_ok=True)
 
 
-def mergeable(files: Sequence[LedgerFile], today: str) -> list[list[LedgerFile]]:
-    """Groups of files that are better one: of today so many of a size, of another day all that are not far larger
-    than the rest. Pure."""
-    groups: list[list[LedgerFile]] = []
-    tiers: dict[tuple[str, int], list[LedgerFile]] = {}
-    for file in files:
-        if file.rows < LARGEST:
-            tiers.setdefault((file.day, _tier(file.rows) if file.day == today else 0), []).append(file)
-    for (day, _), alike in tiers.items():
-        if day == today:
-            groups += [alike[:MERGE_FROM]] if len(alike) >= MERGE_FROM else []
-            continue
-        group: list[LedgerFile] = []
-        rows = 0
-        for file in sorted(alike, key=lambda file: file.rows):
-            if group and file.rows > MERGE_FROM * rows:
-                break
-            group.append(file)
-            rows += file.rows
-        groups += [group] if len(group) > 1 else []
-    return groups
-
-
-def _tier(rows: int) -> int:
-    tier, size = 0, SMALLEST
-    while rows >= size:
-        tier, size = tier + 1, size * MERGE_FROM
-    return tier
-
-
-def day_name(number: int) -> str:
-    """The day of this number since the epoch, as the ledger's folders are named: `2026-11-22`; that of 1970 for days
-    that no clock shows."""
-    seconds = number * 86_400
-    if not 0 <= seconds < 253_402_300_800:  # the year 10000
-        seconds = 0
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+_decode: Final = msgspec.msgpack.Decoder(Record).decode

@@ -1,13 +1,16 @@
-"""What is in the ledger: the one small file that makes it exact.
+"""What is in the ledger and in the records table: the one small file that makes both exact, together.
 
     STATE/ledger/
-        lock                    held by who writes the ledger
-        manifest.json           which of the files below are the ledger, and up to where each journal was read into them
+        lock                    held by who writes them
+        manifest.json           which of the files below count, and up to where journals were read into them
         2026-11-22/000017.parquet   rows of requests that began on that day (UTC); a file never changes
+    STATE/records/
+        class=400/day=2026-11-22/000018-5f3a9c1e.parquet    the same for whole records, by the days they are kept
 
-The manifest is replaced whole, after the files it names are on the disk. So a row and the position behind it become
+Files of records may be elsewhere (`RecordFile.at`), under the same names. The manifest is replaced whole, after the
+files it names are on the disk. So a row and the position behind it become
 true in the same moment: a writer killed at any instruction has written a record once or not yet, never twice. Files
-that the manifest does not name are no part of the ledger.
+that the manifest does not name are no part of either table.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ import msgspec
 
 from gateway.store.journal_follow import BEGIN, IN_RECOVERY, Position
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+READ: Final = (1, FORMAT)
+"""Formats that are read. 1: there was only the ledger; records begin where it stood."""
 
 
 class LedgerUnreadable(Exception):
@@ -61,6 +66,46 @@ class LedgerFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def day(self) -> str:
         return self.name.partition("/")[0]
 
+    @property
+    def partition(self) -> str:
+        """Only files of one partition are ever merged."""
+        return self.day
+
+
+class RecordFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file of records."""
+
+    name: str
+    """`class=DAYS/day=DAY/NUMBER-RANDOM.parquet`: requests that began on that day and are kept so many days."""
+    rows: int
+    bytes: int
+    since_s: int
+    """When the first of its rows was written, in seconds since the epoch."""
+    at: str = ""
+    """The folder or address it is under; empty: the state directory's."""
+
+    @property
+    def partition(self) -> str:
+        return self.name.rpartition("/")[0]
+
+    @property
+    def day(self) -> str:
+        return self.partition.rpartition("=")[2]
+
+    @property
+    def kept_days(self) -> int | None:
+        """None: for good."""
+        days = self.name.partition("/")[0].partition("=")[2]
+        return int(days) if days.isdigit() else None
+
+
+class Replaced(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of records that is no part of the table any more, kept a while for who reads it."""
+
+    file: RecordFile
+    at_s: int
+    """Since when."""
+
 
 class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     """The ledger as it is now."""
@@ -72,6 +117,8 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     """By the name of a journal's directory."""
     replaced: dict[str, int] = {}
     """Files whose rows are in a larger one now → when, in seconds since the epoch: kept a while for who reads them."""
+    records: list[RecordFile] = []
+    records_replaced: list[Replaced] = []
 
     @property
     def rows(self) -> int:
@@ -82,6 +129,11 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
 def folder(state_dir: Path) -> Path:
     """Where the ledger is."""
     return state_dir / "ledger"
+
+
+def records_folder(state_dir: Path) -> Path:
+    """Where records are that are not elsewhere."""
+    return state_dir / "records"
 
 
 def read(state_dir: Path) -> Manifest:
@@ -96,11 +148,12 @@ def read(state_dir: Path) -> Manifest:
             f"{path} cannot be read ({error}). It says what is in the ledger: restore it from a backup, or move the "
             f"folder {path.parent} away and begin anew from the journals that are still there"
         ) from error
-    if manifest.format != FORMAT:
+    if manifest.format not in READ:
         raise LedgerUnreadable(
             f"{path} is of format {manifest.format}, and this version of Lockgate reads format {FORMAT}: "
             "use the version that wrote it, or a later one"
         )
+    manifest.format = FORMAT
     return manifest
 
 

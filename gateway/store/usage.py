@@ -7,19 +7,19 @@ be read from, so a request is counted once, whatever moved in the meantime.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from gateway.store import duck, ledger_rows, manifest
-from gateway.store.journal_follow import IN_RECOVERY, Follower
-from gateway.store.journal_read import directories, segment_numbers
-from gateway.store.ledger import DAY_NS, ENDS, day_name
+from gateway.store import duck, ledger_rows, manifest, unread
+from gateway.store.compaction import DAY_NS, day_name
+from gateway.store.journal_read import directories
+from gateway.store.layout import ENDS
 from gateway.store.manifest import LedgerFile, Manifest
-from gateway.store.segment import Entry
+from gateway.store.unread import Gone, again
 from gateway.store.usage_query import SUMS, Question, query
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 Value = str | int | Decimal
 _T = TypeVar("_T")
-
-_AGAIN: Final = 3
-"""How often reading is begun anew because files went away meanwhile."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -45,7 +42,7 @@ def ask(state_dir: Path, question: Question) -> Answer:
     def fetch(database: DuckDBPyConnection, sql: str) -> Answer:
         return Answer(question.columns, database.execute(sql).fetchall())
 
-    return _again(lambda: _over(state_dir, question, fetch))
+    return again(lambda: _over(state_dir, question, fetch))
 
 
 def write_parquet(state_dir: Path, question: Question, path: Path) -> int:
@@ -60,20 +57,7 @@ def write_parquet(state_dir: Path, question: Question, path: Path) -> int:
         ).fetchone()
         return 0 if done is None else int(done[0])
 
-    return _again(lambda: _over(state_dir, question, copy))
-
-
-class _Gone(OSError):
-    """What the manifest said was to be read is not there any more: it was merged, or dropped, since."""
-
-
-def _again(work: Callable[[], _T]) -> _T:
-    for _ in range(_AGAIN - 1):
-        try:
-            return work()
-        except _Gone:
-            continue
-    return work()
+    return again(lambda: _over(state_dir, question, copy))
 
 
 def _over(state_dir: Path, question: Question, work: Callable[[DuckDBPyConnection, str], _T]) -> _T:
@@ -94,7 +78,7 @@ def _over(state_dir: Path, question: Question, work: Callable[[DuckDBPyConnectio
             try:
                 return work(database, query(question, " UNION ALL BY NAME ".join(f"({one})" for one in sources)))
             except duckdb.IOException as error:
-                raise _Gone(f"cannot read the ledger in {ledger}: {error}") from error
+                raise Gone(f"cannot read the ledger in {ledger}: {error}") from error
             except duckdb.Error as error:
                 raise manifest.LedgerUnreadable(f"cannot read the ledger in {ledger}: {error}") from error
 
@@ -113,7 +97,7 @@ def _write_unread(state_dir: Path, now: Manifest, rows: Path, shared: Path) -> b
     found = False
     with rows.open("wb") as file:
         for directory in directories(state_dir):
-            for entries in _unread(directory, now):
+            for entries in unread.entries(directory, now):
                 records = []
                 for kind, payload in entries:
                     if kind in ENDS:
@@ -125,19 +109,3 @@ def _write_unread(state_dir: Path, now: Manifest, rows: Path, shared: Path) -> b
                 found = found or bool(records)
     shared.write_bytes(lines.shared())
     return found
-
-
-def _unread(directory: Path, now: Manifest) -> Iterator[list[Entry]]:
-    """What the ledger does not hold of a journal."""
-    state = now.journals.get(directory.name, manifest.JournalState())
-    if state.finished:
-        return
-    first = next(iter(segment_numbers(directory)), 0)
-    if 0 < state.segment < IN_RECOVERY and first > state.segment:
-        raise _Gone(f"{directory} was read on, and dropped, meanwhile")
-    follower = Follower(directory, state.position)
-    try:
-        for piece in follower.pieces():
-            yield piece.entries
-    finally:
-        follower.close()

@@ -1,4 +1,4 @@
-"""A keeper that is killed with SIGKILL at any moment: every record is in the ledger once."""
+"""A keeper that is killed with SIGKILL at any moment: every record is in the ledger once, and in the records table."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pytest
+
 from gateway.store import manifest
+from gateway.store.compaction import DAY_NS
+from gateway.store.record_query import Query
+from gateway.store.record_read import records
 from tests.integration.test_serve_crash import metric
 from tests.support.gateway_process import minimal, serving, until
 from tests.support.journals import a_journal, a_record
@@ -43,13 +49,20 @@ print(left)
 """
 
 
+def of_records(state_dir: Path) -> list[str]:
+    """Ids in the records table and the journals, those twice that are there twice."""
+    return [record.id for record in records(state_dir, Query())]
+
+
+@pytest.mark.timeout(600)  # a process for each step
 def test_a_writer_killed_at_any_step_has_added_a_record_once_or_not_yet(tmp_path: Path) -> None:
     journal = a_journal(tmp_path / "before")
-    for number in range(7):  # files that are merged once there is one more of their day
-        journal.add(a_record(f"req_{number}", started_ns=10**18))
+    days_ns = [time.time_ns() - days * DAY_NS for days in (3, 2)]  # over, and not so old that records are dropped
+    for number in range(7):
+        journal.add(a_record(f"req_{number}", started_ns=days_ns[0] + number))
         update(tmp_path / "before")
-    journal.add(a_record("req_7", started_ns=10**18))
-    journal.add(a_record("req_8", started_ns=2 * 10**18))
+    journal.add(a_record("req_7", started_ns=days_ns[0] + 7))
+    journal.add(a_record("req_8", started_ns=days_ns[1]))
     wanted = [f"req_{number}" for number in range(9)]
     for step in range(100):
         state_dir = Path(shutil.copytree(tmp_path / "before", tmp_path / str(step)))
@@ -60,9 +73,9 @@ def test_a_writer_killed_at_any_step_has_added_a_record_once_or_not_yet(tmp_path
             capture_output=True,
             text=True,
         )
-        assert sorted(ids(state_dir)) == wanted, f"read after it died at step {step}"
+        assert sorted(ids(state_dir)) == wanted == of_records(state_dir), f"read after it died at step {step}"
         assert update(state_dir) == 9
-        assert sorted(ids(state_dir)) == wanted, f"written on after it died at step {step}"
+        assert sorted(ids(state_dir)) == wanted == of_records(state_dir), f"written on after it died at step {step}"
         if done.returncode == 0:
             break
         assert done.returncode == -signal.SIGKILL, done.stderr
@@ -86,12 +99,13 @@ def test_every_answer_is_in_the_ledger_once_though_keeper_worker_and_supervisor_
         gateway.until_event("worker_ready", 3)
         ask(5)
         assert sorted(ids(gateway.state_dir)) == sorted(served), "while it runs"
+        assert sorted(of_records(gateway.state_dir)) == sorted(served), "while it runs"
         gateway.kill()
     with serving(tmp_path, configuration) as gateway:
         ask(5)
         assert gateway.stop() == 0
     assert manifest.read(tmp_path / "state").rows == len(served), "all of it when the gateway has ended in order"
-    assert sorted(ids(tmp_path / "state")) == sorted(served)
+    assert sorted(ids(tmp_path / "state")) == sorted(served) == sorted(of_records(tmp_path / "state"))
 
 
 def test_the_metrics_say_what_the_ledger_holds_and_how_old_that_is(tmp_path: Path) -> None:
