@@ -23,6 +23,7 @@ TAGS: Final[Mapping[str, str]] = {
     "check": "A configuration checked without being put in force.",
     "principals": "Who may administer, with which roles.",
     "changes": "Who changed what, when and why, and whether that log is whole.",
+    "records": "What became of each request: who asked, what was tried, what it cost. Never what was said.",
 }
 """The resources, in the order of the manual."""
 
@@ -58,6 +59,7 @@ _PARTS: Final[Mapping[str, str]] = {
     "digest": "Of a snapshot; its beginning (8 digits) is enough where no other begins so.",
     "other": "Of the snapshot to compare with.",
     "principal": "The principal's name.",
+    "record": "The request's id, as in `x-request-id`.",
 }
 _FAULT_SCHEMA: Final[Document] = {
     "type": "object",

@@ -5,11 +5,45 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from gateway.store import record_view
+from gateway.store.records import Attempt, Record
+
 Document = dict[str, Any]
 
 _WHEN: Final = "2026-11-22T09:00:00.000Z"
 _DIGEST: Final = "f0377ebd23925366b2a30d7387abbad36011db2560c8f9a9900370c6f550cb4f"
 _OTHER: Final = "bb0eb0cdc6dafcbc99f8eb9e4a474ac279231605fe28423960b5320229d32d28"
+_RECORD: Final = Record(
+    id="req_019b0a1c2d3e5f3a9c1e7700000007",
+    started_ns=1_795_338_000_000_000_000,
+    tenant="acme",
+    key="app",
+    endpoint="chat",
+    alias="small",
+    snapshot=_DIGEST,
+    backend="gpu",
+    served_model="org/small",
+    attempts=[
+        Attempt("gpu", "http://gpu-1:8000", "first", "least_outstanding", [3, 5], 200, "ok", 0.2, 41.5, 812.0),
+    ],
+    input_tokens=120,
+    cached_input_tokens=0,
+    output_tokens=64,
+    reasoning_tokens=0,
+    status=200,
+    code="ok",
+    outcome="answered",
+    first_byte_ms=41.6,
+    total_ms=812.3,
+    body_bytes=714,
+    answer_bytes=1_806,
+    charge_nanos=15_600,
+    held_input=130,
+    held_output=256,
+    held_nanos=44_900,
+    readings=[("tenant:acme|usd|month@UTC|2026-11", 1_500_000_000, 50_000_000_000)],
+    usage_from="backend",
+)
 _FIELDS: Final[Mapping[str, Any]] = {
     "tenant": "acme",
     "models": ["*"],
@@ -89,6 +123,7 @@ _OF: Final[Mapping[str, Mapping[str, Any]]] = {
         "after": {"models": ["*"]},
     },
     "VerifyAnswer": {"seq": None},
+    "RecordAnswer": record_view.named(_RECORD),
     "MeterAnswer": {
         "bucket": "tenant:acme|usd|month@UTC|2026-11",
         "level": "tenant",

@@ -129,6 +129,8 @@ def concerns(day: str, query: Query) -> bool:
         return False
     if query.until_ns is not None and day > day_name(query.until_ns // DAY_NS):
         return False
+    if query.before is not None and day > day_name(query.before[0] // DAY_NS):
+        return False
     days = _days_of(query.ids)
     return days is None or day in days
 

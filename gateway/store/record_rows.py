@@ -227,8 +227,12 @@ def where(query: Query) -> str:
             wanted.append(f"{column} {sign} {bound!r}")
     if query.trace:
         wanted.append(f"trace = {text(query.trace)}")
-    if query.ids:
-        wanted.append(f"id IN ({', '.join(map(text, query.ids))})")
+    for column, values in (("id", query.ids), ("tenant", query.tenants)):
+        if values:
+            wanted.append(f"{column} IN ({', '.join(map(text, values))})")
+    if query.before is not None:
+        moment, last = query.before
+        wanted.append(f"started_ns <= {moment} AND (started_ns < {moment} OR id < {text(last)})")
     if query.verdict:
         wanted.append(f"regexp_matches(verdicts, {text(query.verdict_pattern)})")
     return " WHERE " + " AND ".join(wanted) if wanted else ""

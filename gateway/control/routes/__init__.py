@@ -87,6 +87,13 @@ def _changes(service: Service) -> Routers:
     return (changes.router(Changes(service)),)
 
 
+def _records(service: Service) -> Routers:
+    from gateway.control.records import Records
+    from gateway.control.routes import records
+
+    return (records.router(Records(service)),)
+
+
 _RESOURCES: Final[Mapping[str, Callable[[Service], Routers]]] = {
     "tenants": _tenants,
     "meters": _meters,
@@ -97,5 +104,6 @@ _RESOURCES: Final[Mapping[str, Callable[[Service], Routers]]] = {
     "principals": _principals,
     "whoami": _principals,
     "changes": _changes,
+    "records": _records,
 }
 """What makes the routes under /admin/…, by the first part of the path."""

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from gateway.config.entries import Kind
 from gateway.control import changes as change_uses
-from gateway.control import errors
 from gateway.control.changes import Changes
 from gateway.control.gates import needs
 from gateway.control.routes.paging import Limit, answered, page
 from gateway.control.routes.shapes import Page
+from gateway.control.routes.times import Time, ns
 from gateway.control.service import Asked
 from gateway.store.control.base import Filters
 
 _Before: TypeAlias = Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before.")]
 _Only: TypeAlias = Annotated[str | None, Query(max_length=200)]
 _Kind: TypeAlias = Annotated[Kind | None, Query(description="Of entries of this kind only.")]
-_Time: TypeAlias = Annotated[
-    str | None,
-    Query(max_length=64, description="A moment with its zone (2026-11-22T09:00:00Z), or a day: its beginning in UTC."),
-]
-_LAST_NS: Final = 2**63 - 1
-"""As late as a store can say."""
 _Head: TypeAlias = Annotated[list[str], Query(max_length=100, description="SEQ:HASH that was noted elsewhere.")]
 
 
@@ -60,10 +53,10 @@ async def _filters(
     tenant: _Only = None,
     name: _Only = None,
     principal: _Only = None,
-    since: _Time = None,
-    until: _Time = None,
+    since: Time = None,
+    until: Time = None,
 ) -> Filters:
-    return Filters(kind, tenant, name, principal, _ns(since, "since"), _ns(until, "until"))
+    return Filters(kind, tenant, name, principal, ns(since, "since"), ns(until, "until"))
 
 
 class ChangeRoutes:
@@ -89,21 +82,6 @@ class ChangeRoutes:
     ) -> Response:
         """Read the whole log and say whether anything in it was edited, removed, moved or cut off."""
         return answered(await self._changes.verify([change_uses.head_of(text) for text in head]))
-
-
-def _ns(written: str | None, param: str) -> int | None:
-    if written is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(written)
-        if len(written) == len("2026-11-22"):
-            moment = moment.replace(tzinfo=UTC)
-        if moment.tzinfo is None:
-            raise ValueError
-        return min(max(0, int(moment.timestamp())) * 10**9, _LAST_NS)
-    except (ValueError, OverflowError) as error:
-        told = f"{param}: expected a day (2026-11-22) or a time with its zone (2026-11-22T09:00:00Z)"
-        raise errors.Invalid(told, param=param) from error
 
 
 def router(changes: Changes) -> APIRouter:

@@ -174,6 +174,9 @@ def test_every_filter_means_the_same_in_the_table_as_on_a_record(tmp_path: Path)
         Query(until_ns=STARTED_NS + 1),
         Query(since_ns=STARTED_NS + 1, until_ns=STARTED_NS + 2),
         Query(ids=("req_1", "req_3", "req_9")),
+        Query(tenants=("acme", "other")),
+        Query(before=(STARTED_NS, "req_2")),
+        Query(before=(STARTED_NS + DAY_NS, "req_1")),
     ):
         wanted = sorted(record.id for record in whole if query.holds(record))
         assert sorted(record.id for record in records(tmp_path, query)) == wanted, query

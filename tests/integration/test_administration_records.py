@@ -1,0 +1,91 @@
+"""Records over the administration: pages of the newest, filters, and those of another tenant kept apart."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from gateway.store import manifest
+from tests.support.administration import administration
+from tests.support.journals import STARTED_NS, a_journal, a_record
+from tests.support.ledgers import update
+
+
+def test_records_are_paged_from_the_newest_over_table_and_journals(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with administration(tmp_path) as admin:
+            journal = a_journal(tmp_path)
+            for number in range(7):
+                if number == 5:
+                    update(tmp_path)
+                started_ns = STARTED_NS + number // 2  # two at a time
+                journal.add(a_record(f"req_{number}", started_ns=started_ns, status=200 + number, charge_nanos=number))
+            found, after = [], ""
+            while after is not None:
+                page = (await admin.ask("GET", f"/records?limit=3&after={after}")).json
+                found += [item["id"] for item in page["items"]]
+                after = page["next"]
+            assert found == [f"req_{number}" for number in reversed(range(7))]
+            for query, wanted in (
+                ("status=203", ["req_3"]),
+                ("min_cost_usd=0.000000006", ["req_6"]),
+                ("tenant=other", []),
+                ("since=2027-01-16", []),
+                ("until=2027-01-16&status=206", ["req_6"]),
+            ):
+                assert [item["id"] for item in (await admin.ask("GET", f"/records?{query}")).json["items"]] == wanted
+            for wrong in ("after=x", "after=:", "since=yesterday", "status=x", "min_cost_usd=-1"):
+                answer = await admin.ask("GET", f"/records?{wrong}")
+                assert (answer.status, answer.json["error"]["param"]) == (400, wrong.partition("=")[0])
+            journal.stop()
+
+    asyncio.run(run())
+
+
+def test_one_record_is_shown_with_every_column_under_the_names_of_the_table(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with administration(tmp_path) as admin:
+            journal = a_journal(tmp_path)
+            journal.add(a_record(readings=[("tenant:acme|usd", 1, 2)]))
+            shown = (await admin.ask("GET", "/records/req_1")).json
+            assert (shown["started"], shown["model"], shown["charge_usd_nanos"]) == (
+                "2027-01-15T08:00:00.123Z",
+                "small",
+                None,
+            )
+            assert shown["attempts"][0]["endpoint"] == "http://vllm-0:8000"
+            assert shown["readings"] == [{"meter": "tenant:acme|usd", "used": 1, "cap": 2}]
+            assert (await admin.ask("GET", "/records/req_9")).status == 404
+            journal.stop()
+
+    asyncio.run(run())
+
+
+def test_who_may_see_one_tenant_sees_its_records_and_no_other(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with administration(tmp_path) as admin:
+            journal = a_journal(tmp_path)
+            for name in ("acme", "globex", ""):
+                journal.add(a_record(f"req_{name}", tenant=name))
+            journal.stop()
+            made = {"name": "ada", "subject": "", "roles": [{"role": "viewer", "tenant": "acme"}]}
+            token = (await admin.made("/principals", made))["token"]
+            page = await admin.ask("GET", "/records", token=token)
+            assert [item["id"] for item in page.json["items"]] == ["req_acme"]
+            assert (await admin.ask("GET", "/records?tenant=globex", token=token)).json["items"] == []
+            assert (await admin.ask("GET", "/records/req_acme", token=token)).status == 200
+            assert (await admin.ask("GET", "/records/req_globex", token=token)).status == 404
+            assert (await admin.ask("GET", "/records/req_", token=token)).status == 404
+
+    asyncio.run(run())
+
+
+def test_a_table_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with administration(tmp_path) as admin:
+            manifest.folder(tmp_path).mkdir()
+            (manifest.folder(tmp_path) / "manifest.json").write_text("?")
+            answer = await admin.ask("GET", "/records")
+            assert (answer.status, "manifest.json cannot be read" in answer.message) == (503, True)
+
+    asyncio.run(run())
