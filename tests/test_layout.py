@@ -70,6 +70,16 @@ _EXEMPTIONS: list[tuple[str, str, list[str]]] = [
         ["gateway/store/control/verifying.py"],
     ),
     (
+        "tests/unit/gateway/store/test_record_table.py",
+        "rows are right when they come out of the table as they went in",
+        ["gateway/store/record_rows.py"],
+    ),
+    (
+        "tests/integration/test_administration_records.py",
+        "what is to be shown of records is asked of the whole administration",
+        ["gateway/control/records.py", "gateway/control/routes/records.py", "gateway/control/routes/times.py"],
+    ),
+    (
         "tests/integration/test_meter_stores.py",
         "sockets between processes",
         ["gateway/store/recall_sockets.py"],

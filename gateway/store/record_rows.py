@@ -45,10 +45,13 @@ _LARGEST: Final = 2**63 - 1
 _TEXT: Final = "VARCHAR"
 _INT: Final = "BIGINT"
 _MS: Final = "DOUBLE"
-_ATTEMPTS: Final = (
-    "STRUCT(backend VARCHAR, endpoint VARCHAR, reason VARCHAR, choice VARCHAR, loads {0}[], status {0}, code VARCHAR, "
-    "sent_ms DOUBLE, first_byte_ms DOUBLE, ended_ms DOUBLE)[]"
-)
+_BY_TYPE: Final[dict[Any, str]] = {str: _TEXT, int: "{0}", float: _MS, list[int]: "{0}[]"}
+_ATTEMPT: Final = {
+    "followed_by" if field.name == "then" else field.name: field.type for field in msgspec.structs.fields(Attempt)
+}
+ATTEMPT_NAMES: Final = tuple(_ATTEMPT)
+"""What the columns of an `Attempt` are called in the table; one of ours is a word of SQL."""
+_ATTEMPTS: Final = f"STRUCT({', '.join(f'{name} {_BY_TYPE[kind]}' for name, kind in _ATTEMPT.items())})[]"
 _READINGS: Final = "STRUCT(meter VARCHAR, used {0}, cap {0})[]"
 
 COLUMNS: Final = (
@@ -93,6 +96,13 @@ COLUMNS: Final = (
         "readings", "readings", _READINGS, "of meters that acted: the bucket, used before, cap, in the meter's unit"
     ),
     Column("verdicts", "verdicts", _TEXT, "what checks found: phase:check:code:action:score:count, never the text"),
+    Column("chain", "chain", _TEXT, "the chain of checks it went through; empty for none"),
+    Column("judges", "judges", _TEXT, "models that judged its texts, separated by spaces"),
+    Column("judge_input_tokens", "judge_input_tokens", _INT, "what those used, cached ones included"),
+    Column("judge_output_tokens", "judge_output_tokens", _INT, "and of output"),
+    Column("judge_usd_nanos", "judge_nanos", _INT, "and their price, which is in the charge"),
+    Column("asked_output_tokens", "asked_output", _INT, "the most that all answers could have had; 0: as held"),
+    Column("answers", "answers", _INT, "how many answers that was for; 0: as asked"),
     Column("attempts", "attempts", _ATTEMPTS, "each try at a backend, in order; times as above, 0 for what never was"),
     Column("snapshot", "snapshot", _TEXT, "digest of the configuration it ran under"),
 )
@@ -104,19 +114,8 @@ _DEFAULTS: Final = {field.name: "NULL" if field.default is None else "''" for fi
 }
 
 
-class _Attempt(msgspec.Struct, gc=False):
-    """An `Attempt`, with its names."""
-
-    backend: str
-    endpoint: str
-    reason: str
-    choice: str
-    loads: list[int]
-    status: int
-    code: str
-    sent_ms: float
-    first_byte_ms: float
-    ended_ms: float
+_Attempt: Final = msgspec.defstruct("_Attempt", _ATTEMPT.items(), gc=False)
+"""An `Attempt`, with its names."""
 
 
 class _Reading(msgspec.Struct, gc=False):
@@ -125,7 +124,7 @@ class _Reading(msgspec.Struct, gc=False):
     cap: int
 
 
-_LISTS: Final[dict[str, Any]] = {"attempts": list[_Attempt], "readings": list[_Reading]}
+_LISTS: Final = frozenset(("attempts", "readings"))
 _Row: Final = msgspec.defstruct(
     "RecordRow",
     [

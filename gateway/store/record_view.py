@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.store.record_rows import COLUMNS
+from gateway.store.record_rows import ATTEMPT_NAMES, COLUMNS
 from gateway.store.records import Record
 from gateway.telemetry.logs import Timestamps
 
@@ -18,7 +18,9 @@ def named(record: Record) -> dict[str, Any]:
     made = {
         "started": _TIMES.format(record.started_ns),
         "trace": record.traceparent[3:35],
-        "attempts": [msgspec.structs.asdict(attempt) for attempt in record.attempts],
+        "attempts": [
+            dict(zip(ATTEMPT_NAMES, msgspec.structs.astuple(attempt), strict=True)) for attempt in record.attempts
+        ],
         "readings": [dict(zip(("meter", "used", "cap"), reading, strict=True)) for reading in record.readings],
     }
     return {
