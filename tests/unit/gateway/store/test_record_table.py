@@ -235,10 +235,3 @@ def test_a_file_of_an_older_version_reads_with_defaults(tmp_path: Path) -> None:
     path.with_suffix(".parquet2").replace(path)
     assert list(records(tmp_path, Query())) == [a_record()]
     journal.stop()
-
-
-def test_every_column_of_a_record_is_in_the_table_and_said_what_it_is() -> None:
-    named = [column.field for column in record_rows.COLUMNS if column.field]
-    assert sorted(named) == sorted(Record.__struct_fields__), "a new column of a record: name it, and raise SCHEMA"
-    assert len({column.name for column in record_rows.COLUMNS}) == len(record_rows.COLUMNS)
-    assert all(column.meaning for column in record_rows.COLUMNS)
