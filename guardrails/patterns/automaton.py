@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from guardrails.patterns.program import Program
@@ -20,6 +21,7 @@ _TELLING: Final = re.compile(r"(?<!\S)[^\s0-9@_=:/-]*+[0-9@_=:/-]")
 """Words (of no blanks) with a character that most words have not."""
 
 _SPACES: Final = " \n\t\r\u2003"
+_SAMPLE: Final = [chr(code) for code in range(33, 127)] + list("éß٣α你")
 
 MOST_REMEMBERED: Final = 50_000
 """Moves, over all states (about 100 bytes each)."""
@@ -128,7 +130,6 @@ class Automaton:
     def _needs_telling(self) -> bool:
         """Whether every match has a telling character before its first blank, so that other words need not be read."""
         program = self._program
-        silent = [letter for letter in self._letters() if letter not in _TELLING_CHARACTERS and not letter.isspace()]
         seen: set[int] = set()
         stack = list(program.entries)
         while stack:
@@ -139,7 +140,7 @@ class Automaton:
             seen.add(step)
             if program.accepts[step] >= 0 or (taken is not None and any(map(taken.holds, _SPACES))):
                 return False
-            if taken is None or any(map(taken.holds, silent)):
+            if taken is None or _takes_silent(taken):
                 stack += program.nexts[step]
         return True
 
@@ -211,6 +212,13 @@ class Automaton:
         """The patterns that may still match."""
         entries = self._program.entries
         return {next(number for number, entry in enumerate(entries) if step <= entry) for step, _ in items}
+
+
+@lru_cache(maxsize=10_000)  # ten thousand words are of a hundred letters
+def _takes_silent(taken: Set) -> bool:
+    """Whether a set has a character that is neither telling nor a blank."""
+    edges = [chr(edge) for each in taken.ranges for edge in each]
+    return any(taken.holds(each) and each not in _TELLING_CHARACTERS and not each.isspace() for each in _SAMPLE + edges)
 
 
 def _condition(look: Look, before: str | None) -> tuple[_Condition, ...] | None:

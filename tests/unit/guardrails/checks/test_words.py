@@ -12,6 +12,21 @@ def test_keywords_are_whole_words_in_any_case_however_they_are_spaced() -> None:
     assert found(check, "projects falcon, project falcons, c+") == []
 
 
+def test_words_of_other_scripts_are_found_in_any_case_and_as_they_look() -> None:
+    check = keywords(["Сокол", "naïve", "ﬁle"])
+    assert found(check, "сокол СОКОЛ NAÏVE file naive") == [
+        ("keyword", word) for word in ["сокол", "СОКОЛ", "NAÏVE", "file"]
+    ]
+
+
+def test_of_words_that_begin_alike_the_longest_is_found_however_many_they_are() -> None:
+    words = [f"{first}{second}{'x' * number}" for first in "abcd" for second in "efgh" for number in range(40)]
+    check = keywords(words)
+    assert len(check.rules) < 30
+    assert found(check, " ".join(words)) == [("keyword", word) for word in words]
+    assert found(check, f"be{'x' * 40} zae aez be-ae") == [("keyword", "be"), ("keyword", "ae")]
+
+
 def test_patterns_are_found_by_their_codes() -> None:
     assert found(regex({"TICKET": r"\bT-\d+"}), "see T-12 and T-7.") == [("TICKET", "T-12"), ("TICKET", "T-7")]
 
