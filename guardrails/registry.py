@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
@@ -18,6 +19,7 @@ class Kind(StrEnum):
     WORD = "a word"
     WORDS = "a list of words"
     PATTERNS = "a map from a code to its pattern"
+    RECOGNISERS = "a map from a code to its pattern, or to patterns, deny_list, score and context"
     SCHEMA = "a JSON Schema"
     SCHEMAS = "a map from a tool to the JSON Schema of its arguments"
 
@@ -42,11 +44,22 @@ class Registered:
     """Needs answers, and so may have a deadline."""
     phases: tuple[Phase, ...] = tuple(Phase)
     """Where what it judges is found."""
+    sources: str = ""
+    """Where it is said who finds what of it; imported when it is told."""
 
     def make(self, **arguments: object) -> Any:
         """The check, or several that are one to an admin. Raises ValueError for settings that cannot be meant."""
-        module, _, name = self.target.partition(":")
-        return getattr(import_module(module), name)(**arguments)
+        return _named(self.target)(**arguments)
+
+    def found_by(self) -> Mapping[str, tuple[str, ...]]:
+        """Who finds what, where a check is made of several."""
+        found: Mapping[str, tuple[str, ...]] = _named(self.sources) if self.sources else {}
+        return found
+
+
+def _named(target: str) -> Any:
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)
 
 
 _THRESHOLD: Final = {"threshold": Option("threshold", Kind.SHARE)}
@@ -79,8 +92,14 @@ CHECKS: Final = {
     "pii": Registered(
         "guardrails.checks.entities:pii",
         "personal data",
-        {"entities": Option("entities", Kind.WORDS), "custom": Option("custom", Kind.PATTERNS)},
+        {
+            "entities": Option("entities", Kind.WORDS),
+            "custom": Option("custom", Kind.RECOGNISERS),
+            **_THRESHOLD,
+            "allow_list": Option("allow_list", Kind.WORDS),
+        },
         asks=True,
+        sources="guardrails.checks.entities:SOURCES",
     ),
     "regex": Registered(
         "guardrails.checks.words:regex", "patterns", {"patterns": Option("patterns", Kind.PATTERNS, True)}

@@ -14,8 +14,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from guardrails.chain import Chain, ChainError, Link, OnFailure, chain
-from guardrails.check import Check
-from guardrails.checks.patterned import PatternCheck
+from guardrails.check import Asking, Check
 from guardrails.checks.tools import ToolPolicy
 from guardrails.registry import CHECKS, Kind, Option, Registered
 from guardrails.verdict import Action, Phase
@@ -70,7 +69,7 @@ def _links(
     if action is None:
         raise ChainError(f"{place}: has no action; one of {', '.join(Action)}")
     deadline = entry.get("deadline_ms")
-    asking = [check for check in checks if registered.asks and not isinstance(check, PatternCheck)]
+    asking = [check for check in checks if isinstance(check, Asking)]
     if deadline is not None and not asking:
         raise ChainError(f"{place}: deadline_ms: nobody is asked, so nothing can be late; leave it out")
     if deadline is not None and (not isinstance(deadline, int) or isinstance(deadline, bool)):
@@ -119,6 +118,7 @@ def _value(place: str, option: Option, value: object) -> object:
         Kind.COUNT: is_number and isinstance(value, int),
         Kind.WORD: isinstance(value, str),
         Kind.WORDS: isinstance(value, list | tuple) and all(isinstance(each, str) for each in value),
+        Kind.RECOGNISERS: isinstance(value, Mapping),
         Kind.PATTERNS: isinstance(value, Mapping) and all(isinstance(each, str) for each in value.values()),
         Kind.SCHEMA: isinstance(value, Mapping),
         Kind.SCHEMAS: isinstance(value, Mapping) and all(isinstance(each, Mapping) for each in value.values()),

@@ -47,7 +47,8 @@ def list_(form: str) -> None:
         if form == "json":
             settings = {key: str(option.kind) for key, option in check.options.items()}
             said = {"check": name, "finds": check.finds, "phases": [*check.phases], "asks": check.asks}
-            click.echo(json.dumps(said | {"settings": settings}))
+            by = {who: list(what) for who, what in check.found_by().items()}
+            click.echo(json.dumps(said | {"settings": settings} | ({"found_by": by} if by else {})))
         else:
             click.echo("\n".join(_described(name, check)))
 
@@ -62,6 +63,8 @@ def _described(name: str, check: Registered) -> Iterator[str]:
         yield "  asks somebody, and so may have a deadline_ms"
     for key, option in check.options.items():
         yield f"  {key:<18} {option.kind}{', required' if option.required else ''}"
+    for who, what in check.found_by().items():
+        yield f"  found by {who}: {', '.join(what)}"
 
 
 @checks.command(name="try", short_help="Show what a chain makes of a text.")

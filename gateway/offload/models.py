@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Protocol, runtime_checkable
 
 from gateway.offload.frames import LATE, Broken, Question, unpacked
 from gateway.offload.lanes import Unanswered
 from guardrails.checks.asked import OVERLAP
 from guardrails.classifiers import load
-from guardrails.ner import load_entities
+from guardrails.presidio import load_recogniser
 
 PIECE: Final = 20_000
 """Characters scored at once. A check asks for no more, unless it is told to; what takes longer could not be left off
@@ -25,14 +25,24 @@ Asked = tuple[str, str]
 """Kind and name, as in `guardrails.check.Need`."""
 
 
+@runtime_checkable
+class ReadsTogether(Protocol):
+    """A judge for which several texts at once are less work than one after the other."""
+
+    def __call__(self, text: str) -> object: ...
+
+    def all(self, texts: Sequence[str]) -> Sequence[object]:
+        """The answer for each text: the same as it would be alone."""
+
+
 def classifier(name: str) -> Judge:
     """A `Loader`: the classifiers that come with the package."""
     return load(name).score
 
 
 def entities(name: str) -> Judge:
-    """A `Loader`: names of people, places and organisations, by the one recogniser there is."""
-    return load_entities()
+    """A `Loader`: what finds the entities that are named, with commas between them."""
+    return load_recogniser(name.split(","))
 
 
 LOADERS: Final[Mapping[str, Loader]] = {"classifier": classifier, "entities": entities}
@@ -70,6 +80,13 @@ class Models:
         if question.kind != "classifier":
             raise Unanswered  # what is said of pieces is not what would be said of the whole
         return self._worst(judge, text, question.until_s)
+
+    def answer_all(self, questions: Sequence[Question]) -> Sequence[object]:
+        """The work of a lane: short texts, all for one judge. Raises whatever it would raise for any of them."""
+        judge = self._judge((questions[0].kind, questions[0].name))
+        if not isinstance(judge, ReadsTogether):
+            return [self.answer(question) for question in questions]
+        return judge.all([unpacked(question.text) for question in questions])
 
     @staticmethod
     def _worst(judge: Judge, text: str, until_s: float) -> float:

@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from gateway.offload import frames
 from gateway.offload.frames import UNAVAILABLE, Answer, Broken, Frames, Question, framed
-from gateway.offload.lanes import Lane, Work
+from gateway.offload.lanes import Lane, Work, WorkTogether
 from gateway.offload.tally import WEBHOOK
 
 SHORT: Final = 4_000
@@ -23,10 +23,16 @@ POSTING: Final = 16
 
 class CheckServer:
     """`local` answers what is computed here, `remote` what somebody else must be asked; both in threads. `on_bug` gets
-    what they raise beside `Unanswered`."""
+    what they raise beside `Unanswered`. `together`: several short texts at once, where that is less work."""
 
-    def __init__(self, local: Work, remote: Work, on_bug: Callable[[BaseException], None]) -> None:
-        self._short = Lane("short", 1, local, on_bug)
+    def __init__(
+        self,
+        local: Work,
+        remote: Work,
+        on_bug: Callable[[BaseException], None],
+        together: WorkTogether | None = None,
+    ) -> None:
+        self._short = Lane("short", 1, local, on_bug, together=together)
         self._long = Lane("long", 1, local, on_bug)
         self._remote = Lane("webhook", POSTING, remote, on_bug)
         self._server: asyncio.Server | None = None

@@ -24,6 +24,8 @@ from gateway.runtime.control_channel import BEAT_S, Alive, Channel, Load, Loaded
 from gateway.runtime.state_dir import checks_socket, make_socket_folder
 from gateway.telemetry.logs import Log
 
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""What numerical libraries read when they are loaded: on small matrices more threads only take workers' time."""
 SWITCH_S = 0.001
 """How long one thread keeps the interpreter while others wait: short texts and the socket, beside a long text."""
 
@@ -37,7 +39,7 @@ class Checker:
         self._log = log
         self._models = Models(LOADERS)
         self._webhooks = Webhooks({})
-        self._server = CheckServer(self._models.answer, self._webhooks.answer, self._bug)
+        self._server = CheckServer(self._models.answer, self._webhooks.answer, self._bug, self._models.answer_all)
         self._told: asyncio.Queue[Load] = asyncio.Queue()
         self._gone = asyncio.Event()
         self._channel = Channel(Load, self._told.put_nowait, self._gone.set)
@@ -108,6 +110,8 @@ async def _run(start: CheckStart, log: Log) -> None:
 def main() -> int:
     """The process. Its one argument is a `CheckStart` as JSON."""
     start, log = background.begun(CheckStart, "checks")
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")
     sys.setswitchinterval(SWITCH_S)
     asyncio.run(_run(start, log))
     return 0

@@ -1,24 +1,40 @@
-"""Personal data by form and by context: `pii`. What has a form is found by patterns, character by character; names of
-people, places and organisations by a recogniser that the caller asks, sentence by sentence.
+"""Personal data by form and by context: `pii`. What has a form is found by patterns of our own, character by character;
+names, and identifiers of countries, by Presidio's analyzer, which the caller asks, sentence by sentence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Final
 
 from guardrails.check import Check, Nonsense, Sight, Step
 from guardrails.checks import pii as forms
+from guardrails.checks.allowed import allowing
 from guardrails.checks.asked import AskedCheck, is_score
+from guardrails.checks.custom import rules_of
+from guardrails.checks.identifiers import COUNTRIES, IDENTIFIERS
+from guardrails.checks.patterned import PatternCheck, Rule
+from guardrails.ner import NAMED
 from guardrails.verdict import Finding
 
-NAMED: Final = frozenset({"PERSON", "LOCATION", "ORGANIZATION", "NRP"})
-"""What has no form, by Presidio's names; NRP is a nationality, a religious or a political group."""
+NAME: Final = "pii"
 KIND: Final = "entities"
-RECOGNISER: Final = "presidio"
+THRESHOLD: Final = 0.4
+"""What Presidio gives a weak pattern beside a word of its context; without one such a pattern has .01 to .3."""
 _LEAST: Final = 200
 """Characters of a segment. A recogniser's call costs the more the shorter its texts are, and finds no less in these."""
+
+SOURCES: Final = {
+    "our patterns, in the stream": tuple(sorted(forms.ENTITIES)),
+    "Presidio with spaCy's English model, in the check process": tuple(sorted(NAMED)),
+    **{
+        f"Presidio's recogniser, in the check process ({country})": tuple(recognisers)
+        for country, recognisers in COUNTRIES.items()
+    },
+}
+"""Who finds which entities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +47,7 @@ class EntityCheck(AskedCheck):
         if not isinstance(value, list | tuple):
             raise Nonsense(f"{self.name}: an answer is a list of entities")
         found = [self._finding(each, start, end - start) for each in value]
-        return [finding for finding in found if finding.code in self.entities]
+        return [finding for finding in found if finding.code in self.entities and finding.score >= self.threshold]
 
     def _finding(self, entity: object, start: int, length: int) -> Finding:
         match entity:
@@ -40,21 +56,51 @@ class EntityCheck(AskedCheck):
         raise Nonsense(f"{self.name}: an entity is its start, end, name and score, within what was asked")
 
 
-def pii(entities: Iterable[str] = forms.ENTITIES, custom: Mapping[str, str] | None = None) -> tuple[Check, ...]:
-    """The checks for these entities, and for own ones by their patterns; those of patterns hold back no more text
-    because others are asked for. Raises ValueError for an entity nobody knows, and for a pattern that is none.
+def pii(
+    entities: Iterable[str] | None = None,
+    custom: Mapping[str, object] | None = None,
+    threshold: float = THRESHOLD,
+    allow_list: Iterable[str] = (),
+) -> tuple[Check, ...]:
+    """The checks for these entities (all that have patterns of ours, if none are named) and for own recognisers
+    (`custom`), as far as they score `threshold`, but for what is allowed. Those of patterns hold back no more text
+    because others are asked for. Raises ValueError, whose message begins with the setting, for what cannot be meant.
     """
-    wanted = set(entities)
-    named = frozenset(wanted & NAMED)
-    unknown = wanted - NAMED - forms.ENTITIES - set(custom or {})
-    if unknown:
-        known = ", ".join(sorted(NAMED | forms.ENTITIES))
-        raise ValueError(f"no such entity: {', '.join(sorted(unknown))}; known are {known}")
+    own = custom or {}
+    wanted = _known(forms.ENTITIES if entities is None else entities, own)
+    rules = [rule for rule in forms.RULES if rule.code in wanted and rule.score >= threshold]
+    if entities is not None:
+        _reached(wanted & forms.ENTITIES, rules, threshold)
+    for code, written in own.items():
+        try:
+            rules += rules_of(code, written, threshold)
+        except ValueError as error:
+            raise ValueError(f"custom: {code}: {error}") from error
+    asked = frozenset(wanted & (NAMED | IDENTIFIERS.keys()))
     checks: list[Check] = []
-    if wanted - named or custom:
-        checks.append(forms.pii(wanted - named, custom))
-    if named:
-        checks.append(EntityCheck(forms.NAME, KIND, RECOGNISER, "", sight=Sight.SEGMENT, least=_LEAST, entities=named))
+    if rules:
+        checks.append(PatternCheck(NAME, rules))
+    if asked:
+        who = ",".join(sorted(asked))
+        checks.append(EntityCheck(NAME, KIND, who, "", threshold, Sight.SEGMENT, least=_LEAST, entities=asked))
     if not checks:
-        raise ValueError("names no entity")
-    return tuple(checks)
+        raise ValueError("entities: names none")
+    allowed = list(allow_list)
+    return tuple(allowing(check, allowed) for check in checks)
+
+
+def _known(entities: Iterable[str], own: Mapping[str, object]) -> frozenset[str]:
+    wanted = frozenset(entities)
+    known = forms.ENTITIES | NAMED | IDENTIFIERS.keys() | own.keys()
+    for entity in sorted(wanted - known):
+        near = get_close_matches(entity.upper(), known, 1)
+        hint = f"do you mean {near[0]}? " if near else ""
+        raise ValueError(f"entities: there is no {entity}; {hint}`lockgate checks list` names all")
+    return wanted
+
+
+def _reached(wanted: frozenset[str], rules: Iterable[Rule], threshold: float) -> None:
+    lost = sorted(wanted - {rule.code for rule in rules})
+    if lost:
+        best = max(rule.score for rule in forms.RULES if rule.code == lost[0])
+        raise ValueError(f"threshold: {lost[0]} never scores more than {best:g}, so at {threshold:g} it is never found")

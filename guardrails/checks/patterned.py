@@ -117,9 +117,11 @@ class PatternWatch:
         raise Nonsense(f"patterns asked nothing, and were answered {number}")
 
 
-def bounded(pattern: str) -> str:
-    """A pattern from a configuration, if it stays small. Raises `PatternError`: one that would explode is refused."""
-    if Automaton([pattern]).count_states(MOST_STATES) > MOST_STATES:
+def bounded(pattern: str, judged: bool = False) -> str:
+    """A pattern from a configuration, if it stays small. Raises `PatternError`: one that would explode is refused, and
+    one whose matches are judged without a longest one.
+    """
+    if Automaton([pattern], frozenset({0} if judged else ())).count_states(MOST_STATES) > MOST_STATES:
         raise PatternError(
             pattern, 0, f"this needs more than {MOST_STATES} states: repeat less, or bound what is between"
         )

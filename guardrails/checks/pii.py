@@ -6,13 +6,10 @@ people, places and organisations have no form, and are not found here.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Final
 
-from guardrails.checks.patterned import PatternCheck, Rule, bounded
-from guardrails.patterns.syntax import PatternError
-
-NAME: Final = "pii"
+from guardrails.checks.patterned import Rule
 
 _MONTH_NAMES: Final = frozenset({"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"})
 _MONTHS: Final = (
@@ -175,21 +172,3 @@ RULES: Final = (
 )
 
 ENTITIES: Final = frozenset(rule.code for rule in RULES)
-
-
-def pii(entities: Iterable[str] = ENTITIES, custom: Mapping[str, str] | None = None) -> PatternCheck:
-    """The check for these entities, and for own ones by their patterns. Raises `PatternError` for a pattern that is
-    none, or would explode, and ValueError for an entity nobody knows.
-    """
-    wanted = set(entities)
-    own = custom or {}
-    unknown = wanted - ENTITIES - set(own)
-    if unknown:
-        raise ValueError(f"no such entity: {', '.join(sorted(unknown))}; known are {', '.join(sorted(ENTITIES))}")
-    rules = [rule for rule in RULES if rule.code in wanted]
-    for code, pattern in own.items():
-        try:
-            rules.append(Rule(code, bounded(pattern)))
-        except PatternError as error:
-            raise ValueError(f"the pattern of {code}: {error}") from error
-    return PatternCheck(NAME, rules)

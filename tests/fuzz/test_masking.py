@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails.chain import Chain, Link
-from guardrails.checks.pii import pii
+from guardrails.checks.entities import pii
 from guardrails.jsontext import JsonText
 from guardrails.masking import Restoring, Vault
 from guardrails.screen import Screen
 from guardrails.verdict import Action, Phase
 
-LINK = Link(pii(["EMAIL_ADDRESS", "CREDIT_CARD", "URL"]), frozenset(Phase), Action.MASK_REVERSIBLE)
+LINK = Link(pii(["EMAIL_ADDRESS", "CREDIT_CARD", "URL"])[0], frozenset(Phase), Action.MASK_REVERSIBLE)
 ROWS = Chain("mine", (LINK,)).rows(Phase.INPUT)
 PIECES = st.sampled_from(
     [

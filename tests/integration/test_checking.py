@@ -116,11 +116,11 @@ def test_weights_that_do_not_load_are_named_at_the_start_and_the_rest_is_answere
     names = {"check": "pii", "phase": "input", "action": "mask", "entities": ["PERSON"]}
     environment = {"PYTHONPATH": str(tmp_path / "broken")}
     with serving(tmp_path, chained(INJECTION, names), environment=environment) as gateway:
-        missing = ["entities presidio: half of the weights"]
+        missing = ["entities PERSON: half of the weights"]
         assert [event["missing"] for event in gateway.events("checks_missing")] == [missing]
         readiness = gateway.readiness()
         assert (readiness["ready"], readiness["checks"], readiness["checks_missing"]) == (True, "ready", missing)
-        assert told(gateway, "entities", "presidio") == (None, "unavailable")
+        assert told(gateway, "entities", "PERSON") == (None, "unavailable")
         assert told(gateway)[1] == ""
 
 

@@ -3,13 +3,13 @@ import json
 import pytest
 
 from guardrails.chain import Chain, Link
-from guardrails.checks.pii import pii
+from guardrails.checks.entities import pii
 from guardrails.jsontext import JsonText
 from guardrails.masking import Restoring, Vault
 from guardrails.screen import Screen
 from guardrails.verdict import Action, Phase
 
-ROWS = Chain("mine", (Link(pii(["EMAIL_ADDRESS", "CREDIT_CARD"]), frozenset(Phase), Action.MASK),)).rows(
+ROWS = Chain("mine", (Link(pii(["EMAIL_ADDRESS", "CREDIT_CARD"])[0], frozenset(Phase), Action.MASK),)).rows(
     Phase.TOOL_CALL
 )
 

@@ -78,7 +78,10 @@ def test_personal_data_with_and_without_a_form_are_two_links_of_one_entry() -> N
         ({"check": "length", "phase": "input", "action": "block"}, "max_chars is missing; a whole number above 0"),
         ({"check": "keywords", "phase": "input", "action": "block", "words": "x"}, "words: a list of words"),
         ({"check": "regex", "phase": "input", "action": "block", "patterns": {"A": "a*?b"}}, "A: .*lazy"),
-        ({"check": "pii", "phase": "input", "action": "mask", "entities": ["MAIL"]}, "no such entity: MAIL"),
+        (
+            {"check": "pii", "phase": "input", "action": "mask", "entities": ["MAIL"]},
+            r"pii\): entities: there is no MAIL",
+        ),
         ({**SCHEMA, "phase": "input"}, "phase: input holds none of what this judges; output"),
         ({**SCHEMA, "schema": "object"}, "schema: a JSON Schema is wanted"),
         ({**SCHEMA, "schema": {"type": "objekt"}}, r"chains.mine\[0\] \(schema\): schema: type: "),

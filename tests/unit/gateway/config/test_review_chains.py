@@ -99,7 +99,7 @@ def test_a_mistake_is_told_at_its_place(tmp_path: Path, was: str, becomes: str, 
 def test_the_mistakes_of_all_entries_are_told_at_once(tmp_path: Path) -> None:
     wrong = "action: mask, words: [joe]}\n    - {check: pii, phase: input, action: mask, entities: [EMAIL]"
     found = problems(tmp_path, "action: mask, words: [joe]", wrong.replace("words: [joe]", "words: joe"))
-    assert [line.split(": ")[1] for line in found] == ["chains.standard[0].words", "chains.standard[1]"]
+    assert [line.split(": ")[1] for line in found] == ["chains.standard[0].words", "chains.standard[1].entities"]
 
 
 UNASKED = 'other: {url: "https://a", secret: "${SECRET}"}'

@@ -4,6 +4,7 @@ import asyncio
 import math
 import threading
 import time
+from collections.abc import Sequence
 
 from gateway.offload import lanes
 from gateway.offload.frames import Question
@@ -138,5 +139,60 @@ def test_what_runs_for_too_long_is_stuck_until_it_ends() -> None:
         assert not lane.stuck
         lane.close()
         patient.close()
+
+
+class Together:
+    """Work on several; says what it was given together."""
+
+    def __init__(self) -> None:
+        self.taken: list[list[bytes]] = []
+
+    def __call__(self, questions: Sequence[Question]) -> Sequence[object]:
+        self.taken.append([question.text for question in questions])
+        if any(question.text == b"bug" for question in questions):
+            raise ZeroDivisionError
+        return [len(question.text) for question in questions]
+
+
+def entities(text: bytes, name: str = "PERSON", until_s: float = LATER) -> Question:
+    return Question(1, "entities", name, text, until_s)
+
+
+def test_what_comes_at_once_and_is_less_work_together_is_taken_together() -> None:
+    async def scene() -> None:
+        gate, together = Gate(), Together()
+        gate.open.set()
+        lane = Lane("lane", 1, gate, lambda error: None, together=together)
+        answers: dict[bytes, tuple[object, str]] = {}
+        asked = [
+            *(entities(b"a" * 900), entities(b"b" * 900), entities(b"c" * 901), entities(b"d" * 902, "UK_NHS")),
+            *(entities(b"e" * 10, until_s=time.monotonic() - 1), question(b"f" * 903), question(b"g" * 903)),
+        ]
+        for each in asked:
+            lane.put(each, lambda value, failure, text=each.text: answers.update({text: (value, failure)}))  # type: ignore[misc]
+        await until(lambda: len(answers) == len(asked), "all are answered")
+        assert together.taken == [[b"a" * 900, b"b" * 900]]  # a third would be too much
+        assert gate.began == [b"c" * 901, b"d" * 902, b"f" * 903, b"g" * 903]
+        assert answers.pop(b"e" * 10) == (None, "late")
+        assert all(answer == (len(text), "") for text, answer in answers.items())
+        lane.close()
+
+    run(scene())
+
+
+def test_one_that_raises_says_nothing_of_those_it_was_taken_with() -> None:
+    async def scene() -> None:
+        gate, together = Gate(), Together()
+        gate.open.set()
+        bugs: list[BaseException] = []
+        lane = Lane("lane", 1, gate, bugs.append, together=together)
+        answers: dict[bytes, tuple[object, str]] = {}
+        for text in (b"one", b"bug", b"three"):
+            lane.put(entities(text), lambda value, failure, text=text: answers.update({text: (value, failure)}))  # type: ignore[misc]
+        await until(lambda: len(answers) == 3, "all are answered")
+        assert together.taken == [[b"one", b"bug", b"three"]]
+        assert answers == {b"one": (3, ""), b"bug": (3, ""), b"three": (5, "")}
+        assert bugs == []
+        lane.close()
 
     run(scene())

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -89,3 +89,27 @@ def test_a_text_with_lone_surrogates_is_scored(text: str) -> None:
 def test_bytes_that_are_no_text_are_not_answered() -> None:
     with pytest.raises(Unanswered):
         Models({"classifier": classifier}).answer(Question(1, "classifier", "injection", b"\xff", time.monotonic() + 9))
+
+
+class Reader:
+    """A judge that reads several texts together."""
+
+    def __init__(self) -> None:
+        self.read: list[list[str]] = []
+
+    def __call__(self, text: str) -> object:
+        return self.all([text])[0]
+
+    def all(self, texts: Sequence[str]) -> Sequence[object]:
+        self.read.append(list(texts))
+        return [len(text) for text in texts]
+
+
+def test_texts_for_one_judge_are_read_together_where_it_can() -> None:
+    reader = Reader()
+    models = Models({"entities": lambda name: reader, "classifier": loader(len)})
+    asked = [question(text, "PERSON", "entities") for text in ("a", "bb\ud800")]
+    assert models.answer_all(asked) == [1, 3]
+    assert reader.read == [["a", "bb\ud800"]]
+    assert models.answer_all([question("a"), question("bb")]) == [1, 2]
+    assert models.answer(asked[0]) == 1

@@ -1,9 +1,12 @@
+from typing import Any
+
 import pytest
 
-from guardrails.check import Need, Nonsense, Sight
+from guardrails.check import Check, Need, Nonsense, Sight
 from guardrails.checks.entities import EntityCheck, pii
 from guardrails.checks.patterned import PatternCheck
 from guardrails.verdict import Finding
+from tests.support.finding import found
 
 SENTENCE = "My name is Ada Lovelace and I live in London. " * 5
 """A segment and a piece of the next."""
@@ -30,7 +33,7 @@ def test_segments_are_asked_about_and_places_are_told_in_the_text() -> None:
     watch = named("PERSON", "LOCATION").watch()
     [need] = watch.feed(SENTENCE)
     assert isinstance(need, Need)
-    assert (need.kind, need.name, need.number) == ("entities", "presidio", 0)
+    assert (need.kind, need.name, need.number) == ("entities", "LOCATION,PERSON", 0)
     assert SENTENCE.startswith(need.text)
     [rest] = watch.finish()
     assert isinstance(rest, Need)
@@ -82,8 +85,57 @@ def test_what_is_no_list_of_entities_is_nonsense_and_changes_nothing(value: obje
     assert watch.answer(0, []) == []
 
 
-def test_an_entity_nobody_knows_and_none_at_all_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"no such entity: PERSONS; known are ADDRESS, .*PERSON"):
-        pii(["PERSONS"])
-    with pytest.raises(ValueError, match="no entity"):
-        pii([])
+def test_what_scores_below_the_threshold_is_no_finding() -> None:
+    [check] = pii(["ORGANIZATION"], threshold=0.5)
+    watch = check.watch()
+    watch.feed("In London.")
+    watch.finish()
+    assert watch.answer(0, [[0, 2, "ORGANIZATION", 0.425]]) == []
+    [weak] = [rule for _, rule in _patterns(pii(threshold=1)).rules if rule.code == "CREDIT_CARD"]
+    assert weak.score == 1
+    assert "DATE_TIME" not in {rule.code for _, rule in _patterns(pii(threshold=0.71)).rules}
+
+
+def test_identifiers_of_countries_are_asked_for_by_the_names_of_presidio() -> None:
+    patterns, asked = pii(["EMAIL_ADDRESS", "UK_NHS", "PERSON"])
+    assert isinstance(patterns, PatternCheck)
+    assert isinstance(asked, EntityCheck)
+    assert asked.asks == ("entities", "PERSON,UK_NHS")
+
+
+def test_only_the_entities_asked_for_are_found_and_own_ones_beside() -> None:
+    [check] = pii(["CREDIT_CARD"], {"STAFF_ID": r"\bE-\d{5}\b"})
+    assert found(check, "E-12345 writes to a@b.org") == [("STAFF_ID", "E-12345")]
+
+
+def test_what_is_allowed_is_not_found_by_either() -> None:
+    patterns, asked = pii(["EMAIL_ADDRESS", "PERSON"], allow_list=["help@example.org", "Ada  Lovelace"])
+    assert found(patterns, "a@example.org, Help@example.org") == [("EMAIL_ADDRESS", "a@example.org")]
+    watch = asked.watch()
+    watch.feed("ada lovelace met Bob")
+    watch.finish()
+    assert watch.answer(0, [[0, 12, "PERSON", 0.85], [17, 20, "PERSON", 0.85]]) == [
+        Finding("pii", "PERSON", 0.85, 17, 20)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"entities": ["PERSONS"]}, r"^entities: there is no PERSONS; do you mean PERSON\? `lockgate checks list`"),
+        ({"entities": ["uk_nhs"]}, r"^entities: there is no uk_nhs; do you mean UK_NHS\?"),
+        ({"entities": []}, "^entities: names none"),
+        ({"entities": ["DATE_TIME"], "threshold": 0.8}, r"^threshold: DATE_TIME never scores more than 0\.7"),
+        ({"custom": {"MINE": "(a|b)*a(a|b){14}"}}, r"^custom: MINE: .*states"),
+        ({"custom": {"MINE": {"score": 0.1, "patterns": ["a"]}}}, r"^custom: MINE: .*find nothing"),
+    ],
+)
+def test_what_cannot_be_meant_names_the_setting_and_what_would_be_right(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        pii(**settings)
+
+
+def _patterns(checks: tuple[Check, ...]) -> PatternCheck:
+    [check] = checks
+    assert isinstance(check, PatternCheck)
+    return check

@@ -1,9 +1,10 @@
 import pytest
 
-from guardrails.checks.pii import ENTITIES, iban, luhn, pii
+from guardrails.checks.patterned import PatternCheck
+from guardrails.checks.pii import RULES, iban, luhn
 from tests.support.finding import found
 
-CHECK = pii()
+CHECK = PatternCheck("pii", RULES)
 
 
 @pytest.mark.parametrize(
@@ -66,18 +67,6 @@ def test_numbers_without_a_form_of_their_own_need_a_word_before() -> None:
 
 def test_disguised_data_is_found_where_it_stands() -> None:
     assert found(CHECK, "ｊane\u200b@exаmple.com") == [("EMAIL_ADDRESS", "ｊane\u200b@exаmple.com")]
-
-
-def test_only_the_entities_asked_for_are_found_and_own_ones_beside() -> None:
-    check = pii(["CREDIT_CARD"], {"STAFF_ID": r"\bE-\d{5}\b"})
-    assert found(check, "E-12345 writes to a@b.org") == [("STAFF_ID", "E-12345")]
-
-
-def test_entities_and_patterns_that_are_none_are_refused() -> None:
-    with pytest.raises(ValueError, match="no such entity: PERSONA; known are ADDRESS"):
-        pii(["PERSONA"])
-    with pytest.raises(ValueError, match=r"the pattern of MINE: .*states"):
-        pii(ENTITIES, {"MINE": "(a|b)*a(a|b){14}"})
 
 
 def test_check_digits() -> None:
