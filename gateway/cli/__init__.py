@@ -28,6 +28,7 @@ OWN: Mapping[str, str] = {
             "checks",
             "cost",
             "demo",
+            "explain",
             "fake",
             "journal",
             "keys",
