@@ -17,16 +17,19 @@ from gateway.config.units import shown
 from gateway.errors import ConfigError
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_STRING = 8
+"""Texts, among the kinds of a tensor's elements."""
 
 
 class Head(Struct, frozen=True):
     """`opsets` is by domain (`ai.onnx` for the default one); `external` are the files that hold weights, relative to
-    the model's own."""
+    the model's own; `texts` are the inputs and outputs that hold texts."""
 
     ir_version: int
     opsets: Mapping[str, int]
     producer: str
     external: tuple[str, ...]
+    texts: tuple[str, ...] = ()
 
 
 class _Broken(Exception):
@@ -53,6 +56,7 @@ def read_head(data: bytes, name: str) -> Head:
 
 def _head(data: memoryview, name: str) -> Head:
     ir_version, producer, opsets, external, graphs = 0, ["", ""], {}, dict[str, None](), 0
+    texts: list[str] = []
     for number, value in _fields(data):
         match number, value:
             case 1, int():
@@ -62,6 +66,7 @@ def _head(data: memoryview, name: str) -> Head:
             case 7, memoryview():
                 graphs += 1
                 external |= dict.fromkeys(_external(value))
+                texts += _texts(value)
             case 8, memoryview():
                 opset = dict(_fields(value))
                 domain, version = opset.get(1, b""), opset.get(2, 0)
@@ -76,7 +81,7 @@ def _head(data: memoryview, name: str) -> Head:
         pure = PurePosixPath(path)
         if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\\" in path or "\x00" in path:
             raise ConfigError(f"{name}: it asks for a file outside its folder: {shown(path)}")
-    return Head(ir_version, opsets, " ".join(filter(None, producer)), tuple(external))
+    return Head(ir_version, opsets, " ".join(filter(None, producer)), tuple(external), tuple(texts))
 
 
 def _external(graph: memoryview) -> Iterator[str]:
@@ -89,6 +94,21 @@ def _external(graph: memoryview) -> Iterator[str]:
                 pair = {key: bytes(word) for key, word in _fields(entry) if isinstance(word, memoryview)}
                 if pair.get(1) == b"location":
                     yield pair.get(2, b"").decode()
+
+
+def _texts(graph: memoryview) -> Iterator[str]:
+    """The inputs and outputs of a graph that are tensors of texts."""
+    for number, value in _fields(graph):
+        if number in (11, 12) and isinstance(value, memoryview):
+            declared = _members(value)
+            tensor = _members(_members(declared.get(2)).get(1))
+            if tensor.get(1) == _STRING:
+                yield str(declared.get(1, b""), "utf-8")  # type: ignore[arg-type]
+
+
+def _members(message: int | memoryview | None) -> dict[int, int | memoryview]:
+    """The fields of a message that is one of another's; none where there is none."""
+    return dict(_fields(message)) if isinstance(message, memoryview) else {}
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:

@@ -19,7 +19,7 @@ def check(directory: Path) -> None:
     from gateway.backends import embedded_models, provider_extra
     from gateway.config import archive, review, review_telemetry
     from gateway.config.describe import describe
-    from gateway.runtime import checking, configuration, controlling, grpc_listener, otlp
+    from gateway.runtime import checking, classic_models, configuration, controlling, grpc_listener, otlp
 
     found = configuration.read(directory)
     config, places = found.config, found.places
@@ -38,6 +38,7 @@ def check(directory: Path) -> None:
         *review.missing_control(config, controlling.missing),
         *review_telemetry.missing(config, otlp.missing),
         *checking.missing(config),
+        *classic_models.unchecked(config),
     ]
     if not doubts:
         click.echo("No doubts.")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gateway.config import snapshot_chains
-from gateway.config.model import Config, Model
+from gateway.config.model import V2, AnyModel, Config, Onnx
 
 if TYPE_CHECKING:
     from guardrails.chain import Chain, Link
@@ -54,9 +54,15 @@ def _lines(config: Config, name: str, chain: Chain) -> Iterator[str]:
         yield _link(link)
     if chain.tools is not None:
         yield "tools, at every call: block what is not allowed"
+    if any(_is_classic(config, model) for model in config.models.values()):
+        yield "of models under /v2: texts (BYTES) are checked whole; numbers are not read"
     for phase in Phase:
         if chain.of(phase):
             yield f"holds back on {phase}: {held(chain, phase)}"
+
+
+def _is_classic(config: Config, model: AnyModel) -> bool:
+    return isinstance(model, Onnx) or isinstance(config.backends.get(model.backend), V2)
 
 
 def _link(link: Link) -> str:
@@ -80,7 +86,7 @@ def _used_by(config: Config, name: str) -> str:
         for key, its in each.keys.items()
         if its.chain == name
     ]
-    models = [alias for alias, model in config.models.items() if isinstance(model, Model) and model.chain == name]
+    models = [alias for alias, model in config.models.items() if model.chain == name]
     said = [_named(noun, names) for noun, names in (("tenant", tenants), ("key", keys), ("model", models)) if names]
     return f"for {'; '.join(said)}" if said else "for nobody"
 

@@ -158,8 +158,7 @@ class Vllm(Servers, frozen=True, kw_only=True, tag_field="kind", tag="vllm"):
 
 
 class V2(Servers, frozen=True, kw_only=True, tag_field="kind", tag="v2"):
-    """Servers that speak the Open Inference Protocol over HTTP, such as KServe and Triton; each answers
-    `/v2/health/ready`."""
+    """Servers of the Open Inference Protocol over HTTP, as KServe and Triton; each answers `/v2/health/ready`."""
 
 
 class Embedded(Section, frozen=True, kw_only=True, tag_field="kind", tag="embedded"):
@@ -282,6 +281,8 @@ class Onnx(Section, frozen=True, kw_only=True, tag_field="kind", tag="onnx"):
     """What a call costs: `{call: $0.00002}`, or `free`. See price."""
     meters: Meters = ()
     """Meters of this model, whoever asks; see meters."""
+    chain: Name | None = None
+    """The checks of its texts, after those of whoever asks; see chains."""
 
 
 AnyModel: TypeAlias = Annotated[Model | Onnx, Meta(extra={"kind": "backend"})]

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gateway.config import snapshot_chains, units
-from gateway.config.model import V2, AnyModel, Config, Model, Tenant
+from gateway.config.model import AnyModel, Config, Tenant
 from gateway.config.places import Finding
 from gateway.config.shape import Path, nearest
 
@@ -36,7 +36,7 @@ def of_tenant(config: Config, name: str, tenant: Tenant) -> Iterator[Finding]:
 def doubts(config: Config) -> Iterator[Finding]:
     """Everything of them that runs, but probably not as meant."""
     used = {name for tenant in config.tenants.values() for name in _chains_of(tenant)}
-    used |= {model.chain for model in config.models.values() if isinstance(model, Model) and model.chain}
+    used |= {model.chain for model in config.models.values() if model.chain}
     asked: set[str] = set()
     for name, entries in config.chains.items():
         asked |= {str(entry.get("target")) for entry in entries if entry.get("check") == "webhook"}
@@ -82,11 +82,7 @@ def _target(config: Config, section: str, path: Path, target: str) -> Iterator[F
 
 
 def _of_model(config: Config, alias: str, model: AnyModel) -> Iterator[Finding]:
-    if isinstance(model, Model) and model.chain is not None:
-        path: Path = ("models", alias, "chain")
-        yield from _known(config, path, model.chain)
-        if isinstance(config.backends.get(model.backend), V2):
-            yield Finding(path, "this model is asked under /v2, where no text is checked")
+    yield from _known(config, ("models", alias, "chain"), model.chain)
 
 
 def _known(config: Config, path: Path, chain: str | None) -> Iterator[Finding]:

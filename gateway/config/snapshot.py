@@ -84,6 +84,8 @@ class ClassicModel(Struct, frozen=True, eq=False):
     default: str
     price: Price | None = None
     meters: tuple[Meter, ...] = ()
+    chain: str | None = None
+    """The name of its chain of checks."""
 
 
 Keys: TypeAlias = Mapping[bytes, Caller]
@@ -130,12 +132,12 @@ class Snapshot(Struct, frozen=True, eq=False):
         return [alias for alias in self.aliases if caller.allows(alias)]
 
     def chain_of(self, caller: Caller, alias: str, routes: Iterable[ModelRoute]) -> Chain | None:
-        """The checks of what this caller asks of this model and these may answer: the key's or tenant's chain, that of
-        the model asked for, and those of all that may answer in its place, so that none of them is less checked. None
-        for none."""
+        """The checks of what this caller asks of this model and these may answer (none, of a model that runs here): the
+        key's or tenant's chain, that of the model asked for, and those of all that may answer in its place, so that
+        none of them is less checked. None for none."""
         if self.chains is None:
             return None
-        asked = self.models.get(alias)
+        asked = self.models.get(alias) or self.classic.get(alias)
         chains = (route.chain for route in routes)
         return self.chains.of(caller.chain, None if asked is None else asked.chain, *chains)
 
@@ -145,7 +147,8 @@ class Snapshot(Struct, frozen=True, eq=False):
         if self.chains is not None:
             callers = (caller.chain for caller in self.keys.values())
             routes = ((route, *route.fallback) for route in self.models.values())
-            self.chains.make(callers, (tuple(each.chain for each in found) for found in routes))
+            served = (tuple(each.chain for each in found) for found in routes)
+            self.chains.make(callers, (*served, *((model.chain,) for model in self.classic.values())))
 
     def is_classic(self, alias: str) -> bool:
         """Whether the model is asked under /v2: it runs in the gateway, or behind a server of that protocol."""
@@ -256,7 +259,7 @@ def _classic(alias: str, model: Onnx, meters: Meters, *, judges: bool) -> Classi
     if judges:  # the version that is asked where none is named
         versions[name] = msgspec.structs.replace(versions[name], judges=True)
     own = meters.of("model", model.meters)
-    return ClassicModel(alias, versions, next(reversed(versions)), price_of(model), own)
+    return ClassicModel(alias, versions, next(reversed(versions)), price_of(model), own, model.chain)
 
 
 def version_order(name: str) -> tuple[tuple[int, int, str], ...]:

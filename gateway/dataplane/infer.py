@@ -6,24 +6,29 @@ Read `infer` top to bottom: it is the whole path.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from gateway.config.model import Limits
-from gateway.config.snapshot import ClassicVersion
+from gateway.config.snapshot import ClassicVersion, ModelRoute, Snapshot
+from gateway.config.snapshot_callers import Caller
 from gateway.dataplane.attempt import Attempts
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.recording import Recording
-from gateway.errors import NoEndpoint
+from gateway.dataplane.screening import Screening
+from gateway.errors import ContentFiltered, NoEndpoint
 from gateway.policy import identity, projects, resolve
 from gateway.telemetry import release
+from gateway.wire import errors as wire_errors
 from gateway.wire.infer import answer as infer_answer
 from gateway.wire.infer import passing as infer_passing
 from gateway.wire.infer import paths as infer_paths
 from gateway.wire.infer import request as wire_infer
 from gateway.wire.infer.paths import Target
+from gateway.wire.infer.request import InferCall
+from gateway.wire.infer.texts import AnswerTexts, RequestTexts
 from gateway.wire.inflate import inflate
 
 if TYPE_CHECKING:  # imports numpy and ONNX Runtime
@@ -48,6 +53,9 @@ async def infer(gw: Gateway, ex: Exchange, record: Recording) -> None:
         plan, codec = resolve.plan(snap, caller, passed), infer_passing.codec(target)
         if admission is not None:  # 402, 429, 503
             plan, passed = await admission.admit(record, caller, passed, plan, codec)
+        screening = _screening(gw, snap, ex, record, caller, target, plan.routes)
+        if screening is not None and screening.reads_input:
+            passed = infer_passing.call(target, await _read(screening, call))  # 400, 429, 503
         attempts = Attempts(gw, ex, record, snap, backends, caller, passed, codec, admission)
         reply = (await attempts.first_byte(plan)).reply  # 502, 503, 504, or as sent
         answer, length = reply.body, infer_passing.json_length(reply.json_length)
@@ -56,12 +64,47 @@ async def infer(gw: Gateway, ex: Exchange, record: Recording) -> None:
         record.runs_here(version)
         if admission is not None:  # 402, 429, 503
             await admission.admit_classic(record, caller, snap.classic[target.alias])
+        screening = _screening(gw, snap, ex, record, caller, target, ())
+        if screening is not None and screening.reads_input:
+            call = await _read(screening, call)  # 400, 429, 503
         record.open()  # 503
         left_s = snap.limits.total_s - record.elapsed_ms() / 1e3
         outputs = await session.predict(call, gw.runs, left_s)  # 400, 500, 503, 504
         answer, length = infer_answer.render(target.alias, version.version, call.id, outputs)
+    if screening is not None and screening.reads_output:
+        told = AnswerTexts(answer, length)  # 502
+        try:
+            answer, length = told.said(await screening.passed(told.parts, restores=True))  # 503
+        except ContentFiltered as blocked:  # the model has answered, which is paid for
+            status, headers, answer = wire_errors.render(blocked, record.id, infer_answer.ERRORS)
+            record.close(status, blocked.code, "answered", len(answer))
+            ex.answer(status, headers + record.caller_header, answer)
+            return
     record.close(200, "ok", "answered", len(answer))
     ex.answer(200, _headers(record, length), answer)
+
+
+def _screening(
+    gw: Gateway,
+    snap: Snapshot,
+    ex: Exchange,
+    record: Recording,
+    caller: Caller,
+    target: Target,
+    routes: Sequence[ModelRoute],
+) -> Screening | None:
+    """The checks of what this caller asks of this model, by these routes or here; None for none."""
+    chain = snap.chain_of(caller, target.alias, routes)
+    if chain is None:
+        return None
+    codec, asked = infer_passing.codec(target), infer_passing.question(target)
+    return record.screened(Screening(gw, snap, ex, record, chain, caller, asked, codec))
+
+
+async def _read(screening: Screening, call: InferCall) -> InferCall:
+    """The request as it may be told the model."""
+    texts = RequestTexts(call)
+    return texts.said(await screening.passed(texts.parts)) if texts.parts else call
 
 
 async def server(gw: Gateway, ex: Exchange, record: Recording) -> None:

@@ -38,6 +38,8 @@ from guardrails.screen import labelled
 from guardrails.verdict import Action, Phase, Verdict
 
 MODEL: Final = "model"
+TEXT_COST: Final = 200
+"""A text takes as long as so many characters more: a request may have very many very short ones."""
 _SAID: Final = (Phase.OUTPUT, Phase.TOOL_CALL)
 
 
@@ -82,8 +84,7 @@ class Screening:
         """
         if call.stream and self.edits_answers and call.endpoint not in edited.STREAMS:
             raise InvalidRequest("an answer that is checked cannot be streamed here: ask for it whole", param="stream")
-        chain = self._chain
-        checks_input = bool(chain.rows(Phase.INPUT))
+        chain, checks_input = self._chain, self.reads_input
         if not (checks_input or chain.rows(Phase.TOOL_RESULT) or chain.tools or self.edits_answers):
             return asked, call
         texts = edited.REQUESTS[asked.endpoint](asked)
@@ -95,18 +96,35 @@ class Screening:
         if texts.unread and checks_input:
             words = "token ids cannot be checked, as the input of this key has to be: send text"
             raise InvalidRequest(f"{texts.unread}: {words}", param=texts.unread)
-        judged = await self._judge(texts.parts, restores=False)
-        for part, (outlet, _) in zip(texts.parts, judged, strict=True):
-            if outlet is not None and outlet.blocked:
-                raise _refusal(part, outlet.verdict())
+        said = await self.passed(texts.parts)
         if texts.leaks and self.edits_answers:
             words = "an answer that is checked cannot be had as tokens beside its text: leave it out"
             raise InvalidRequest(f"{texts.leaks}: {words}", param=texts.leaks)
-        fields, body = texts.said([said for _, said in judged])
+        fields, body = texts.said(said)
         told = _with(asked, fields, body)
         return told, told if call is asked else _with(call, fields, None)
 
+    async def passed(self, parts: Sequence[Part], *, restores: bool = False) -> list[str]:
+        """What may be told in place of these texts of a request or, with `restores`, of an answer that cannot be cut
+        off. Raises ContentFiltered, CheckFailed, BudgetExhausted for one that may not pass.
+        """
+        judged = await self._judge(parts, restores=restores)
+        for part, (outlet, _) in zip(parts, judged, strict=True):
+            if outlet is not None and outlet.blocked:
+                raise _refusal(part, outlet.verdict())
+        return [said for _, said in judged]
+
     # -- the answer
+
+    @property
+    def reads_output(self) -> bool:
+        """Whether texts that are no calls of tools are read in an answer."""
+        return bool(self._chain.rows(Phase.OUTPUT)) or bool(self._vault.values)
+
+    @property
+    def reads_input(self) -> bool:
+        """Whether what callers say is read."""
+        return bool(self._chain.rows(Phase.INPUT))
 
     @property
     def edits_answers(self) -> bool:
@@ -159,18 +177,20 @@ class Screening:
                 continue
             said: list[str] = []
             begun.append((outlet, said))
-            for at in range(0, len(part.text), PIECE):
+            looked_at += TEXT_COST
+            for at in range(0, len(part.text) or 1, PIECE):
                 piece = part.text[at : at + PIECE]
                 looked_at += len(piece)
-                if looked_at > PIECE:
+                if looked_at > PIECE + TEXT_COST:
                     looked_at = len(piece)
                     await self._gw.turns.next()
                 said.append(outlet.feed(piece))
             said.append(outlet.finish())
-        while any(outlet is not None and outlet.waits for outlet, _ in begun):
-            waiter: Waiter[None] = Waiter()
-            self.changed = lambda waiter=waiter: None if waiter.done else waiter.set(None)  # type: ignore[misc]
-            await waiter
+        for outlet, _ in begun:  # one that waits no more never does again
+            while outlet is not None and outlet.waits:
+                waiter: Waiter[None] = Waiter()
+                self.changed = lambda waiter=waiter: None if waiter.done else waiter.set(None)  # type: ignore[misc]
+                await waiter
         self.changed = _nobody
         return [(outlet, "".join(said) if outlet is None else "".join(said) + outlet.more()) for outlet, said in begun]
 

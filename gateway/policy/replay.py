@@ -24,10 +24,10 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from gateway.config.snapshot import Snapshot
+from gateway.config.snapshot import ModelRoute, Snapshot
 from gateway.config.snapshot_callers import Caller
 from gateway.errors import ModelNotFound, NotPriced, NotServed
 from gateway.policy import replay_attempts, replay_meters
@@ -75,10 +75,11 @@ class Replay:
         plan = self._plan(models[0])
         if plan is None:
             found += self._classic(record)
+            found += self._screened(record, caller, models[0], ())
         else:
             found += self._meters.thresholds(record, caller)
             found += self._route(record, models, plan)
-            found += self._screened(record, caller, plan)
+            found += self._screened(record, caller, plan.alias, plan.routes)
             found += self._attempts.of(record, models, plan)
         found += self._meters.settled(record, caller, models[-1])
         return found
@@ -149,13 +150,15 @@ class Replay:
             derived = f"onnx {record.alias} {record.version}" if record.version in model.versions else ""
             yield Derived("route", f"{record.backend} {record.served_model} {record.version}", derived)
 
-    def _screened(self, record: Recorded, caller: Caller, plan: Plan) -> Iterable[Derived]:
+    def _screened(
+        self, record: Recorded, caller: Caller, alias: str, routes: Sequence[ModelRoute]
+    ) -> Iterable[Derived]:
         """The chain (of the caller, the model and all that may answer), and that what it blocked was refused."""
-        if record.endpoint == "infer" or not (record.chain or record.attempts):
+        if not (record.chain or record.attempts or record.outcome == "answered"):
             return
-        key = (caller.chain, record.alias, plan.alias)
+        key = (caller.chain, record.alias, alias)
         if key not in self._chains:
-            chain = self._snap.chain_of(caller, record.alias, plan.routes)
+            chain = self._snap.chain_of(caller, record.alias, routes)
             self._chains[key] = "" if chain is None else chain.name
         yield Derived("chain", record.chain, self._chains[key])
         if record.verdicts:

@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,7 +20,7 @@ import msgspec
 from gateway.backends import model_files
 from gateway.config import review_classic, snapshot
 from gateway.config.model import AnyModel, Config, Onnx, Version
-from gateway.config.places import Places
+from gateway.config.places import Finding, Places
 from gateway.config.shape import Path
 from gateway.config.snapshot import ClassicModel, ClassicVersion
 from gateway.errors import ConfigError
@@ -72,6 +72,15 @@ def _pinned(version: Version, model: Onnx) -> Version:
     model_files.expect(found, version.digest or "")
     packaged = {} if found.manifest is None else found.manifest.schema
     return Version(path=version.path, digest=found.digest, schema=version.schema or model.schema or packaged)
+
+
+def unchecked(config: Config) -> Iterator[Finding]:
+    """Models with a chain of checks that finds no text in them, for `lockgate check`."""
+    for alias, model in config.models.items():
+        if isinstance(model, Onnx) and model.chain is not None:
+            paths = [each.path if isinstance(each, Version) else each for each in model.versions.values()]
+            if not any(model_files.open_model(path).head.texts for path in paths):
+                yield Finding(("models", alias, "chain"), "this model takes and gives numbers: no check reads them")
 
 
 def try_new(config: Config, places: Places, before: Config | None) -> None:

@@ -21,6 +21,7 @@ from gateway.wire.infer import paths as infer_paths
 from gateway.wire.infer import request as infer
 from gateway.wire.infer.paths import Target
 from gateway.wire.infer.request import Tensor
+from gateway.wire.infer.texts import AnswerTexts, RequestTexts
 
 PIECES = st.sampled_from(
     [
@@ -119,3 +120,30 @@ def test_any_path_names_a_model_or_none(rest: bytes) -> None:
 
 def test_numpy_is_little_endian_here() -> None:
     assert np.dtype(np.float32).str == "<f4"
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=10), max_size=6), st.booleans(), st.data())
+def test_any_texts_are_read_and_others_said_in_their_place(texts: list[str], binary: bool, data: st.DataObject) -> None:
+    others = data.draw(
+        st.lists(st.text(st.characters(codec="utf-8"), max_size=12), min_size=len(texts), max_size=len(texts))
+    )
+    packed = infer_answer.texts(texts)
+    holds: dict[str, Any] = {"parameters": {"binary_data_size": len(packed)}} if binary else {"data": texts}
+    tensor = {"name": "s", "datatype": "BYTES", "shape": [len(texts)], **holds}
+    tail = packed if binary else b""
+    for key, read in (("inputs", _request_texts), ("outputs", _answer_texts)):
+        head = json.dumps({key: [tensor]}).encode()
+        for said in (texts, others):
+            assert read(*read(head + tail, len(head) if binary else None, texts, said), said, said)
+
+
+def _request_texts(body: bytes, length: int | None, texts: list[str], said: list[str]) -> tuple[bytes, int | None]:
+    found = RequestTexts(infer.parse(body, None if length is None else b"%d" % length))
+    assert [part.text for part in found.parts] == texts
+    return infer.outgoing(found.said(said))
+
+
+def _answer_texts(body: bytes, length: int | None, texts: list[str], said: list[str]) -> tuple[bytes, int | None]:
+    found = AnswerTexts(body, length)
+    assert [part.text for part in found.parts] == texts
+    return found.said(said)

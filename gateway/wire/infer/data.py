@@ -60,9 +60,14 @@ def values(tensor: Tensor) -> tuple[list[Any], bool]:
     return found, NoneType in types
 
 
+def elements(tensor: Tensor) -> list[str | None]:
+    """The elements of a BYTES tensor, however it came, nulls as None. Raises InvalidRequest as `values` and `texts`."""
+    return [*texts(tensor)] if isinstance(tensor.data, memoryview) else values(tensor)[0]
+
+
 def texts(tensor: Tensor) -> list[str]:
     """The elements of a binary BYTES tensor. Raises InvalidRequest for lengths that do not add up, and for what is not
-    UTF-8: models that run here take text.
+    UTF-8: models that run here take text, and so do checks.
     """
     assert isinstance(tensor.data, memoryview)
     data = bytes(tensor.data)
@@ -71,7 +76,7 @@ def texts(tensor: Tensor) -> list[str]:
     try:
         end = _ascii(data, count, found) if data.isascii() else _utf_8(data, count, found)
     except UnicodeDecodeError:
-        raise wrong_input(tensor.name, f"element {len(found)} is not UTF-8, which this model takes") from None
+        raise wrong_input(tensor.name, f"element {len(found)} is not UTF-8, as texts are here") from None
     except struct.error:  # no length where one must be
         end = -1
     if end != len(data):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.backends.onnx_file import Head, read_head
 from gateway.errors import ConfigError
-from tests.support import onnx_models
+from tests.support import onnx_models, text_models
 from tests.support.model_folders import external
 
 LINEAR = onnx_models.linear()
@@ -26,7 +26,7 @@ def told(data: bytes) -> str:
 def test_a_real_models_head_is_read() -> None:
     model = Path(__file__).parents[4] / "configs" / "demo" / "classic" / "churn" / "model.onnx"
     found = read_head(model.read_bytes(), "churn")
-    assert found == Head(8, {"ai.onnx": 16, "ai.onnx.ml": 1}, "skl2onnx 1.20.0", ())
+    assert found == Head(8, {"ai.onnx": 16, "ai.onnx.ml": 1}, "skl2onnx 1.20.0", (), ("plan",))
     assert read_head(LINEAR, "linear").opsets == {"ai.onnx": 17}
 
 
@@ -65,3 +65,9 @@ def test_any_other_bytes_are_refused_or_are_a_head(data: bytes) -> None:
 )
 def test_what_is_mistaken_for_a_model_is_named(data: bytes, message: str) -> None:
     assert message in told(data)
+
+
+def test_inputs_and_outputs_of_text_are_named() -> None:
+    assert read_head(text_models.classifier(), "m").texts == ("text",)
+    assert read_head(onnx_models.columns(), "m").texts == ("plan", "plan_out")
+    assert read_head(onnx_models.linear(), "m").texts == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.config import describe, describe_chains
-from gateway.config.model import Config, Key, Model, Tenant
+from gateway.config.model import V2, AnyModel, Backend, Config, Endpoint, Key, Model, Onnx, Tenant, Vllm
 from guardrails.settings import chain_of
 from guardrails.verdict import Phase
 
@@ -52,3 +52,22 @@ def test_a_check_of_whole_answers_holds_everything() -> None:
     chain = chain_of("c", [SECRETS, SCHEMA])
     assert describe_chains.held(chain, Phase.OUTPUT).startswith("everything, until the whole text is judged (schema")
     assert describe_chains.held(chain, Phase.TOOL_RESULT) == "nothing"
+
+
+def test_where_there_are_classic_models_a_chain_says_what_it_reads_of_them() -> None:
+    backends: dict[str, Backend] = {
+        "v": V2(endpoints=(Endpoint(url="http://a:1"),)),
+        "b": Vllm(endpoints=(Endpoint(url="http://a:2"),)),
+    }
+    models: dict[str, AnyModel] = {
+        "onnx": Onnx(versions={"1": "a.onnx"}, chain="strict"),
+        "v": Model(backend="v"),
+        "b": Model(backend="b"),
+    }
+    found = {}
+    for name, model in models.items():
+        config = Config(backends=backends, models={name: model}, chains={"strict": (SECRETS,)})
+        found[name] = [line for _, line in describe_chains.chains(config)]
+    told = "of models under /v2: texts (BYTES) are checked whole; numbers are not read"
+    assert [told in lines for lines in found.values()] == [True, True, False]
+    assert found["onnx"][0] == "for model onnx"

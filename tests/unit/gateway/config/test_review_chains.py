@@ -62,11 +62,7 @@ def test_good_chains_have_neither_problems_nor_doubts(tmp_path: Path) -> None:
         ("chain: standard", "chain: standart", "did you mean standard?"),
         ('11", chain: strict', '11", chain: strickt', "tenants.acme.keys.app.chain: there is no"),
         ("m: {backend: b, chain: strict}", "m: {backend: b, chain: s}", "a.yaml:6: models.m.chain: there is no chain"),
-        (
-            "t: {backend: triton}",
-            "t: {backend: triton, chain: strict}",
-            "models.t.chain: this model is asked under /v2",
-        ),
+        ("t: {backend: triton}", "t: {backend: triton, chain: s}", "a.yaml:8: models.t.chain: there is no chain"),
         ("words: [joe]", "wrods: [joe]", "a.yaml:17: chains.standard[0].wrods: unknown here"),
         ("action: mask", "action: hide", "a.yaml:17: chains.standard[0].action: 'hide' is none of"),
         ("check: keywords", "check: keyword", "chains.standard[0].check: 'keyword' is none of"),
@@ -120,3 +116,12 @@ def test_a_doubt_is_told_at_its_place(tmp_path: Path, was: str, becomes: str, to
     if becomes.endswith("idle"):
         text = text.replace("chains:", "chains:\n  idle: []", 1)
     assert any(told in line for line in doubts(tmp_path, text))
+
+
+def test_a_chain_on_a_model_that_is_asked_under_v2_is_as_any_other(tmp_path: Path) -> None:
+    alone = GOOD.replace("chain: standard", "chain: strict", 1).replace(
+        "t: {backend: triton}", "t: {backend: triton, chain: standard}"
+    )
+    onnx = "t: {kind: onnx, versions: {'1': ./a.onnx}, chain: standard}"
+    for text in (alone, alone.replace("t: {backend: triton, chain: standard}", onnx)):
+        assert doubts(tmp_path, text) == []

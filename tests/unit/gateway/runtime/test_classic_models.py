@@ -21,7 +21,7 @@ from gateway.errors import ConfigError
 from gateway.runtime import classic_models
 from gateway.runtime.classic_models import Sessions
 from gateway.telemetry.logs import Log
-from tests.support import onnx_models
+from tests.support import onnx_models, text_models
 from tests.support.model_folders import digest, packaged
 
 LINEAR, COLUMNS = onnx_models.linear(), onnx_models.columns()
@@ -179,3 +179,14 @@ def test_a_gateway_without_classic_models_imports_nothing_of_what_they_need() ->
     script = "import sys, gateway.runtime.worker, gateway.runtime.supervisor; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"numpy", "onnxruntime"} & {name.partition(".")[0] for name in done.stdout.split()}
+
+
+def test_a_chain_on_a_model_of_numbers_is_a_doubt(tmp_path: Path) -> None:
+    files = {"numbers": onnx_models.linear(), "texts": text_models.classifier()}
+    for name, data in files.items():
+        (tmp_path / f"{name}.onnx").write_bytes(data)
+    models = {name: Onnx(versions={"1": str(tmp_path / f"{name}.onnx")}, chain="c") for name in files}
+    found = list(classic_models.unchecked(Config(models={**models, "free": Onnx(versions={"1": "nowhere.onnx"})})))
+    assert [(each.path, each.message) for each in found] == [
+        (("models", "numbers", "chain"), "this model takes and gives numbers: no check reads them")
+    ]
