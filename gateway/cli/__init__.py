@@ -36,7 +36,7 @@ OWN: Mapping[str, str] = {
             "models",
             "prices",
         ),
-        *("principals", "projects", "replay", "serve", "snapshots", "tenants", "usage"),
+        *("principals", "projects", "records", "replay", "serve", "snapshots", "tenants", "usage"),
     )
 } | {"import": "gateway.cli.import_config:import_config"}
 """The commands of this distribution; a test holds them equal to its entry points."""

@@ -1,0 +1,196 @@
+"""`lockgate records`: what became of requests. On this machine the state directory is read, whether a gateway runs or
+not; with --url a control listener is asked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import click
+
+from gateway.cli import admin_client, admin_options, admin_table, records_table, usage_times
+from gateway.cli.admin_client import Client
+from gateway.cli.admin_table import Item
+
+if TYPE_CHECKING:
+    from gateway.store.record_query import Query
+    from gateway.store.records import Record
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_ALL = 2**40
+"""More than there are."""
+
+
+def _moment(_context: click.Context, _option: click.Parameter, given: str | None) -> int | None:
+    if given is None:
+        return None
+    try:
+        return usage_times.moment_ns(given, ZoneInfo("UTC"), time.time_ns())
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _filters(command: _F) -> _F:
+    """Adds what records are chosen by."""
+    for option in reversed(
+        (
+            click.option("--since", metavar="TIME", callback=_moment, help="From then on: 7d, 12h, 2026-11-01 (UTC)."),
+            click.option("--until", metavar="TIME", callback=_moment, help="Before then."),
+            click.option("--tenant", metavar="NAME", help="Only this tenant's; the same for those below."),
+            click.option("--key", metavar="NAME"),
+            click.option("--project", metavar="NAME"),
+            click.option("--model", metavar="NAME"),
+            click.option("--backend", metavar="NAME"),
+            click.option("--verdict", metavar="PART", default="", help="Of what checks found: block, pii, input:pii."),
+            click.option("--status", type=click.IntRange(0, 999), metavar="N", help="0: none was sent."),
+            click.option("--code", metavar="CODE", help="ok, or an error's code."),
+            click.option("--outcome", metavar="WORD", help="answered, refused, cancelled, failed or crashed."),
+            click.option("--min-cost", type=click.FloatRange(min=0), metavar="USD", help="That cost so much or more."),
+            click.option("--min-ms", type=click.FloatRange(min=0), metavar="MS", help="That took so long or longer."),
+            click.option("--conversation", metavar="ID"),
+            click.option("--end-user", metavar="ID"),
+            click.option("--trace", metavar="ID", default="", help="The trace id of the caller's `traceparent`."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(cls=admin_options.Group, short_help="List, show or export what became of requests.")
+def records() -> None:
+    """List, show or export what became of requests: never what was said."""
+
+
+@records.command(name="list", short_help="List requests, the newest first.")
+@_filters
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", default=20, show_default=True, help="At most so many."
+)
+@admin_options.output
+@admin_client.options
+def list_(client: Client, limit: int, form: str, **filters: Any) -> None:
+    """Lists requests, the newest first: who asked for what, how it ended, how long it took and what it cost."""
+    found = list(_items(client, filters, limit + 1))
+    more, found = len(found) > limit, found[:limit]
+    if form == "json":
+        for item in found:
+            click.echo(json.dumps(item))
+        return
+    for line in records_table.listed(found):
+        click.echo(line)
+    click.echo(admin_table.closing(found, "request", client.where, more=more))
+
+
+@records.command(short_help="Show one request.")
+@click.argument("request_id", metavar="ID")
+@admin_options.output
+@admin_client.options
+def show(client: Client, request_id: str, form: str) -> None:
+    """Shows what is on record of one request: each attempt, what meters and checks did, tokens, times and cost."""
+    if client.local is None:
+        found = client.get("records", request_id)
+    else:
+        from gateway.store import record_read
+
+        with _reading():
+            record = record_read.record(client.local.state_dir, request_id)
+        if record is None:
+            raise click.ClickException(
+                f"there is no record of {request_id} in {client.where}: it never was, or was dropped with its day"
+            )
+        found = _named(record)
+    if form == "json":
+        click.echo(json.dumps(found))
+        return
+    for line in records_table.whole(found):
+        click.echo(line)
+    click.echo(f"\nfrom {client.where}")
+
+
+@records.command(short_help="Write requests to a file, for other programs.")
+@_filters
+@click.option("--format", "form", type=click.Choice(["csv", "json", "parquet"]), default="csv", show_default=True)
+@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Write there; parquet must have it.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many, the newest.")
+@admin_client.options
+def export(client: Client, form: str, output: Path | None, limit: int | None, **filters: Any) -> None:
+    """Writes every column of requests, the newest first: as CSV (lists as JSON), JSON lines or Parquet."""
+    from gateway.cli import records_export
+
+    if form == "parquet" and output is None:
+        raise click.UsageError("--format parquet needs --output FILE")
+    count = records_export.write(_items(client, filters, limit or _ALL), form, output)
+    click.echo(f"{count:,} {'request' if count == 1 else 'requests'} from {client.where}", err=True)
+
+
+def _items(client: Client, filters: dict[str, Any], limit: int) -> Iterator[Item]:
+    """The newest `limit` that are asked for."""
+    if client.local is not None:
+        from gateway.store import record_read
+
+        with _reading():
+            yield from map(_named, record_read.records(client.local.state_dir, _query(filters, limit)))
+        return
+    named = {name: value for name, value in filters.items() if name not in ("min_cost", "min_ms", "since", "until")}
+    asked = {
+        **{name: value for name, value in named.items() if value not in (None, "")},
+        "min_cost_usd": filters["min_cost"],
+        "min_total_ms": filters["min_ms"],
+        "since": _written(filters["since"]),
+        "until": _written(filters["until"]),
+    }
+    after: object = None
+    while limit > 0:
+        page = client.get("records", limit=min(1_000, limit), after=after, **asked)
+        yield from page["items"]
+        limit -= len(page["items"])
+        after = page["next"]
+        if after is None:
+            return
+
+
+def _query(filters: dict[str, Any], limit: int) -> Query:
+    from gateway.store import record_query
+
+    given = dict(filters)
+    cost = given.pop("min_cost")
+    return record_query.Query(
+        since_ns=given.pop("since"),
+        until_ns=given.pop("until"),
+        min_charge_nanos=None if cost is None else round(cost * 10**9),
+        min_total_ms=given.pop("min_ms"),
+        limit=limit if limit < _ALL else None,
+        order=record_query.NEWEST,
+        **given,
+    )
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """Turns what can be wrong with the records into messages."""
+    from gateway.store.manifest import LedgerUnreadable
+    from gateway.store.record_rows import SchemaTooNew
+
+    try:
+        yield
+    except ImportError as error:
+        raise click.ClickException(f"records cannot be read here: {error}") from error
+    except (LedgerUnreadable, SchemaTooNew, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _named(record: Record) -> Item:
+    from gateway.store import record_view
+
+    return record_view.named(record)
+
+
+def _written(moment_ns: int | None) -> str | None:
+    """A time as the API takes it."""
+    return None if moment_ns is None else datetime.fromtimestamp(moment_ns // 10**9, UTC).isoformat()
