@@ -104,6 +104,11 @@ class Chain:
         """Kind and name of all that its checks may ask."""
         return frozenset(link.check.asks for link in self.links if isinstance(link.check, Asking))
 
+    @property
+    def reverses(self) -> bool:
+        """Whether some of its masks are undone in answers."""
+        return any(link.action is Action.MASK_REVERSIBLE and link.enforced for link in self.links)
+
     def sight(self, phase: Phase) -> Sight | None:
         """The longest that a check of this phase holds a stream back; None if none does."""
         held = [link.check.sight for link in self.of(phase) if link.holds]

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from gateway.config.model import Backend, Vllm
+
 if TYPE_CHECKING:
     from guardrails.chain import Chain
 
@@ -28,6 +30,11 @@ def _made(name: str, entries: bytes) -> Chain:
     from guardrails.settings import chain_of  # only now: without chains nothing of it is loaded
 
     return chain_of(name, msgspec.json.decode(entries))
+
+
+def keeps_responses(backends: Iterable[Backend]) -> bool:
+    """Whether conversations go on from answers that one of these keeps."""
+    return any(isinstance(backend, Vllm) and backend.keeps_responses for backend in backends)
 
 
 class Resolved:

@@ -199,12 +199,16 @@ class Gateway:
                 self._salts[tenant, own] = salt
         return salt
 
-    def vault(self, tenant: str, conversation: str) -> Vault:
-        """An empty place for the values that are masked in a conversation: a value has the same placeholder there in
-        every request, and another one elsewhere.
+    def vault(self, tenant: str, conversation: str, values: Mapping[str, str] | None = None) -> Vault:
+        """A place for the values that are masked in a conversation, `values` of earlier requests (by placeholder) among
+        them: a value has the same placeholder there in every request, and another one elsewhere.
         """
         key = hmac.digest(self._secret, b"masks", hashlib.sha256)
-        return Vault(key, tenant, conversation)
+        return Vault(key, tenant, conversation, values)
+
+    def masks_of(self, tenant: str, request_id: str) -> str:
+        """Where the values are kept that were masked up to the answer to this request of the tenant's."""
+        return kept.masks(self._secret, tenant, request_id)
 
     def kept_name(self, tenant: str, endpoint: EndpointView, request_id: str) -> bytes:
         """The id (JSON) of an answer that this endpoint will keep for the tenant."""

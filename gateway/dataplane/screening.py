@@ -15,7 +15,8 @@ import msgspec
 from gateway.backends.waiter import Waiter
 from gateway.config.snapshot import Snapshot
 from gateway.config.snapshot_callers import Caller
-from gateway.dataplane import judging
+from gateway.config.snapshot_chains import keeps_responses
+from gateway.dataplane import judging, kept_masks
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.outlets import HeldDocument, Judged, Restored, ScreenOutlet, StreamedDocument, Told
@@ -40,13 +41,26 @@ from guardrails.verdict import Action, Phase, Verdict
 MODEL: Final = "model"
 TEXT_COST: Final = 200
 """A text takes as long as so many characters more: a request may have very many very short ones."""
+RESPONSES: Final = "responses"
 _SAID: Final = (Phase.OUTPUT, Phase.TOOL_CALL)
 
 
 class Screening:
     """The checks of one request. Belongs to the event loop that serves it."""
 
-    __slots__ = ("_chain", "_codec", "_gw", "_judged", "_reads", "_record", "_results", "_snap", "_vault", "changed")
+    __slots__ = (
+        "_chain",
+        "_codec",
+        "_gw",
+        "_judged",
+        "_reads",
+        "_record",
+        "_results",
+        "_snap",
+        "_tenant",
+        "_vault",
+        "changed",
+    )
 
     def __init__(
         self,
@@ -71,7 +85,8 @@ class Screening:
         if not row.conversation:
             key = conversation_key(caller.tenant.name, ex.headers.get(HEADER), call, codec.opening)
             row.conversation = (key or b"").hex()
-        self._vault: Final[Vault] = gw.vault(caller.tenant.name, row.conversation or record.id)
+        self._tenant: Final = caller.tenant.name
+        self._vault: Vault = gw.vault(self._tenant, row.conversation or record.id)
         self._reads: Final = bool(chain.rows(Phase.OUTPUT) or chain.rows(Phase.TOOL_CALL) or chain.tools)
         self.changed: Callable[[], None] = _nobody
         """Called whenever answers came that a check needed."""
@@ -85,6 +100,9 @@ class Screening:
         if call.stream and self.edits_answers and call.endpoint not in edited.STREAMS:
             raise InvalidRequest("an answer that is checked cannot be streamed here: ask for it whole", param="stream")
         chain, checks_input = self._chain, self.reads_input
+        if chain.reverses and call.continues is not None:
+            values = await kept_masks.recall(self._gw, self._tenant, call.continues)
+            self._vault = self._gw.vault(self._tenant, self._record.row.conversation or self._record.id, values)
         if not (checks_input or chain.rows(Phase.TOOL_RESULT) or chain.tools or self.edits_answers):
             return asked, call
         texts = edited.REQUESTS[asked.endpoint](asked)
@@ -100,6 +118,8 @@ class Screening:
         if texts.leaks and self.edits_answers:
             words = "an answer that is checked cannot be had as tokens beside its text: leave it out"
             raise InvalidRequest(f"{texts.leaks}: {words}", param=texts.leaks)
+        if asked.endpoint == RESPONSES and self._vault.values and keeps_responses(self._snap.backends.values()):
+            await kept_masks.keep(self._gw, self._tenant, self._record.id, self._vault.values)
         fields, body = texts.said(said)
         told = _with(asked, fields, body)
         return told, told if call is asked else _with(call, fields, None)

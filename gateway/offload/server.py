@@ -13,6 +13,8 @@ from typing import Final, cast
 from gateway.offload import frames
 from gateway.offload.frames import UNAVAILABLE, Answer, Broken, Frames, Question, framed
 from gateway.offload.lanes import Lane, Work, WorkTogether
+from gateway.offload.masks import KIND as MASKS
+from gateway.offload.masks import Masks
 from gateway.offload.tally import WEBHOOK
 
 SHORT: Final = 4_000
@@ -23,7 +25,8 @@ POSTING: Final = 16
 
 class CheckServer:
     """`local` answers what is computed here, `remote` what somebody else must be asked; both in threads. `on_bug` gets
-    what they raise beside `Unanswered`. `together`: several short texts at once, where that is less work."""
+    what they raise beside `Unanswered`. `together`: several short texts at once, where that is less work. What is only
+    kept is answered at once."""
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class CheckServer:
     ) -> None:
         self._short = Lane("short", 1, local, on_bug, together=together)
         self._long = Lane("long", 1, local, on_bug)
+        self._masks = Masks()
         self._remote = Lane("webhook", POSTING, remote, on_bug)
         self._server: asyncio.Server | None = None
         self._path: Path | None = None
@@ -66,6 +70,8 @@ class CheckServer:
         reply = partial(_reply, transport, question.number)
         if len(question.text) > frames.LONGEST_TEXT:
             reply(None, UNAVAILABLE)
+        elif question.kind == MASKS:
+            reply(self._masks.answer(question.name, question.text), "")
         else:
             self._lane(question).put(question, reply)
 

@@ -7,8 +7,10 @@ from typing import Final
 from gateway.offload.frames import LATE
 
 WEBHOOK: Final = "webhook"
-KINDS: Final = ("classifier", "entities", "similarity", WEBHOOK)
-"""What the check process answers."""
+LOADED: Final = ("classifier", "entities", "similarity")
+"""What the check process answers by what it has loaded."""
+KINDS: Final = (*LOADED, WEBHOOK)
+"""What checks ask it."""
 
 
 class Tally:

@@ -23,6 +23,18 @@ def name(secret: bytes, tenant: str, endpoint: EndpointView, request_id: str) ->
     return f"resp_{serial}_{tag}_{_code(secret, tenant, serial, tag)}"
 
 
+def masks(secret: bytes, tenant: str, request_id: str) -> str:
+    """The name under which the values are kept that were masked up to the answer to this request."""
+    serial = request_id.removeprefix("req_")
+    return hmac.new(secret, f"masks,{serial},{tenant}".encode(), hashlib.sha256).hexdigest()
+
+
+def request_of(response_id: str) -> str | None:
+    """The id of the request that this answer was made to; None for an id that was not given here."""
+    found = _NAME.fullmatch(response_id)
+    return None if found is None else f"req_{found[1]}"
+
+
 def place(secret: bytes, tenant: str, response_id: str, endpoints: Sequence[EndpointView]) -> int | None:
     """The index of the endpoint that keeps an answer of this tenant's; None for an id that was not given to it, and
     where the endpoint is no longer one.

@@ -1,7 +1,7 @@
 """The check process: answers what the checks of all workers ask. `python -m gateway.runtime.checker START`.
 
-It holds what is heavy once, however many workers there are, and gives way to them. It keeps nothing, and may be killed
-at any instruction. It ends when the supervisor is gone.
+It holds what is heavy once, however many workers there are, and gives way to them. It keeps nothing for good, and may
+be killed at any instruction. It ends when the supervisor is gone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gateway.config import archive
 from gateway.errors import ConfigError
 from gateway.offload.models import Models
 from gateway.offload.server import CheckServer
-from gateway.offload.tally import WEBHOOK
+from gateway.offload.tally import LOADED, WEBHOOK
 from gateway.offload.webhooks import Hook, Webhooks
 from gateway.runtime import background, connected
 from gateway.runtime.check_loaders import LOADERS
@@ -77,7 +77,7 @@ class Checker:
 
     def _take(self, told: Load) -> list[str]:
         """Loads what is asked for; returns what is missing."""
-        missing = self._models.load(need for need in told.asks if need[0] != WEBHOOK)
+        missing = self._models.load(need for need in told.asks if need[0] in LOADED)
         if any(kind == WEBHOOK for kind, _ in told.asks):
             try:
                 self._webhooks.hooks = self._hooks(told.digest)

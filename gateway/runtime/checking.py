@@ -13,7 +13,8 @@ import msgspec
 from gateway.config import snapshot_chains
 from gateway.config.model import Config
 from gateway.config.places import Finding
-from gateway.offload.tally import KINDS, WEBHOOK
+from gateway.offload import masks
+from gateway.offload.tally import KINDS, LOADED
 from gateway.runtime import connected
 from gateway.runtime.control_channel import BEAT_S, Alive, Load, Loaded
 from gateway.runtime.processes import Processes
@@ -41,9 +42,13 @@ class CheckStart(msgspec.Struct, frozen=True):
 
 
 def asked(config: Config) -> set[tuple[str, str]]:
-    """What the chains of a configuration may ask of the check process: kinds and names."""
+    """What a configuration may ask of the check process: kinds and names, for its chains."""
     chains = (snapshot_chains.made(name, entries) for name, entries in config.chains.items())
-    return {need for chain in chains for need in chain.asks if need[0] in KINDS}
+    made = list(chains)
+    needs = {need for chain in made for need in chain.asks if need[0] in KINDS}
+    if any(chain.reverses for chain in made) and snapshot_chains.keeps_responses(config.backends.values()):
+        needs.add((masks.KIND, ""))
+    return needs
 
 
 def missing(config: Config) -> Iterator[Finding]:
@@ -53,7 +58,7 @@ def missing(config: Config) -> Iterator[Finding]:
 
     models = Models(LOADERS)
     for name, entries in config.chains.items():
-        asks = (need for need in snapshot_chains.made(name, entries).asks if need[0] in KINDS and need[0] != WEBHOOK)
+        asks = (need for need in snapshot_chains.made(name, entries).asks if need[0] in LOADED)
         for told in models.load(asks):
             yield Finding(
                 ("chains", name), f"asks for what is not here, and its failure modes say what follows: {told}"

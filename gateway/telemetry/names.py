@@ -124,7 +124,8 @@ JOURNAL_RESERVE: Final = Metric(
 CHECK_QUESTIONS: Final = Metric(
     "lockgate_check_questions_total",
     "counter",
-    "What checks asked of the check process: of classifiers, the recogniser of names, an embedding model, webhooks.",
+    "What checks asked of the check process: of classifiers, the recogniser of names, an embedding model, webhooks; "
+    "and for values masked in kept conversations (`masks`).",
     ("kind",),
 )
 CHECK_FAILURES: Final = Metric(
