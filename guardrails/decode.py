@@ -8,7 +8,7 @@ from __future__ import annotations
 import binascii
 import re
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Final
 
 from guardrails.offsets import Made, Offsets
@@ -26,6 +26,7 @@ _MOST_ALONE: Final = 8
 _BASE64: Final = re.compile(
     r"(?<![A-Za-z0-9+/_-])(?:[A-Za-z0-9+/_-]{40,}+(?:\r?\n[A-Za-z0-9+/_-]{40,}+)*+(?:\r?\n[A-Za-z0-9+/_-]{2,}+)?+={0,2}|[A-Za-z0-9+/_-]{16,}+={0,2})"
 )
+_LEAST_BASE64: Final = 16
 _HEX: Final = re.compile(r"(?<![0-9A-Za-z])(?:(?:0x|\\x)?[0-9a-fA-F]{2}[\s:,;-]{0,2}+){6,}+")
 _HEX_BYTE: Final = re.compile(r"(?:0x|\\x)?([0-9a-fA-F]{2})")
 _PERCENT: Final = re.compile(r"(?:%[0-9a-fA-F]{2}){1,}+")
@@ -51,16 +52,20 @@ def hidden(raw: str) -> list[Piece]:
     return found
 
 
-def decoded(text: str) -> Iterator[Piece]:
-    """What is read out of a canonical text, in the order of the cheapest first."""
-    yield from _few("base64", [piece for match in _BASE64.finditer(text) for piece in _base64(match)])
+def decoded(text: str, but: Set[str] = frozenset()) -> Iterator[Piece]:
+    """What is read out of a canonical text, in the order of the cheapest first; of `REPEATED_IN_VAIN` not those of
+    `but`.
+    """
+    if max(map(len, text.split()), default=0) >= _LEAST_BASE64:
+        yield from _few("base64", [piece for match in _BASE64.finditer(text) for piece in _base64(match)])
     yield from _few("hex", [piece for match in _HEX.finditer(text) for piece in _hex(match)])
     yield from _unescaped("url", text, "%", _PERCENT, _percent)
     yield from _unescaped("escape", text, "\\", _ESCAPE, _character)
     yield from _unescaped("entity", text, "&#", _ENTITY, _character)
     for how, read in (("spaced", spaced), ("rot13", rot13), ("leet", leet)):
-        for piece, offsets in read(text):
-            yield how, piece, offsets
+        if how not in but:
+            for piece, offsets in read(text):
+                yield how, piece, offsets
 
 
 def _few(how: str, pieces: list[Piece]) -> list[Piece]:

@@ -41,11 +41,10 @@ _FOLLOWS: Final = (
     "900103000300014350054003000",
     "660008000400000500000200020",
 )
-_LIKELIHOOD: Final = {
-    first + second: int(digit)
-    for first, row in zip(_LETTERS, _FOLLOWS, strict=True)
-    for second, digit in zip(_LETTERS, row, strict=True)
-}
+_WIDTH: Final = len(_LETTERS) + 1
+_LIKELIHOOD: Final = bytes(int(digit) for row in (*_FOLLOWS, "") for digit in f"{row:0<{_WIDTH}}")
+"""By the numbers of two letters in `_LETTERS`; one more stands for whatever is no letter."""
+_NUMBERS: Final = bytes(max(0, _LETTERS.find(chr(code).lower(), 1)) or _WIDTH - 1 for code in range(256))
 
 _WITH_I: Final = (
     "abilities afraid ai aid aids ail ais alibi alien aliens ancient api apis applies available avoid avoids bail "
@@ -70,12 +69,13 @@ _BY_ONES: Final = {word.replace("i", "1").replace("l", "1"): word for word in _W
 def likeness(words: Iterable[str]) -> float:
     """The mean over all pairs of letters, 0 to 9: English words lie above 4.5, chance at 3; 0 where there are none."""
     total = pairs = 0
-    known = _LIKELIHOOD
     for word in words:
-        bordered = f"^{word.lower()}^"
-        for at in range(len(bordered) - 1):
-            total += known.get(bordered[at : at + 2], 0)
-        pairs += len(bordered) - 1
+        before = 0
+        for number in word.encode("latin-1", "replace").translate(_NUMBERS):
+            total += _LIKELIHOOD[before * _WIDTH + number]
+            before = number
+        total += _LIKELIHOOD[before * _WIDTH]
+        pairs += len(word) + 1
     return total / pairs if pairs else 0.0
 
 

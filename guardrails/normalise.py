@@ -25,8 +25,14 @@ DEEPEST: Final = 3
 _FREE: Final = 1_000
 _MOST_MARKS: Final = 3
 _NOT_SEEN: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
-_PIECES: Final = re.compile(r"[\t\n\x0b\x0c\r -~]+|[^\t\n\x0b\x0c\r -~]+")
-_WORDS: Final = re.compile(r"\w+")
+_UNSEEN: Final = 1
+_CONTINUES: Final = 2
+_JOINED: Final = re.compile(rb"[\1\2]+")
+"""In the kinds of characters: those that do not stand for themselves."""
+_FOREIGN_WORDS: Final = re.compile(r"\b[0-9A-Za-z_]*+[^\W\x00-\x7f]\w*")
+"""Words with a letter beyond ASCII."""
+_LOOKALIKE: Final = re.compile("[" + "".join(each for each in LATIN if each <= "\uffff") + "\U00010000-\U0010ffff]")
+"""Also what is rare and not one: a set of characters beyond 16 bits is slow, unless it is a range."""
 _ASCII_LETTER: Final = re.compile("[A-Za-z]")
 _IMITATED: Final = re.compile("[A-Za-z][\u0370-\u058f\u13a0-\u13ff]|[\u0370-\u058f\u13a0-\u13ff][A-Za-z]")
 _MARKED: Final = re.compile("[A-Za-z\u0370-\u058f\u13a0-\u13ff][\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]")
@@ -80,18 +86,22 @@ def canonical(text: str) -> Canonical:
     """The text as a reader sees it. ASCII without control characters is returned as it is, at no cost."""
     if text.isascii() and _NOT_SEEN.search(text) is None:
         return Canonical(text, Offsets.same(len(text)))
-    if _is_plain(text):
+    kinds = bytes(map(_KINDS.__getitem__, text))
+    if not any(kinds):
+        shown = text.translate(_PLAIN_CODES)
+        if len(shown) == len(text):
+            return Canonical(_with_latin(shown), Offsets.same(len(text)))
+    elif _is_plain(text):
         return Canonical(_with_latin(text), Offsets.same(len(text)))
     made = Made()
-    borrowed = 0  # how many characters at the end of the piece before belong to the marks that begin this one
-    for piece in _PIECES.finditer(text):
-        start, end = piece.span()
-        if text[start].isascii() and text[start].isprintable():
-            borrowed = 1 if _goes_on(text, end) else 0
-            made.copy(text[start : end - borrowed], start)
-            continue
-        _show(text, start - borrowed, end, made)
-        borrowed = 0
+    done = 0
+    joined = _JOINED.search(kinds)
+    while joined is not None:
+        base = max(done, joined.start() - 1)
+        _copy(text, done, base, made)
+        done = _sequence(text, kinds, base, joined.end(), made)
+        joined = _JOINED.search(kinds, done)
+    _copy(text, done, len(text), made)
     shown, offsets = made.done()
     return Canonical(_with_latin(shown), offsets)
 
@@ -126,58 +136,60 @@ def _decoded(raw: str, raw_offsets: Offsets, view: View) -> list[tuple[str, str,
     """What decoders read out of a view, with offsets into the original."""
     done = set(view.how) & decode.REPEATED_IN_VAIN
     hidden = [(how, text, raw_offsets.of(at)) for how, text, at in decode.hidden(raw)]
-    return hidden + [(how, text, view.map.of(at)) for how, text, at in decode.decoded(view.text) if how not in done]
+    return hidden + [(how, text, view.map.of(at)) for how, text, at in decode.decoded(view.text, done)]
 
 
-def _goes_on(text: str, at: int) -> bool:
-    """Whether what is seen next belongs to the character before."""
-    while at < len(text) and is_invisible(text[at]):
-        at += 1
-    return at < len(text) and _continues(text[at])
-
-
-def _continues(character: str) -> bool:
-    """Belongs to the character before it: a combining mark, or the later part of a Hangul syllable."""
-    if character.isascii() or is_invisible(character):
-        return False
-    return unicodedata.category(character)[0] == "M" or "\u1160" <= character <= "\u11ff"
-
-
-def _show(text: str, start: int, end: int, made: Made) -> None:
-    """What is seen of `text[start:end]`, which begins and ends where no sequence is cut."""
-    piece = text[start:end]
-    if _is_plain(piece):
-        made.copy(piece, start)
+def _copy(text: str, start: int, end: int, made: Made) -> None:
+    """What is seen of characters of which each is seen for itself."""
+    if start == end:
         return
-    if not any(map(_JOINED.__getitem__, piece)):
-        shown = piece.translate(_PLAIN_CODES)
-        if len(shown) == len(piece):  # each for one: Chinese with its wide punctuation
-            made.copy(shown, start)
-            return
     at = start
-    while at < end:
-        base = at
-        marks = ""
-        at += 1
-        if not is_invisible(text[base]):
-            while at < end and (_continues(text[at]) or is_invisible(text[at])):
-                if len(marks) < _MOST_MARKS and not is_invisible(text[at]):
-                    marks += text[at]
-                at += 1
-        made.put(_sequence(text[base], marks) if marks else _PLAIN_CODES[ord(text[base])], base, at)
+    piece = text[start:end]
+    shown = piece.translate(_PLAIN_CODES)
+    if len(shown) == len(piece):
+        made.copy(shown, start)
+        return
+    for index, character in enumerate(piece, start):
+        seen = _PLAIN_CODES[ord(character)]
+        if len(seen) != 1:
+            made.copy(text[at:index].translate(_PLAIN_CODES), at)
+            made.put(seen, index, index + 1)
+            at = index + 1
+    made.copy(text[at:end].translate(_PLAIN_CODES), at)
 
 
-class _Joined(dict[str, bool]):
-    """Whether a character is not seen, or belongs to the one before it; remembered."""
+def _sequence(text: str, kinds: bytes, base: int, end: int, made: Made) -> int:
+    """What is seen of a character and of those up to `end`, which are not seen or belong to it; returns where the next
+    begins. What is not seen after a character of ASCII without marks is its own.
+    """
+    if kinds[base] == _UNSEEN:
+        return end - len(kinds[base:end].lstrip(b"\1"))
+    first = text[base]
+    marks = "".join([text[at] for at in range(base + 1, end) if kinds[at] == _CONTINUES][:_MOST_MARKS])
+    if marks:
+        made.put(_marked(first, marks), base, end)
+    else:
+        made.put(_PLAIN_CODES[ord(first)], base, base + 1 if first.isascii() else end)
+    return end
 
-    def __missing__(self, character: str) -> bool:
-        made = is_invisible(character) or _continues(character)
+
+class _Kinds(dict[str, int]):
+    """Whether a character is not seen, or belongs to the one before it: a combining mark, or the later part of a Hangul
+    syllable; remembered.
+    """
+
+    def __missing__(self, character: str) -> int:
+        made = 0
+        if is_invisible(character):
+            made = _UNSEEN
+        elif unicodedata.category(character)[0] == "M" or "\u1160" <= character <= "\u11ff":
+            made = _CONTINUES
         if len(self) < 20_000:
             self[character] = made
         return made
 
 
-_JOINED: Final = _Joined()
+_KINDS: Final = _Kinds()
 
 
 def _is_plain(text: str) -> bool:
@@ -186,7 +198,7 @@ def _is_plain(text: str) -> bool:
     return is_same and _MARKED.search(text) is None
 
 
-def _sequence(base: str, marks: str) -> str:
+def _marked(base: str, marks: str) -> str:
     """A character with its marks. Marks that do not compose with a Latin letter, or with one that looks like it
     (stress, strokes, "zalgo"), are not what is read.
     """
@@ -215,15 +227,15 @@ def _with_latin(text: str) -> str:
     """Words whose letters pass for Latin ones, as those: words that hold Latin letters too, and words that become all
     ASCII. Of the latter, where no word of the text is mixed, only those that look the same: "мир" stays what it is.
     """
+    if _LOOKALIKE.search(text) is None:
+        return text
     alone = _LATIN if _IMITATED.search(text) else _SURELY_LATIN
 
     def latin(word: re.Match[str]) -> str:
         letters = word[0]
-        if letters.isascii():
-            return letters
         if _ASCII_LETTER.search(letters):
             return letters.translate(_LATIN)
         changed = letters.translate(alone)
         return changed if changed.isascii() else letters
 
-    return _WORDS.sub(latin, text)
+    return _FOREIGN_WORDS.sub(latin, text)

@@ -24,11 +24,14 @@ _ENGLISH: Final = 4.2
 
 _LEET_PAIR: Final = re.compile(r"[A-Za-z][0-9@$|!+]|[0-9@$|!+][A-Za-z]")
 _LEET_TOKENS: Final = re.compile(r"[A-Za-z0-9@$|!+]+")
+_LEET_SIGN: Final = re.compile("[0-9@$|!+]")
 _LEET: Final = str.maketrans("023456789@$!|+", "ozeasgtbgasilt")
 _LEAST_PAIRS: Final = 3
 
 _SPACED: Final = re.compile(r"(?<!\S)\S(?:[ \t]{1,4}\S(?!\S)){4,}+")
 _DOTTED: Final = re.compile(r"(?<![^\W_])[^\W_]([-._*/|~+,·])[^\W_](?:\1[^\W_])*+(?![^\W_])")
+_SIGN_BETWEEN: Final = re.compile(r"[-._*/|~+,·][^\W_][-._*/|~+,·]")
+_LEAST_SPACED: Final = 5
 _GAPS: Final = re.compile(r"(\S)([ \t]*)")
 
 
@@ -54,6 +57,8 @@ def _rotated(text: str, start: int, end: int) -> tuple[str, Offsets]:
 
 
 def _is_rotated(fragment: str) -> bool:
+    if len(fragment) < _LEAST_LETTERS:
+        return False
     low = fragment.lower()
     count = low.count
     if 10 * sum(map(count, "rgnbva")) < 9 * sum(map(count, "etaoin")):  # what e, t, a, o, i, n become: rarer in English
@@ -61,7 +66,7 @@ def _is_rotated(fragment: str) -> bool:
     words = _LETTERS.findall(low)
     if sum(map(len, words)) < _LEAST_LETTERS:
         return False
-    turned = likeness([word.translate(_ROT13) for word in words])
+    turned = likeness(" ".join(words).translate(_ROT13).split())
     return turned >= _ENGLISH and turned >= likeness(words) + _GAIN
 
 
@@ -73,7 +78,7 @@ def _rather_rotated(fragment: str) -> bool:
 
 def leet(text: str) -> Iterator[tuple[str, Offsets]]:
     """The text with digits and signs as the letters they stand for, if that makes words of several."""
-    if len(_LEET_PAIR.findall(text)) < _LEAST_PAIRS:
+    if len(_LEET_SIGN.findall(text)) < _LEAST_PAIRS or len(_LEET_PAIR.findall(text)) < _LEAST_PAIRS:
         return
     tokens = list(_LEET_TOKENS.finditer(text))
     mixed = {word: _spelled(word) for word in {token[0] for token in tokens} if _is_mixed(word)}
@@ -92,6 +97,8 @@ def leet(text: str) -> Iterator[tuple[str, Offsets]]:
 
 
 def _is_mixed(token: str) -> bool:
+    if token.isalpha() or token.isdigit():
+        return False
     body = token.rstrip("!+|")
     return not body.isalpha() and not body.isdigit() and any(map(str.isalpha, body))
 
@@ -120,8 +127,12 @@ def _filled(spelled: str, letters: tuple[str, ...]) -> Iterator[str]:
 
 def spaced(text: str) -> Iterator[tuple[str, Offsets]]:
     """The text with l e t t e r s set apart, by blanks or by a sign, brought together again."""
-    runs = [(match.start(), match.end(), _closed(match)) for match in _SPACED.finditer(text) if _has_letters(match[0])]
-    dotted = [match for match in _DOTTED.finditer(text) if len(match[0]) >= 5 and _has_letters(match[0])]
+    runs: list[tuple[int, int, list[tuple[str, int]]]] = []
+    if list(map(len, text.split())).count(1) >= _LEAST_SPACED:
+        runs = [(each.start(), each.end(), _closed(each)) for each in _SPACED.finditer(text) if _has_letters(each[0])]
+    dotted: list[re.Match[str]] = []
+    if _SIGN_BETWEEN.search(text) is not None:
+        dotted = [each for each in _DOTTED.finditer(text) if len(each[0]) >= 5 and _has_letters(each[0])]
     if sum(len(match[0]) for match in dotted) >= 9:
         runs += [(match.start(), match.end(), _unmarked(match)) for match in dotted]
     if not runs:

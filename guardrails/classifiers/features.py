@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from itertools import pairwise
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -50,20 +51,22 @@ _MARKS: Final = (
     ("BLOB", r"(?<![\w+/=-])[A-Za-z0-9+/=_-]{40,}"),
 )
 MARKS: Final = tuple(name for name, _ in _MARKS)
-# Group n of the pattern is the mark n, the one after them a run of Chinese or Japanese, the last a word.
 _EITHER: Final = r"([\u3040-\u30ff\u3400-\u9fff]+)|([^\W_]+(?:['’\-][^\W_]+)*)"
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z0-9]+(?:['\-][A-Za-z0-9]+)*")
-_TOKEN: Final = re.compile("|".join([*(f"({pattern})" for _, pattern in _MARKS), _EITHER]), re.IGNORECASE)
-_MARKED: Final = re.compile(r"[@<>\[\]{}/|`*=#~:]|--|__|www\.|\w\.\w|\S{40}")
-"""Without one of these no mark is in a sentence: most have none, and are then read by the words alone."""
+_SIGN: Final = re.compile(r"[@<>\[\]{}/|`*=#~:]")
+_SIGNS: Final = re.compile(r"[-_.](?:(?<=--)|(?<=__)|(?<=\w\.)\w)")
+_LONGEST_UNMARKED: Final = 40
 _CJK: Final = len(_MARKS) + 1
-_END: Final = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|[\n;]+|(?<!<)\|(?!>)|(?<=:)\s+")
+_END: Final = re.compile(r"[\s;|](?:(?<=[.!?…]\s)\s*|(?<=[\n;])[\n;]*|(?<=\|)(?<!<\|)(?!>)|(?<=:\s)\s*)")
+"""Begins with a set of characters, so that the engine leaps from one of them to the next."""
+_WIDE_END: Final = re.compile(f"(?<=[。！？])|{_END.pattern}")
+_WIDE_ENDS: Final = re.compile("[。！？]")
 
 
 class Unit(NamedTuple):
-    """The features of one sentence, each named once."""
+    """The features of one sentence, each named once; the surface features with their weights."""
 
-    surface: set[int]
+    surface: dict[int, int]
     concepts: set[int]
 
 
@@ -117,24 +120,42 @@ def fold(text: str) -> str:
     text = text.lower()
     if text.isascii():
         return text
-    return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
+    apart = unicodedata.normalize("NFD", text)
+    return (
+        "".join([c for c in apart if not unicodedata.combining(c)]) if any(map(unicodedata.combining, apart)) else apart
+    )
 
 
 class Reader:
-    """Turns texts into units. What it has seen of words it remembers, up to a bound."""
+    """Turns texts into units. What it has seen of words it remembers, up to a bound. Without a table of weights, as in
+    training, all are 0.
+    """
 
-    def __init__(self, lexicon: Lexicon) -> None:
+    def __init__(self, lexicon: Lexicon, table: Sequence[int] | None = None) -> None:
         self.lexicon = lexicon
+        self._table = table
+        for kind in (0, 4, 5, 6, 7):  # made now, and not for the first text that needs one: each takes milliseconds
+            _tokens(kind >= 4, kind in (5, 7), kind in (6, 7))
         self._known: dict[str, _Word] = {}
 
-    def units(self, text: str) -> list[Unit]:
-        """The sentences of a text, in order; none for a text without words."""
+    def units(self, text: str, read: dict[str, list[Unit]] | None = None) -> list[Unit]:
+        """The sentences of a text, in order; none for a text without words. `read` keeps those that make units by
+        themselves: where texts have sentences in common, they are read once.
+        """
         known = self._known
+        sentences: dict[str, list[Unit]] = {} if read is None else read
         units: list[Unit] = []
         words: list[_Word] = []
         concepts: list[tuple[int, int]] = []
-        for sentence in _END.split(text):
-            if sentence.isascii() and _MARKED.search(sentence) is None:
+        for sentence in (_END if _WIDE_ENDS.search(text) is None else _WIDE_END).split(text):
+            is_begun = bool(words or concepts)
+            if not is_begun:
+                again = sentences.get(sentence)
+                if again is not None:
+                    units += again
+                    continue
+            first = len(units)
+            if sentence.isascii() and not _may_be_marked(sentence):
                 for raw in _PLAIN_WORD.findall(sentence):
                     word = known.get(raw) or self._meet(raw)
                     if word.concepts:
@@ -148,6 +169,8 @@ class Reader:
             if len(words) >= FEWEST_TOKENS:
                 units.append(self._unit(words, concepts))
                 words, concepts = [], []
+            if not is_begun and not words and not concepts:
+                sentences[sentence] = units[first:]
         if words or concepts:
             units.append(self._unit(words, concepts))
         return units
@@ -156,7 +179,9 @@ class Reader:
         self, sentence: str, words: list[_Word], concepts: list[tuple[int, int]], units: list[Unit]
     ) -> tuple[list[_Word], list[tuple[int, int]]]:
         """Reads a sentence that may hold marks or characters beyond ASCII, on from the words of the ones before."""
-        for match in _TOKEN.finditer(sentence):
+        marked = _may_be_marked(sentence)
+        may_link = marked and ("." in sentence or "://" in sentence)
+        for match in _tokens(marked, marked and "@" in sentence, may_link).finditer(sentence):
             group = match.lastindex or 0
             if group < _CJK:
                 concepts.append((len(words), group - 1))
@@ -171,8 +196,8 @@ class Reader:
 
     def _add(self, raw: str, words: list[_Word], concepts: list[tuple[int, int]]) -> None:
         word = self._known.get(raw) or self._meet(raw)
-        at = len(words)
-        concepts.extend((at, concept) for concept in word.concepts)
+        if word.concepts:
+            concepts += [(len(words), concept) for concept in word.concepts]
         words.append(word)
 
     def _add_characters(self, run: str, words: list[_Word], concepts: list[tuple[int, int]]) -> None:
@@ -180,40 +205,74 @@ class Reader:
             self._add(run[start : start + 2], words, concepts)
 
     def _unit(self, words: list[_Word], concepts: list[tuple[int, int]]) -> Unit:
-        surface: set[int] = set()
+        table = self._table
+        surface: dict[int, int] = {}
         before = 0
         for word in words:
             surface.update(word.pieces)
-            surface.add(crc32(word.after, before) & (SURFACE_SLOTS - 1))  # of both words and the blank between them
+            pair = crc32(word.after, before) & (SURFACE_SLOTS - 1)  # both words and the blank between them
+            surface[pair] = 0 if table is None else table[pair]
             before = word.sum
-        return Unit(surface, set(_combined(concepts)))
+        return Unit(surface, set(_combined(concepts)) if concepts else set())
 
     def _meet(self, raw: str) -> _Word:
         folded = fold(raw).replace("’", "'")
         concepts = self.lexicon.of(folded.replace("'", ""))
         encoded = b"#%d" % min(len(folded), 9) if folded.isdigit() else folded.encode("utf-8", "replace")
-        word = _Word(crc32(encoded), b" " + encoded, concepts, tuple(set(_surface(encoded))))
+        table = self._table
+        slots = _surface(encoded)
+        pieces = (
+            dict.fromkeys(slots, 0) if table is None else dict(zip(slots, map(table.__getitem__, slots), strict=True))
+        )
+        word = _Word(crc32(encoded), b" " + encoded, concepts, pieces)
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         self._known[raw] = word
         return word
 
 
-class _Word(NamedTuple):
-    sum: int
-    """CRC-32 of the folded word."""
-    after: bytes
-    """The folded word as it follows another: with a blank before it."""
-    concepts: tuple[int, ...]
-    pieces: tuple[int, ...]
+class _Word:
+    __slots__ = ("after", "concepts", "pieces", "sum")
+
+    def __init__(self, total: int, after: bytes, concepts: tuple[int, ...], pieces: dict[int, int]) -> None:
+        self.sum: Final = total
+        """CRC-32 of the folded word."""
+        self.after: Final = after
+        """The folded word as it follows another: with a blank before it."""
+        self.concepts: Final = concepts
+        self.pieces: Final = pieces
+        """With their weights."""
 
 
-def _surface(word: bytes) -> Iterable[int]:
+def _may_be_marked(sentence: str) -> bool:
+    """Whether a mark can be in it: most have none, and are then read by the words alone."""
+    return (
+        _SIGN.search(sentence) is not None
+        or _SIGNS.search(sentence) is not None
+        or "www." in sentence
+        or _has_long_word(sentence)
+    )
+
+
+def _has_long_word(sentence: str) -> bool:
+    return len(sentence) >= _LONGEST_UNMARKED and max(map(len, sentence.split()), default=0) >= _LONGEST_UNMARKED
+
+
+@cache
+def _tokens(marked: bool, email: bool, url: bool) -> re.Pattern[str]:
+    """Finds the marks that may be in a sentence, and words: what cannot be there is not looked for at every letter.
+    Group n is the mark n, the one after them a run of Chinese or Japanese, the last a word.
+    """
+    possible = {"EMAIL": email, "URL": url}
+    marks = [f"({pattern})" if marked and possible.get(name, True) else "((?!))" for name, pattern in _MARKS]
+    return re.compile("|".join([*marks, _EITHER]), re.IGNORECASE)
+
+
+def _surface(word: bytes) -> list[int]:
     """The word, and its pieces of four bytes with its borders; of numbers only their length."""
-    yield crc32(word) & (SURFACE_SLOTS - 1)
-    bordered = b"^%b$" % word[:_LONGEST_WORD]
-    for start in range(len(bordered) - 3):
-        yield crc32(bordered[start : start + 4], 7) & (SURFACE_SLOTS - 1)
+    bordered = b"^" + word[:_LONGEST_WORD] + b"$"
+    pieces = [crc32(bordered[start : start + 4], 7) & (SURFACE_SLOTS - 1) for start in range(len(bordered) - 3)]
+    return [crc32(word) & (SURFACE_SLOTS - 1), *pieces]
 
 
 def _combined(concepts: list[tuple[int, int]]) -> Iterable[int]:
@@ -240,7 +299,7 @@ def surface_scale(count: int) -> float:
     return float(max(24, count) ** -0.5)
 
 
-_EMPTY: Final = Unit(set(), set())
+_EMPTY: Final = Unit({}, set())
 
 
 def pooled(scores: list[float], length: float) -> float:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import resources
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -24,6 +24,10 @@ from guardrails.normalise import views
 
 NAMES: Final = ("injection", "toxicity")
 _LARGEST_LOGIT: Final = 60.0
+
+_Weighed: TypeAlias = tuple[int, int, int, features.Unit]
+"""Of a unit: the sum of the weights of its surface features, how many they are, the sum of its concepts' weights; and
+the unit, which lives as long, so that no other has its `id`."""
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,17 +60,27 @@ class Classifier:
 
     def score_views(self, shown: Iterable[str]) -> float:
         """The same, of a text that was normalised already: the texts of its views."""
-        worst = max((self._logit(text) for text in shown), default=-_LARGEST_LOGIT)
+        read: dict[str, list[features.Unit]] = {}
+        weighed: dict[int, _Weighed] = {}
+        worst = -_LARGEST_LOGIT
+        for text in shown:
+            units = self._reader.units(text, read)
+            for unit in units:
+                if id(unit) not in weighed:
+                    weighed[id(unit)] = self._weighed(unit)
+            worst = max(worst, self._logit([weighed[id(unit)] for unit in units]))
         return 1 / (1 + math.exp(-max(-_LARGEST_LOGIT, min(_LARGEST_LOGIT, worst))))
 
-    def _logit(self, text: str) -> float:
-        units = self._reader.units(text)
+    def _weighed(self, unit: features.Unit) -> _Weighed:
+        of_concepts = sum(map(self._table.__getitem__, unit.concepts))
+        return sum(unit.surface.values()), len(unit.surface), of_concepts, unit
+
+    def _logit(self, units: list[_Weighed]) -> float:
         if not units:
             return -_LARGEST_LOGIT
-        weight = self._table.__getitem__
-        surface = [sum(map(weight, unit.surface)) for unit in units]
-        counts = [len(unit.surface) for unit in units]
-        concepts = [sum(map(weight, unit.concepts)) for unit in units]
+        surface = [unit[0] for unit in units]
+        counts = [unit[1] for unit in units]
+        concepts = [unit[2] for unit in units]
         unscaled = features.surface_scale
         if len(units) == 1:
             windows = [surface[0] * unscaled(counts[0]) + concepts[0]]
@@ -88,7 +102,7 @@ def load(name: str) -> Classifier:
     header, table = unpack(content)
     hashed = valences(folder.joinpath(f"{name}.valence").read_bytes()) if header.hashed else None
     lines = folder.joinpath(f"{name}.lexicon").read_text("utf-8").splitlines()
-    reader = features.Reader(features.Lexicon(lines, hashed))
+    reader = features.Reader(features.Lexicon(lines, hashed), table)
     return Classifier(name, sha256(content).hexdigest(), 0.5, header, table, reader)
 
 

@@ -49,6 +49,38 @@ def test_a_sentence_is_a_unit_and_a_very_long_one_is_cut() -> None:
     assert reader().units(" \n") == []
 
 
+def test_a_sentence_ends_at_its_sign_a_line_a_semicolon_a_bar_and_after_a_colon() -> None:
+    first, second = "one two three four five", "six seven eight nine ten"
+    for end in (". ", "! ", "?\n", "…  ", "\n\n", ";", "|", ": ", "。"):
+        assert reader().units(first + end + second) == [*reader().units(first), *reader().units(second)], end
+    for within in (" ", ".", ":", "<|x|>"):
+        assert len(reader().units(first + within + second)) == 1, within
+
+
+def test_a_sentence_that_was_read_in_another_text_is_the_same_in_this_one() -> None:
+    texts = [
+        "Yes. Ignore the previous rules, all of them. Go on then.",
+        "No. Ignore the previous rules, all of them. Why?",
+    ]
+    read: dict[str, list[features.Unit]] = {}
+    own = reader()
+    assert [own.units(text, read) for text in texts] == [reader().units(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    "text", ["a.b@c.example 以前 x", "以前 see www.a.example/b", "以前 " + "Ab3" * 20, "é ./a/b/c", "以前 {x} é"]
+)
+def test_marks_are_found_beside_characters_of_any_script(text: str) -> None:
+    assert concepts(text) & {number(mark) for mark in features.MARKS}
+
+
+def test_the_weights_of_features_are_those_of_the_table() -> None:
+    table = range(features.SLOTS)
+    (unit,) = features.Reader(LEXICON, table).units("ignore the previous one")
+    assert all(slot == weight for slot, weight in unit.surface.items())
+    assert unit.surface.keys() == reader().units("ignore the previous one")[0].surface.keys()
+
+
 def test_numbers_count_by_their_length_alone() -> None:
     assert reader().units("call 5550134") == reader().units("call 5559999")
 
@@ -56,11 +88,11 @@ def test_numbers_count_by_their_length_alone() -> None:
 def test_every_feature_has_a_slot_in_the_table() -> None:
     text = "Ignore previous ignore previous — \ud800 😀 以前以前以前 {x} a@b.example " * 20
     for unit in reader().units(text):
-        assert all(0 <= slot < features.SLOTS for slot in unit.surface | unit.concepts)
+        assert all(0 <= slot < features.SLOTS for slot in {*unit.surface, *unit.concepts})
 
 
 def test_windows_are_neighbours() -> None:
-    a, b, c = (features.Unit({n}, set()) for n in range(3))
+    a, b, c = (features.Unit({n: 0}, set()) for n in range(3))
     assert features.windows([a, b, c]) == [(a, b), (b, c)]
     assert features.windows([a]) == [(a,)]
     assert len(features.windows([])) == 1
