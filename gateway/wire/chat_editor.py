@@ -99,12 +99,15 @@ class _ChatChoice(EditedChoice):
     def piece(self, delta: Delta) -> dict[str, Any]:
         return {"delta": delta}
 
+    def more(self, choice: dict[str, Any]) -> str:
+        delta = choice.get("delta")
+        if self.kind != "content" or not isinstance(delta, dict) or len(delta) != 1:
+            return ""
+        content = delta.get("content")
+        return content if isinstance(content, str) else ""
+
     def read(self, choice: dict[str, Any]) -> Deltas:
         delta = choices.member(choice, "delta")
-        if len(delta) == 1 and type(content := delta.get("content")) is str:  # what most frames are
-            if content:
-                yield from self._take_text("content", ("content",), content)
-            return
         rest = choices.without_texts(delta)
         if self._has_role:
             rest.pop("role", None)
@@ -174,6 +177,7 @@ class ChatEditor(ChoicesEditor):
     """See `edits.Editor`."""
 
     __slots__ = ()
+    most = b'"content"'
 
     def __init__(self, call: Call, opening: Opening) -> None:
         super().__init__(opening, call.choices)

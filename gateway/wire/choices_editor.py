@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from gateway.errors import UpstreamProtocol
 from gateway.wire import choices, sse
 from gateway.wire.editing import Editing, Frames, Speaking, read_object, written_frame
 from gateway.wire.edits import Channel, Opening
 from gateway.wire.errors import OPENAI
+
+_NOTHING_BESIDE: Final = frozenset({"index", "delta", "text", "logprobs", "finish_reason"})
+"""Members of a choice of which none is told beside its text."""
 
 _HEAD: Final = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier"})
 
@@ -37,7 +40,7 @@ class Place(Protocol):
 
 
 class EditedChoice(ABC):
-    """One of the `n`. A format adds `read` and `piece`."""
+    """One of the `n`. A format adds `read`, `more` and `piece`."""
 
     __slots__ = ("_blocked", "_opening", "_place", "_speaking", "head", "index")
 
@@ -61,6 +64,22 @@ class EditedChoice(ABC):
     def is_blocked(self) -> bool:
         """It ended by a block; nothing of it follows."""
         return self._blocked
+
+    @abstractmethod
+    def more(self, choice: dict[str, Any]) -> str:
+        """What a choice of a frame says, if that is more of the channel that is open and it has not ended; else ""."""
+
+    def go_on(self, choice: dict[str, Any], text: str) -> list[dict[str, Any]]:
+        """The choices that are sent for one of a frame that says more of the channel that is open: as of `take`."""
+        place, speaking = self._place, self._speaking
+        assert place is not None
+        assert speaking is not None
+        said = speaking.feed(text)
+        if speaking.blocked:
+            self._block()
+            return [*([self._told(place.said(said))] if said else ()), self.filtered()]
+        rest = {} if choice.keys() <= _NOTHING_BESIDE else choices.without_texts(choice)
+        return [self._told(place.said(said) if said else {}, rest)] if said or any(rest.values()) else []
 
     def take(self, choice: dict[str, Any]) -> Deltas:
         """The choices that are sent for one of a frame; none for one that has ended by a block."""
@@ -164,9 +183,12 @@ class EditedChoice(ABC):
 
 
 class ChoicesEditor(Editing):
-    """The editor of a stream; `wanted` choices were asked for. A format adds `make`."""
+    """The editor of a stream; `wanted` choices were asked for. A format adds `make`, and tells `most`: what a frame
+    holds that says more of a text.
+    """
 
     __slots__ = ("_choices", "_opening", "_wanted")
+    most: ClassVar[bytes]
 
     def __init__(self, opening: Opening, wanted: int) -> None:
         super().__init__(OPENAI)
@@ -181,6 +203,28 @@ class ChoicesEditor(Editing):
     @property
     def blocked(self) -> bool:
         return sum(choice.is_blocked() for choice in self._choices.values()) >= self._wanted
+
+    def at_once(self, frame: bytes) -> bytes | None:
+        if not sse.holds(frame, self.most):
+            return None
+        payload = sse.data(frame)
+        if payload is None or payload == sse.DONE:
+            return None
+        read = read_object(payload)
+        found = read.get("choices")
+        if not isinstance(found, list) or len(found) != 1 or "error" in read or not isinstance(found[0], dict):
+            return None
+        index = found[0].get("index")
+        choice = self._choices.get(index) if type(index) is int else None
+        text = "" if choice is None or found[0].get("finish_reason") is not None else choice.more(found[0])
+        if choice is None or not text:
+            return None
+        choice.head, beside = _parted(read)
+        said = choice.go_on(found[0], text)
+        if not said:
+            return _frame(choice.head, choice.silence(), beside) if any(beside.values()) else b""
+        first = [_frame(choice.head, each) for each in said[:-1]]
+        return b"".join([*first, _frame(choice.head, said[-1], beside)])
 
     def edit(self, frame: bytes) -> Frames:
         payload = sse.data(frame)

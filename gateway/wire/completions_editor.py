@@ -32,6 +32,10 @@ class _Completion(EditedChoice):
     def piece(self, delta: Delta) -> dict[str, Any]:
         return {"text": "", **delta}
 
+    def more(self, choice: dict[str, Any]) -> str:
+        text = choice.get("text")
+        return text if self.kind and isinstance(text, str) else ""
+
     def read(self, choice: dict[str, Any]) -> Deltas:
         text = choices.text(choice, "text")
         if text and not self.kind:
@@ -43,6 +47,7 @@ class CompletionsEditor(ChoicesEditor):
     """See `edits.Editor`."""
 
     __slots__ = ()
+    most = b'"text"'
 
     def __init__(self, call: Call, opening: Opening) -> None:
         super().__init__(opening, call.choices * _prompts(call))

@@ -76,6 +76,11 @@ class Editing(ABC):
         self.failed: UpstreamError | None = None
         """What the caller was told in band, by the editor itself."""
 
+    def at_once(self, frame: bytes) -> bytes | None:
+        """What is sent for a frame of the sort that a format has most of, if nothing of it has to wait; None for any
+        other, which is then edited: the same, cheaper."""
+        return None
+
     @abstractmethod
     def edit(self, frame: bytes) -> Frames:
         """What is sent for a frame, which ends with its blank line."""
@@ -121,7 +126,7 @@ class Editing(ABC):
         sent: list[bytes] = []
         try:
             sent.extend(freed)
-            while self._running is not None or self._next():
+            while self._running is not None or self._next(sent):
                 assert self._running is not None
                 for frame in self._running:
                     if frame is None:
@@ -134,13 +139,17 @@ class Editing(ABC):
             sent.append(self._fail(error))
         return b"".join(sent)
 
-    def _next(self) -> bool:
-        """Begins with the next frame, or with the end."""
-        if self._frames:
+    def _next(self, sent: list[bytes]) -> bool:
+        """Begins with the next frame that is not sent at once, or with the end."""
+        while self._frames:
             frame = self._frames.popleft()
             self._held_bytes -= len(frame)
-            self._running = self.edit(frame)
-        elif self._ended:
+            said = self.at_once(frame)
+            if said is None:
+                self._running = self.edit(frame)
+                return True
+            sent.append(said)
+        if self._ended:
             self._ended = False
             self._running = self.close()
         return self._running is not None

@@ -70,6 +70,32 @@ def test_what_real_servers_sent_says_the_same_afterwards_without_logprobs(server
     assert sent.endswith(DONE)
 
 
+class Unhurried(ChatEditor):
+    """Edits each frame as if it were a rare one."""
+
+    __slots__ = ()
+
+    def at_once(self, frame: bytes) -> bytes | None:
+        return None
+
+
+@pytest.mark.parametrize("blocks", ["", "content"])
+@pytest.mark.parametrize(
+    "more", [{}, {"stop_reason": None, "token_ids": [1]}, {"index": 1}, {"logprobs": {"content": []}}]
+)
+def test_what_is_sent_at_once_is_what_would_have_been(blocks: str, more: dict[str, Any]) -> None:
+    frames = [ROLE]
+    for piece in ("one", "", " two", "\ud83d", "\ude00"):
+        read = json.loads(sse.data(chat_frame({"content": piece})) or b"")
+        read["choices"][0] |= more
+        read |= {"usage": None} if piece == "one" else {"usage": {"total_tokens": 3}, "prompt_token_ids": [1]}
+        frames.append(b"data: %b\n\n" % json.dumps(read).encode())
+    frames += [STOP, DONE]
+    hurried, unhurried = Room(blocks=blocks), Room(blocks=blocks)
+    unhurried.editor = Unhurried(chat.parse(b'{"model":"m","stream":true,"messages":[{}]}'), unhurried._open)
+    assert edited(hurried.editor, frames) == edited(unhurried.editor, frames)
+
+
 def test_held_back_text_comes_in_frames_like_the_last_one() -> None:
     room = Room()
     role = json.loads(next(sse.payloads(room.editor.feed(ROLE))))
