@@ -71,6 +71,7 @@ class Load:
     requests: int
     connections: int = 16
     chunks: int | None = None  # of each stream; None: not a stream
+    all_arrive: bool = True  # each chunk in a frame of its own; False where checks hold text back, and mask it
     warmup: int = 0
     values: Sequence[Path] = ()
     path: str = "/v1/chat/completions"
@@ -95,11 +96,11 @@ class Lab:
         self._files += 1
         return self.folder / f"{self._files:03d}-{name}"
 
-    def set_upstream(self, *, unary_us: int = 0, chunk_us: int = 0, chunks: int = 64) -> None:
-        """How the mock upstream answers from now on."""
+    def set_upstream(self, *, unary_us: int = 0, chunk_us: int = 0, chunks: int = 64, prose: bool = False) -> None:
+        """How the mock upstream answers from now on; `prose`: its streams say a text instead of the time."""
         connection = http.client.HTTPConnection("127.0.0.1", self.upstream_port, timeout=5)
         with contextlib.closing(connection):
-            connection.request("GET", f"/set?unary_us={unary_us}&chunk_us={chunk_us}&chunks={chunks}")
+            connection.request("GET", f"/set?unary_us={unary_us}&chunk_us={chunk_us}&chunks={chunks}&prose={prose:d}")
             connection.getresponse().read()
 
     def direct(self) -> Target:
@@ -117,7 +118,7 @@ class Lab:
         for values in load.values:
             command += ["--values", str(values)]
         if load.chunks is not None:
-            command += ["--stream", "--chunks", str(load.chunks)]
+            command += ["--stream", *(["--chunks", str(load.chunks)] if load.all_arrive else [])]
         return command
 
     def send(self, target: Target, load: Load) -> dict[str, float]:
@@ -133,13 +134,13 @@ class Lab:
         return result
 
     def cpu_per_unit(self, target: Target, load: Load) -> float:
-        """CPU µs of the target's tree per request, or per content chunk when the load is a stream."""
+        """CPU µs of the target's tree per request, or per chunk the upstream sent when the load is a stream."""
         settle(target.pid)
         before = cpu_ns(tree(target.pid))
         result = self.send(target, load)
         settle(target.pid)
         spent_us = (cpu_ns(tree(target.pid)) - before) / 1000
-        return spent_us / (result["requests"] if load.chunks is None else result["content_frames"])
+        return spent_us / (result["requests"] * (load.chunks or 1))
 
     def cpu_rounds(self, loads: Mapping[str, tuple[Target, Load]], rounds: int) -> dict[str, list[float]]:
         """`cpu_per_unit` of each candidate in turn (A B A B …), after one shorter warm-up of each."""

@@ -79,6 +79,7 @@ ROWS: tuple[Row, ...] = (
     Row("meter_bytes", "memory of a live meter in a worker (RSS)", "B", "at most", 1024),
     Row("chain_patterns_cpu_us", "CPU of a chain of patterns (secrets, pii) on a request of 2 KB", "µs", "shown"),
     Row("chain_full_cpu_us", "the same with injection and toxicity, the check process included", "µs", "shown"),
+    Row("chain_stream_chunk_cpu_us", "CPU of a chain of patterns on a chunk of a stream", "µs", "shown"),
     Row("usage_10m_rows_s", "`lockgate usage --by tenant,model` over 10 million rows", "s", "at most", 2),
     Row(
         "keys_made_per_s",

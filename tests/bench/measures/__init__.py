@@ -52,6 +52,7 @@ PARTS: tuple[Part, ...] = (
     Part(("meters_cpu_us", "meters_calls_per_request"), meters.measure_cpu),
     Part(("meters_100k_cpu_ratio", "meters_first_us", "meter_bytes"), meters.measure_many),
     Part(("chain_patterns_cpu_us", "chain_full_cpu_us"), checks.measure),
+    Part(("chain_stream_chunk_cpu_us",), checks.measure_streams),
     Part(("usage_10m_rows_s",), ledger.measure),
     Part(("keys_made_per_s", "key_made_p99_ms"), control.measure_keys),
     Part(("changes_100k_verify_s",), control.measure_verify),

@@ -1,4 +1,4 @@
-"""What a chain of checks costs: CPU of a request with one, against none."""
+"""What a chain of checks costs: CPU of a request, and of a chunk of a stream, with one against none."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from statistics import median
 from typing import Any, Final
 
 from tests.bench import lockgate
-from tests.bench.lab import Lab
+from tests.bench.lab import Lab, Load, Target
 from tests.bench.lockgate import Size
-from tests.bench.measures.cpu import unary_load
+from tests.bench.measures.cpu import CHUNK_US, STREAM_CHUNKS, LoadFor, stream_load, unary_load
 from tests.bench.rows import Measured
 from tests.bench.stats import spread
 
@@ -34,22 +34,40 @@ def measure(lab: Lab) -> Mapping[str, Measured]:
     """Gateways with a chain of patterns, with that and classifiers, and with none, in turn: the median of the rounds'
     differences. The CPU is that of all processes, the check process among them."""
     lab.set_upstream()
-    return {f"chain_{name}_cpu_us": measured for name, measured in _found(lab).items()}
+    found = _found(lab, {"none": (), "patterns": PATTERNS, "full": FULL}, _requests, "us_per_request")
+    return {f"chain_{name}_cpu_us": measured for name, measured in found.items()}
 
 
-def _found(lab: Lab) -> dict[str, Measured]:
-    chains: dict[str, Sequence[Mapping[str, Any]]] = {"none": (), "patterns": PATTERNS, "full": FULL}
+def measure_streams(lab: Lab) -> Mapping[str, Measured]:
+    """The same of a chunk of a stream, with patterns: a text of words with an address, a number and a date in it."""
+    lab.set_upstream(chunk_us=CHUNK_US, chunks=STREAM_CHUNKS, prose=True)
+    found = _found(lab, {"none": (), "patterns": PATTERNS}, _streams, "us_per_chunk")
+    lab.set_upstream()
+    return {"chain_stream_chunk_cpu_us": found["patterns"]}
+
+
+def _requests(lab: Lab, target: Target) -> Load:
+    whole = unary_load(lab, target)
+    return replace(whole, requests=max(whole.requests // FEWER, whole.connections))
+
+
+def _streams(lab: Lab, target: Target) -> Load:
+    return replace(stream_load(lab, target), all_arrive=False)
+
+
+def _found(
+    lab: Lab, chains: Mapping[str, Sequence[Mapping[str, Any]]], load: LoadFor, unit: str
+) -> dict[str, Measured]:
+    """By the name of each of `chains` but `none`."""
     with contextlib.ExitStack() as stack:
         candidates = {}
         for name, chain in chains.items():
             gateway = stack.enter_context(lockgate.serving(lab, lockgate.write_config(lab, Size(), chain=chain)))
-            whole = unary_load(lab, gateway.target)
-            fewer = max(whole.requests // FEWER, whole.connections)
-            candidates[name] = (gateway.target, replace(whole, requests=fewer))
+            candidates[name] = (gateway.target, load(lab, gateway.target))
         found = lab.cpu_rounds(candidates, lab.effort.rounds)
     measured = {}
-    for name in ("patterns", "full"):
+    for name in chains.keys() - {"none"}:
         differences = [with_chain - none for with_chain, none in zip(found[name], found["none"], strict=True)]
-        raw = {f"{each}_us_per_request": spread(found[each]) for each in ("none", name)}
+        raw = {f"{each}_{unit}": spread(found[each]) for each in ("none", name)}
         measured[name] = Measured(median(differences), raw)
     return measured

@@ -3,13 +3,14 @@
 //   upstream PORT...
 //
 // One thread, epoll, HTTP/1.1 keep-alive, bodies with a length or chunked, pipelining. It answers
-//   GET  /set?unary_us=A&chunk_us=B&chunks=C   changes the behaviour of later requests (each parameter optional)
+//   GET  /set?unary_us=A&chunk_us=B&chunks=C&prose=D   changes the behaviour of later requests (each is optional)
 //   GET  /stats                                requests answered, streams cut by the other side
 //   GET  anything else (/health, /v1/models)   200 with a model list
 //   POST anything   one chat completion of 692 bytes after unary_us, or, when the body asks for a stream, an SSE
 //                   stream: a role frame, `chunks` content frames one per chunk_us, a finish frame, a usage frame
 //                   if the body asks for it, [DONE]. Each content frame carries t=<CLOCK_MONOTONIC ns>, so that
-//                   the load generator can tell how long the frame was on its way.
+//                   the load generator can tell how long the frame was on its way; with prose=1 it is a word or
+//                   two of a text instead, which has some personal data in it.
 //
 // It does not parse JSON: it looks for `"stream":true` and `"include_usage":true` in the first and last 2 KB of a
 // body, so that a body of 1 MB costs it no more than reading it.
@@ -55,7 +56,7 @@ static int poller, timer;
 static connection queue = {.earlier = &queue, .later = &queue};
 static connection *dead;
 static connection timer_mark;
-static uint64_t unary_us, chunk_us, chunks = 64;
+static uint64_t unary_us, chunk_us, chunks = 64, prose;
 static uint64_t requests_answered, streams_cut;
 static char unary_answer[2048], models_answer[2048];
 static size_t unary_answer_length, models_answer_length;
@@ -65,6 +66,15 @@ static const char IDENTITY[] =
 static const char STREAM_HEAD[] =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n"
     "x-request-id: req_0123456789abcdef\r\n\r\n";
+
+static const char *PROSE[] = {
+    "The", " meeting", " went", " well", ",", " and", " every", "body", " agreed", " that", " the", " next", " release",
+    " should", " be", " smaller", ".", " Please", " write", " to", " anna", ".mey", "er", "@", "example", ".org", " or",
+    " call", " +49", " 30", " 123", "456", "7", " before", " Friday", ";", " the", " others", " were", " told", " on",
+    " 20", "26", "-03", "-04", ".", " It", " is", " not", " clear", " to", " me", " why", " the", " second", " one",
+    " was", " slower", " than", " the", " first", ",", " although", " both", " ran", " on", " the", " same", " machine",
+    " with", " the", " same", " settings", ".", " We", " shall", " look", " at", " twenty", "-two", " candidates", ".",
+};
 
 static uint64_t now_ns(void) {
     struct timespec t;
@@ -178,7 +188,9 @@ static bool step_stream(connection *c) {
         return false;
     }
     if (c->chunks_left > 0) {
-        sprintf(delta, "\"content\":\"t=%llu;\"", (unsigned long long)now_ns());
+        size_t said = (chunks - c->chunks_left) % (sizeof PROSE / sizeof *PROSE);
+        if (prose) sprintf(delta, "\"content\":\"%s\"", PROSE[said]);
+        else sprintf(delta, "\"content\":\"t=%llu;\"", (unsigned long long)now_ns());
         sprintf(json, FORM, IDENTITY, delta, "null");
         c->chunks_left--;
         length = put_frame(frames, json);
@@ -216,6 +228,7 @@ static void answer_get(connection *c, const char *head) {
         set_parameter(head, "unary_us=", &unary_us);
         set_parameter(head, "chunk_us=", &chunk_us);
         set_parameter(head, "chunks=", &chunks);
+        set_parameter(head, "prose=", &prose);
     }
     if (!strncmp(head, "GET /stats", 10)) {
         char body[128], answer[256];
