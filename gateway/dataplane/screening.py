@@ -189,7 +189,8 @@ class Screening:
         """Judges texts to their end; a long one gives way to other requests now and then. Each with what may be
         delivered of it; None where no check looks."""
         begun: list[tuple[Judged | None, list[str]]] = []
-        looked_at = 0
+        is_long = sum(len(part.text) for part in parts) > PIECE
+        looked_at = PIECE if is_long else 0  # of sixteen long ones that come together, one begins in this turn
         for part in parts:
             outlet = self._outlet(Phase(part.phase), part.tool, is_json=part.is_json, restores=restores)
             if outlet is None:

@@ -10,8 +10,8 @@ from typing import Final
 
 from gateway.backends.waiter import Waiter
 
-PIECE: Final = 1_000
-"""Characters of a text that are looked at in one turn: a few milliseconds at the most."""
+PIECE: Final = 500
+"""Characters of a text that are looked at in one turn: a millisecond or two at the most."""
 
 
 class Turns:
