@@ -76,7 +76,10 @@ MODULES: Final = (
 
 GUARDRAILS: Final = (
     "guardrails.chain",
+    "guardrails.characters",
     "guardrails.checks.patterned",
+    "guardrails.checks.pii",
+    "guardrails.checks.secrets",
     "guardrails.classifiers.features",
     "guardrails.decode",
     "guardrails.english",

@@ -180,13 +180,15 @@ class Scan:
             return
         reached = dict(within.ends or ()) if within is not None else {}
         done: set[int] = set()
+        at = opening.start - self._base
+        before: str | None = None
         for number, end in reversed(opening.ends):
-            if number not in done and end > reached.get(number, 0) and self._counts(number, opening.start, end):
-                done.add(number)
-                found.append((number, opening.start, end))
-
-    def _counts(self, number: int, start: int, end: int) -> bool:
-        if self._judge is None or number not in self._judged:
-            return True
-        at = start - self._base
-        return self._judge(number, fold(self._text[at : end - self._base]), fold(self._text[max(0, at - CONTEXT) : at]))
+            if number in done or end <= reached.get(number, 0):
+                continue
+            if self._judge is not None and number in self._judged:
+                if before is None:
+                    before = fold(self._text[max(0, at - CONTEXT) : at])
+                if not self._judge(number, fold(self._text[at : end - self._base]), before):
+                    continue
+            done.add(number)
+            found.append((number, opening.start, end))
