@@ -1,12 +1,17 @@
 """Names and identifiers by Presidio's analyzer and spaCy's model (the extra `pii`)."""
 
+import asyncio
 import subprocess
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
+from gateway.offload.client import CheckClient
+from gateway.runtime.state_dir import checks_socket
+from guardrails.check import Need
 from guardrails.checks.identifiers import COUNTRIES, IDENTIFIERS
 from guardrails.checks.pii import ENTITIES
 from guardrails.ner import WEIGHTS
@@ -14,6 +19,8 @@ from guardrails.presidio import load_recogniser
 from guardrails.screen import Screen
 from guardrails.settings import chain_of
 from guardrails.verdict import Phase
+from tests.support.gateway_process import minimal, serving
+from tests.support.running import run
 
 pytestmark = [
     pytest.mark.ner,
@@ -62,6 +69,32 @@ def test_names_have_presidios_names_and_what_identifiers_are_called_is_none() ->
     assert [(entity, score) for _, _, entity, score in found] == [
         *(("PERSON", 0.85), ("ORGANIZATION", 0.425), ("NRP", 0.85), ("LOCATION", 0.85))
     ]
+
+
+@pytest.mark.timeout(300)  # the process imports Presidio, and has stepped back
+def test_the_check_process_answers_what_is_asked_together_as_each_alone(tmp_path: Path) -> None:
+    wanted = [*NAMES, "UK_NHS"]
+    chain = [{"check": "pii", "phase": "input", "action": "mask", "entities": wanted}]
+    texts = [TEXT, "NHS number 401 023 2137, says Bob Dylan.", "", "Ada \ud800 Lovelace of Paris", TEXT[::-1]]
+    with serving(tmp_path, minimal(chains={"standard": chain})) as gateway:
+        gateway.until_event("checks_loaded")  # on a busy machine some time after the gateway serves
+        told = run(_told(checks_socket(gateway.state_dir), texts, ",".join(sorted(wanted))))
+    read = load_recogniser(wanted)
+    assert told == [([list(found) for found in read(text)], "") for text in texts]
+    assert {"UK_NHS", "PERSON"} <= {entity for _, _, entity, _ in read(texts[1])}
+
+
+async def _told(socket: Path, texts: list[str], name: str) -> list[tuple[object, str]]:
+    """What a worker is told that asks of all texts at once."""
+    client = CheckClient(socket)
+    loop = asyncio.get_running_loop()
+    answers: list[asyncio.Future[tuple[object, str]]] = [loop.create_future() for _ in texts]
+    for text, answer in zip(texts, answers, strict=True):
+        client.ask(Need("entities", name, text, 0), 60_000, lambda *told, answer=answer: answer.set_result(told))
+    try:
+        return [await answer for answer in answers]
+    finally:
+        client.close()
 
 
 def test_places_are_those_of_the_text_as_it_came() -> None:
