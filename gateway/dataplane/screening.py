@@ -192,6 +192,7 @@ class Screening:
         is_long = sum(len(part.text) for part in parts) > PIECE
         looked_at = PIECE if is_long else 0  # of sixteen long ones that come together, one begins in this turn
         for part in parts:
+            kept = len(self._judged)
             outlet = self._outlet(Phase(part.phase), part.tool, is_json=part.is_json, restores=restores)
             if outlet is None:
                 begun.append((None, [part.text]))
@@ -207,6 +208,9 @@ class Screening:
                     await self._gw.turns.next()
                 said.append(outlet.feed(piece))
             said.append(outlet.finish())
+            if not outlet.waits and _found_nothing(outlet):  # most texts, and there may be very many: not kept
+                begun[-1] = (None, [*said, outlet.more()])
+                del self._judged[kept:]
         for outlet, _ in begun:  # one that waits no more never does again
             while outlet is not None and outlet.waits:
                 waiter: Waiter[None] = Waiter()
@@ -249,6 +253,11 @@ class Screening:
 
 def _nobody() -> None:
     """Nobody waits."""
+
+
+def _found_nothing(outlet: Judged) -> bool:
+    verdict = outlet.verdict()
+    return not (outlet.blocked or verdict.rulings or verdict.failures)
 
 
 def _only_masks(rows: Sequence[Row]) -> bool:
