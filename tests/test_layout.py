@@ -218,9 +218,9 @@ _EXEMPTIONS: list[tuple[str, str, list[str]]] = [
         ["gateway/offload/client.py", "gateway/offload/server.py"],
     ),
     (
-        "tests/integration/test_checking.py",
-        "a process of the gateway, which is killed and told of other chains",
-        ["gateway/runtime/checking.py"],
+        "tests/integration/test_kept_masks.py",
+        "two workers that ask one check process for what the other one masked",
+        ["gateway/dataplane/kept_masks.py"],
     ),
     (
         "tests/integration/test_exporter.py",
