@@ -96,6 +96,12 @@ StoreUrl: TypeAlias = Annotated[
     str, unit("store", "sqlite, redis://host:port/0, rediss://host:port/0 or postgresql://user@host/database")
 ]
 ControlStoreUrl: TypeAlias = Annotated[str, unit("control_store", "sqlite, or postgresql://user@host/database")]
+Place: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^[^\x00\n@?#]{1,1000}" + _END),
+    unit("text", "a folder, or an address such as s3://bucket/records, without @, ? and #"),
+]
+Days: TypeAlias = Annotated[int, Meta(ge=0, le=36_500), unit("number", "a number of days from 0 to 36500")]
 LogLevel: TypeAlias = Annotated[
     Literal["debug", "info", "warning", "error"], unit("text", "debug, info, warning or error")
 ]

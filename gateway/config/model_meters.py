@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, field
 
-from gateway.config.leaves import Alias, ControlStoreUrl, Section, StoreUrl, unit
+from gateway.config.leaves import Alias, ControlStoreUrl, Days, Name, Place, Section, StoreUrl, unit
 from gateway.config.units_money import MAX_MONEY, MAX_TOKEN_PRICE
 
 MAX_METERS = 32
@@ -122,6 +122,19 @@ class Project(Section, frozen=True, kw_only=True):
     """Meters of the project; see meters."""
 
 
+class RecordStore(Section, frozen=True, kw_only=True):
+    """Where whole records are kept, and how long."""
+
+    path: Place | None = None
+    """Where files of records are brought to within the hour: a folder, or an address that fsspec knows, such as
+    `s3://bucket/records` (the extra `lake`, and the store's own package). Left out, they stay in the state directory.
+    It may hold no password: stores take theirs from the environment."""
+    retention_days: Days = 400
+    """How many days a record is kept; 0: for good. The ledger, which bills are made of, is kept for good."""
+    tenant_days: dict[Name, Days] = field(default_factory=dict)
+    """The same for tenants of these names."""
+
+
 class Stores(Section, frozen=True, kw_only=True):
     """Where state that workers share is kept."""
 
@@ -131,6 +144,8 @@ class Stores(Section, frozen=True, kw_only=True):
     control: ControlStoreUrl = "sqlite"
     """Where what is made by API is kept: `sqlite` (in the state directory), or `postgresql://user@host/database` for
     several machines. May hold `${NAME}`."""
+    records: RecordStore = field(default_factory=RecordStore)
+    """See stores.records."""
 
     def __repr__(self) -> str:
         meters, control = self.meters.partition("://")[0], self.control.partition("://")[0]

@@ -259,7 +259,7 @@ def _written_secrets(config: Config) -> Iterator[Finding]:
     control = config.server.control
     if control is not None and control.admin_token is not None and not units.env_names(control.admin_token):
         yield Finding(("server", "control", "admin_token"), message)
-    for name in config.stores.__struct_fields__:
+    for name in ("meters", "control"):
         store = getattr(config.stores, name)
         if units.holds_password(store) and not units.env_names(store):
             yield Finding(("stores", name), message)

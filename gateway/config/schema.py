@@ -48,6 +48,7 @@ SECTIONS: tuple[tuple[str, type[Struct]], ...] = (
     ("meters[].at.SHARE", model_meters.Downgrade),
     ("webhooks.NAME", model_chains.WebhookTarget),
     ("stores", model_meters.Stores),
+    ("stores.records", model_meters.RecordStore),
     ("telemetry", model_telemetry.Telemetry),
     ("telemetry.otlp", model_telemetry.Otlp),
     ("keys*.jsonl", KeyLine),

@@ -38,5 +38,7 @@ def fixed_at_start(old: Config, new: Config) -> list[str]:
         if getattr(old.server, name) != getattr(new.server, name)
     ]
     return fixed + [
-        f"stores.{name}" for name in ("meters", "control") if getattr(old.stores, name) != getattr(new.stores, name)
+        f"stores.{name}"
+        for name in old.stores.__struct_fields__
+        if getattr(old.stores, name) != getattr(new.stores, name)
     ]

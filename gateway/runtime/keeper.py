@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from gateway.clock import SteadyClock, SystemClock, within
-from gateway.runtime import background, connected
+from gateway.runtime import background, connected, record_moving
 from gateway.runtime.control_channel import Channel, Drain, Kept, Look, Reload, ToKeeper
 from gateway.runtime.keeper_meters import KeeperMeters
 from gateway.runtime.keeping import KeeperStart
@@ -47,6 +47,7 @@ class Keeper:
         self._gone = asyncio.Event()
         self._ledger: Ledger | None = None
         self._meters = KeeperMeters(self._state_dir, start.meters, SteadyClock(start.wall_offset_ns), log)
+        self._moving = record_moving.Moving(self._state_dir, start.records.path or "", log)
         self._problem = ""
         self._merging_failed = ""
         self._channel = Channel(ToKeeper, self._told, self._gone.set)
@@ -90,6 +91,8 @@ class Keeper:
                 await self._meters.reconcile(self._ledger)
             await self._meters.look_over(self._ledger)
             self._channel.send(Kept(self._gauges(whole=not more and not self._problem)))
+            if self._ledger is not None and not self._problem:
+                self._moving.go_on(self._ledger)
             if more:
                 continue
             tries += last
@@ -124,7 +127,15 @@ class Keeper:
     def _add(self) -> bool:
         if self._ledger is None:
             self._meters.begin_anew()
-            self._ledger = Ledger(self._state_dir, SystemClock(), self._meters.seen)
+            records = self._start.records
+            self._ledger = Ledger(
+                self._state_dir,
+                SystemClock(),
+                self._meters.seen,
+                record_moving.class_of(records),
+                moves=records.path is not None,
+            )
+        self._moving.note(self._ledger)
         more = self._ledger.add()
         if not more and not self._draining:
             try:
@@ -165,6 +176,10 @@ class Keeper:
             ledger_bytes=sum(file.bytes for file in now.files),
             ledger_files=len(now.files),
             ledger_unreadable=self._ledger.unreadable,
+            records_rows=sum(file.rows for file in now.records),
+            records_bytes=sum(file.bytes for file in now.records),
+            records_files=len(now.records),
+            records_waiting=len(self._ledger.leaving()[0]),
             pass_ok=whole,
             unsettled=self._meters.unsettled,
             drift_nanos=self._meters.drift.nanos,

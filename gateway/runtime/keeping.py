@@ -9,6 +9,7 @@ import time
 import msgspec
 
 from gateway.clock import wall_offset_ns
+from gateway.config.model_meters import RecordStore, Stores
 from gateway.runtime import connected
 from gateway.runtime.control_channel import Drain, Kept, Look, Reload
 from gateway.runtime.processes import Processes
@@ -32,18 +33,20 @@ class KeeperStart(msgspec.Struct, frozen=True):
     """`stores.meters` as it was when the gateway started."""
     wall_offset_ns: int
     """As for workers."""
+    records: RecordStore = RecordStore()
+    """`stores.records` as it was when the gateway started."""
 
 
 class Keeping:
     """The keeper's process, for the life of the gateway."""
 
     def __init__(
-        self, processes: Processes, state_dir: StateDir, log: Log, log_level: Level, meters: str, status: Status
+        self, processes: Processes, state_dir: StateDir, log: Log, log_level: Level, stores: Stores, status: Status
     ) -> None:
         self._state_dir = state_dir
         self._log = log
         self._log_level = log_level
-        self._meters = meters
+        self._stores = stores
         self._wall_offset_ns = wall_offset_ns()
         self._status = status.keeper
         self._whole_s = time.monotonic()
@@ -91,8 +94,9 @@ class Keeping:
             state_dir=str(self._state_dir.path),
             digest=self._digest,
             log_level=self._log_level,
-            meters=self._meters,
+            meters=self._stores.meters,
             wall_offset_ns=self._wall_offset_ns,
+            records=self._stores.records,
         )
 
     def _heard(self, message: Kept) -> None:

@@ -138,7 +138,7 @@ class Supervisor:
         status = self._journals.status
         self._webhook = Webhook(self._log)
         self._children = Children(processes, self._state, self._log)
-        self._keeping = Keeping(processes, self._state, self._log, log_level, meters, status)
+        self._keeping = Keeping(processes, self._state, self._log, log_level, config.stores, status)
         self._checking = Checking(processes, self._state, self._log, log_level, status.checks)
         self._exporting = Exporting(processes, self._state, self._log, log_level, status.spans)
         self._controlling = Controlling(

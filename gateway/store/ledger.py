@@ -110,6 +110,11 @@ class Ledger:
             self._followers.pop(name).close()
         return left <= 0
 
+    def leaving(self) -> tuple[list[RecordFile], list[RecordFile]]:
+        """Files of records that are to be brought elsewhere, and those elsewhere that nobody reads any more."""
+        old_s = self._clock.wall_ns() // 10**9 - KEEP_REPLACED_S
+        return self._table.leaving(self.manifest), self._table.left(self.manifest, old_s)
+
     def settled(self, journal: str) -> None:
         """Notes that what the journal's worker held was given back."""
         journals = self.manifest.journals

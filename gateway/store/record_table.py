@@ -102,7 +102,11 @@ class RecordTable:
 
     def leaving(self, now: Manifest) -> list[RecordFile]:
         """Files that are to be brought elsewhere."""
-        return [file for file in now.records if not file.at and self._leaves(file)]
+        return [file for file in now.records if self._moves and not file.at and self._leaves(file)]
+
+    def left(self, now: Manifest, old_s: int) -> list[RecordFile]:
+        """Files elsewhere that nobody reads any more since `old_s`."""
+        return [one.file for one in now.records_replaced if one.file.at and one.at_s < old_s]
 
     def brought(self, now: Manifest, files: Sequence[RecordFile], at: str, removed: Collection[RecordFile]) -> Manifest:
         """With these files elsewhere, those here to be removed after a while, and without those removed there."""

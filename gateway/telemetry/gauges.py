@@ -106,6 +106,11 @@ class KeeperGauges(msgspec.Struct):
     ledger_files: int = 0
     ledger_unreadable: int = 0
     """Entries of journals that are no record, since the keeper started."""
+    records_rows: int = 0
+    records_bytes: int = 0
+    records_files: int = 0
+    records_waiting: int = 0
+    """Files of records that are to be brought elsewhere."""
     pass_ok: bool = False
     """Whether the last pass added everything there was."""
     drift_nanos: int = 0

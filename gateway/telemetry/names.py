@@ -195,6 +195,15 @@ METER_UNSETTLED: Final = Metric(
 LEDGER_ROWS: Final = Metric("lockgate_ledger_rows", "gauge", "Requests in the ledger.")
 LEDGER_BYTES: Final = Metric("lockgate_ledger_bytes", "gauge", "Size of the ledger's files on disk.")
 LEDGER_FILES: Final = Metric("lockgate_ledger_files", "gauge", "How many files the ledger has.")
+RECORDS_ROWS: Final = Metric("lockgate_records_rows", "gauge", "Requests in the records table.")
+RECORDS_BYTES: Final = Metric("lockgate_records_bytes", "gauge", "Size of its files, here and elsewhere.")
+RECORDS_FILES: Final = Metric("lockgate_records_files", "gauge", "How many files it has.")
+RECORDS_WAITING: Final = Metric(
+    "lockgate_records_files_waiting",
+    "gauge",
+    "Files of records that are to be brought to stores.records.path, and are kept and read here meanwhile. "
+    "ALARM when it stays above 0.",
+)
 LEDGER_DRIFT: Final = Metric(
     "lockgate_ledger_drift_usd_nanos",
     "gauge",
@@ -277,6 +286,7 @@ ALL: Final = (
     *(REQUESTS, DURATION, TTFT, TPOT, TOKENS, REQUEST_BYTES, ANSWER_BYTES, ATTEMPTS, OUTSTANDING, BREAKER),
     *(IN_FLIGHT, STREAMS, CONNECTIONS, LOOP_LAG, WORKER_UP, WORKER_RESTARTS, WORKER_MEMORY, WORKER_CPU, HTTP_ERRORS),
     *(RECORDS_OPENED, RECORDS_CLOSED, RECORDS_RECOVERED, RECORDS_GAP, RECORDS_UNWRITTEN),
+    *(RECORDS_ROWS, RECORDS_BYTES, RECORDS_FILES, RECORDS_WAITING),
     *(JOURNAL_DAMAGED, JOURNAL_BYTES, JOURNAL_DROPPED, JOURNAL_DROPPED_SEGMENTS, JOURNAL_RESERVE),
     *(CHECK_QUESTIONS, CHECK_FAILURES, CHECK_SECONDS, CHECKS_UP),
     *(SPANS_EXPORTED, SPANS_LOST, SPANS_UP),
