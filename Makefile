@@ -8,13 +8,14 @@ BIN := .venv/bin
 LOCKS := deploy/locks
 PREVIOUS := .venv-openai-previous
 PROVIDERS := .venv-providers
+PHOENIX := .venv-phoenix
 # Wheels only: building an sdist would fetch its build tools unpinned.
 PIP := -m pip --disable-pip-version-check --no-input
 LOCKED := install --quiet --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup compiled setup-previous setup-providers serve test check chaos bench fix lock schema wheel system-deps hooks clean
+.PHONY: help setup compiled setup-previous setup-providers setup-phoenix serve test check chaos bench fix lock schema wheel system-deps hooks clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -50,6 +51,13 @@ setup-providers: $(PROVIDERS)/locked
 $(PROVIDERS)/locked: $(LOCKS)/providers.txt
 	$(PYTHON) -m venv $(PROVIDERS)
 	$(PROVIDERS)/bin/python $(PIP) $(LOCKED) -r $(LOCKS)/providers.txt
+	@touch $@
+
+setup-phoenix: $(PHOENIX)/locked ## a receiver of spans for the tests (855 MB; skipped without it)
+
+$(PHOENIX)/locked: tests/support/locks/phoenix.txt
+	$(PYTHON) -m venv $(PHOENIX)
+	$(PHOENIX)/bin/python $(PIP) $(LOCKED) -r $<
 	@touch $@
 
 system-deps: ## Debian packages that some tests and the bench use (root)
@@ -109,6 +117,6 @@ lock: ## the locks of deploy/locks again, with hashes (needs the package index)
 	$(UV_COMPILE) pyproject.toml $(LOCKS)/openai-previous.in -o $(LOCKS)/openai-previous.txt
 
 clean: ## everything that was built here
-	rm -rf .venv $(PREVIOUS) $(PROVIDERS) dist build state .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/bench/build
+	rm -rf .venv $(PREVIOUS) $(PROVIDERS) $(PHOENIX) dist build state .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/bench/build
 	$(PYTHON) -B deploy/compile.py --clean
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -129,7 +129,7 @@ class _Made:
         told: Attributes = {genai.MODEL: record.alias, genai.MODEL_VERSION: record.version, genai.BACKEND: ONNX}
         if record.rows is not None:
             told[genai.ROWS] = record.rows
-        if record.code not in ("", "ok"):
+        if failed(record) or record.code not in ("", "ok"):
             told[genai.ERROR_TYPE] = record.code
         return Span(
             f"infer {record.served_model or record.alias}",
@@ -227,6 +227,7 @@ class _Made:
             (genai.KEY, record.key),
             (genai.PROJECT, record.project),
             (genai.MODEL, record.alias if record.backend else ""),  # else it may be anything a caller sent
+            (genai.CHAIN, record.chain),
             (genai.SNAPSHOT, record.snapshot),
             (genai.CONVERSATION_ID, record.conversation),
             (genai.ACTION, record.action),

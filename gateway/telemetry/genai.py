@@ -47,6 +47,8 @@ KEY: Final = "lockgate.key"
 PROJECT: Final = "lockgate.project"
 MODEL: Final = "lockgate.model"
 """The alias the caller asked for."""
+CHAIN: Final = "lockgate.chain"
+"""Of checks."""
 SNAPSHOT: Final = "lockgate.snapshot"
 CODE: Final = "lockgate.code"
 OUTCOME: Final = "lockgate.outcome"
@@ -78,7 +80,7 @@ TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     REQUEST_STREAM: bool,
     FINISH_REASONS: tuple,
     TIME_TO_FIRST_CHUNK: float,
-    **dict.fromkeys((REQUEST_ID, TENANT, KEY, PROJECT, MODEL, SNAPSHOT, CODE, OUTCOME, ACTION, BACKEND), str),
+    **dict.fromkeys((REQUEST_ID, TENANT, KEY, PROJECT, MODEL, CHAIN, SNAPSHOT, CODE, OUTCOME, ACTION, BACKEND), str),
     **dict.fromkeys((ATTEMPT_REASON, ENDPOINT_CHOICE, MODEL_VERSION), str),
     **dict.fromkeys((CHARGE, WASTE_TOKENS, WASTE, ATTEMPT_NUMBER, ROWS, CHECK_COUNT), int),
     **dict.fromkeys((CHECK_PHASE, CHECK_NAME, CHECK_CODE, CHECK_ACTION), str),

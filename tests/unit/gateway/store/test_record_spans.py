@@ -91,7 +91,8 @@ def test_a_fallback_names_what_each_backend_was_asked_for() -> None:
 
 def test_verdicts_are_events_on_what_came_in_before_the_attempt_and_on_what_went_out_at_the_end() -> None:
     words = "input:pii:email:mask:0.99:2 output:topics:money:block:0.80:1"
-    server, attempt = spans_of(verdicts=words + " output:pii:na")
+    server, attempt = spans_of(verdicts=words + " output:pii:na", chain="standard")
+    assert server.attributes["lockgate.chain"] == "standard"
     assert [event.at_ns for event in server.events] == [attempt.start_ns, server.end_ns]
     assert server.events[0].attributes == {
         "lockgate.check.phase": "input",
