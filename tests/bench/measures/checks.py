@@ -26,6 +26,8 @@ FULL: Sequence[Mapping[str, Any]] = (
     {"check": "toxicity", "phase": ["output"], "action": "block"},
 )
 
+ANSWERS: Sequence[Mapping[str, Any]] = tuple({**check, "phase": ["output"]} for check in PATTERNS)
+
 FEWER: Final = 20
 """One request in so many of the other rows': a request that is checked costs milliseconds, and not microseconds."""
 
@@ -39,9 +41,10 @@ def measure(lab: Lab) -> Mapping[str, Measured]:
 
 
 def measure_streams(lab: Lab) -> Mapping[str, Measured]:
-    """The same of a chunk of a stream, with patterns: a text of words with an address, a number and a date in it."""
+    """The same of a chunk of a stream, with patterns that look at answers alone: a text of words with an address, a
+    number and a date in it."""
     lab.set_upstream(chunk_us=CHUNK_US, chunks=STREAM_CHUNKS, prose=True)
-    found = _found(lab, {"none": (), "patterns": PATTERNS}, _streams, "us_per_chunk")
+    found = _found(lab, {"none": (), "patterns": ANSWERS}, _streams, "us_per_chunk")
     lab.set_upstream()
     return {"chain_stream_chunk_cpu_us": found["patterns"]}
 
