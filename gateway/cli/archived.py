@@ -1,18 +1,39 @@
-"""The archived snapshots that records name, compiled; a few are kept, since records of one stand together."""
+"""Records, and the archived snapshots that they name, compiled: for commands that derive something of both."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+import click
 
 from gateway.config import archive, snapshot
 from gateway.config.snapshot import Snapshot
 from gateway.errors import ConfigError
 
+if TYPE_CHECKING:
+    from gateway.store.record_query import Query
+    from gateway.store.records import Record
+
 T = TypeVar("T")
 _KEPT: Final = 8
+
+
+def records(state_dir: Path, query: Query) -> Iterator[Record]:
+    """The records asked for; a message and exit code 1 when they cannot be read."""
+    from gateway.store import record_read
+    from gateway.store.manifest import LedgerUnreadable
+    from gateway.store.record_rows import SchemaTooNew
+
+    try:
+        yield from record_read.records(state_dir, query)
+    except ImportError as error:
+        words = f"records are read with DuckDB, which cannot be loaded here ({error}): pip install duckdb"
+        raise click.ClickException(words) from error
+    except (LedgerUnreadable, SchemaTooNew, OSError) as error:
+        raise click.ClickException(f"cannot read the records: {error}") from error
 
 
 def read(state_dir: Path, digest: str) -> Snapshot:

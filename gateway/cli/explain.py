@@ -70,12 +70,10 @@ def _of_record(where: Path, request_id: str) -> tuple[str, Sequence[Step]]:
     from gateway.cli import archived
     from gateway.errors import ConfigError
     from gateway.policy.explain import Step, steps
-    from gateway.store.record_read import record
+    from gateway.store.record_query import ANY, Query
 
-    try:
-        found = record(where, request_id)
-    except OSError as error:
-        raise click.ClickException(f"cannot read the records: {error}") from error
+    query = Query(ids=(request_id,), order=ANY, limit=1)
+    found = next(archived.records(where, query), None)
     if found is None:
         raise click.ClickException(f"no record of {request_id} in {where}: is it another gateway's, or too old?")
     moment = datetime.fromtimestamp(found.started_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")

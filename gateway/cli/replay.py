@@ -46,10 +46,9 @@ def replay(
     Name requests by their ids (the header x-request-id), or a time with --since. Nothing is sent or changed. Exit code
     1 if anything comes out differently, or a snapshot is missing.
     """
-    from gateway.cli.archived import Made
+    from gateway.cli.archived import Made, records
     from gateway.policy.replay import Replay, Tally
     from gateway.store.record_query import ANY, Query
-    from gateway.store.record_read import records
 
     if not ids and since is None:
         raise click.UsageError("name requests by their ids, or a time with --since")
@@ -59,21 +58,18 @@ def replay(
     differences: list[tuple[str, Derived]] = []
     seen: set[str] = set()
     begun_s = time.process_time()
-    try:
-        for record in records(where, query):
-            if ids:
-                seen.add(record.id)
-            found = made.of(record.snapshot) if record.snapshot else None
-            if found is not None:
-                different = tally.add(found.of(record))
-                if len(differences) < _SHOWN:
-                    differences += [(record.id, each) for each in different]
-            elif record.snapshot:
-                tally.missing[record.snapshot] += 1
-            else:
-                tally.add(())  # refused before it was looked at: an unknown path
-    except OSError as error:
-        raise click.ClickException(f"cannot read the records: {error}") from error
+    for record in records(where, query):
+        if ids:
+            seen.add(record.id)
+        found = made.of(record.snapshot) if record.snapshot else None
+        if found is not None:
+            different = tally.add(found.of(record))
+            if len(differences) < _SHOWN:
+                differences += [(record.id, each) for each in different]
+        elif record.snapshot:
+            tally.missing[record.snapshot] += 1
+        else:
+            tally.add(())  # refused before it was looked at: an unknown path
     spent_s = time.process_time() - begun_s
     for line in _json(tally, differences) if as_json else _table(tally, differences, made.missing):
         click.echo(line)
