@@ -26,7 +26,6 @@ OWN: Mapping[str, str] = {
             "changes",
             "check",
             "checks",
-            "cost",
             "demo",
             "explain",
             "fake",
@@ -36,7 +35,7 @@ OWN: Mapping[str, str] = {
             "models",
             "prices",
         ),
-        *("principals", "projects", "records", "replay", "serve", "snapshots", "tenants", "usage"),
+        *("principals", "projects", "records", "replay", "serve", "simulate", "snapshots", "tenants", "usage"),
     )
 } | {"import": "gateway.cli.import_config:import_config"}
 """The commands of this distribution; a test holds them equal to its entry points."""

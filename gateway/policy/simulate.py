@@ -118,7 +118,9 @@ class Simulation:
         counts.asked_nanos += found.price.call or spend.charge(found.price, _usage(request, request.output_tokens))
         now_s = request.at_ns // SECOND
         terms = self._downgraded(request, caller, project, found, now_s)
-        bound = 0 if terms.route is None else request.max_tokens or terms.route.max_output
+        bound = 0 if terms.route is None else terms.route.max_output
+        if bound and request.max_tokens is not None:
+            bound = request.max_tokens
         running = Running(request, terms, counts, bound)
         if not self._hold(running, now_s, clamp=any(each.action == "clamp" for each in _softer(terms, now_s))):
             return ""
@@ -170,7 +172,8 @@ class Simulation:
                 return self._refuse(running.counts, key, account)
         given = 0
         if terms.route is not None:
-            given = TEMPLATE_TOKENS + int(running.request.input_tokens * self._assume.bytes_per_token)
+            told = running.request.held_input
+            given = told or TEMPLATE_TOKENS + int(running.request.input_tokens * self._assume.bytes_per_token)
         whole = _needs(terms.price, given, bound)
         if not bound or (not clamp and _is_small(terms, whole, now_s)):
             short = self._take(running, given, bound, whole[4], now_s)
@@ -178,7 +181,8 @@ class Simulation:
                 return True
             if not bound:
                 return self._refuse(running.counts, *short)
-        streams = self._assume.streams and not clamp and self._counts_as_it_runs(terms.route)
+        streams = self._assume.streams if running.request.streams is None else running.request.streams
+        streams = streams and not clamp and self._counts_as_it_runs(terms.route)
         first = min(bound, FIRST_STEP) if streams else 1
         short = self._take(running, given, first, _needs(terms.price, given, first)[4], now_s)
         if short is not None and first > 1:
@@ -241,6 +245,8 @@ class Simulation:
         """When the request needs more, or ends."""
         tokens = min(running.output, running.target)
         lasts_s = self._assume.first_token_s + tokens / self._assume.tokens_per_s
+        if running.request.lasts_s:
+            lasts_s = running.request.lasts_s * tokens / (running.request.output_tokens or 1)
         self._sequence += 1
         at_ns = max(now_ns, running.request.at_ns + int(lasts_s * SECOND))
         heapq.heappush(self._events, (at_ns, self._sequence, running))

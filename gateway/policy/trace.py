@@ -33,11 +33,17 @@ class Request(Struct, frozen=True):
     cached_tokens: int = 0
     """Of the input."""
     max_tokens: int | None = None
-    """What the caller allows; None for no limit."""
+    """What the caller allows; None for no limit, 0 where nothing is generated."""
     key: str = ""
     project: str = ""
     end_user: str = ""
     conversation: str = ""
+    held_input: int = 0
+    """What its input was held as; 0: not known, so it is what is assumed."""
+    lasts_s: float = 0.0
+    """How long all of its answer took; 0: not known, so it is what is assumed."""
+    streams: bool | None = None
+    """None: as is assumed."""
 
     def moved(self, at_ns: int) -> Request:
         """The same at another time."""

@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(folder: Path, *options: str) -> Result:
     where = ["--trace", str(folder / "trace.csv"), "--config", str(folder / "config")]
-    return CliRunner().invoke(main, ["cost", "simulate", *where, *options])
+    return CliRunner().invoke(main, ["simulate", *where, *options])
 
 
 def rows(result: Result) -> list[dict[str, str]]:
@@ -109,7 +109,7 @@ def test_a_trace_that_names_no_model_needs_one(folder: Path) -> None:
 
 def test_an_empty_trace_is_none(folder: Path) -> None:
     (folder / "trace.csv").write_text("time,input,output\n")
-    assert run(folder).output == "The trace has no requests.\n"
+    assert run(folder).output == "There are no requests.\n"
 
 
 @pytest.mark.skipif(DATA is None, reason="development data absent: LOCKGATE_DEV_DATA is not set")
@@ -120,7 +120,7 @@ def test_real_traffic_is_priced_within_its_budget(folder: Path, name: str, count
         pytest.skip(f"development data absent: {name}")
     options = ["--tenant", "acme", "--model", "large", "--format", "json", "--start", "2026-11-22T12:00"]
     (folder / "config" / "a.yaml").write_text(CONFIG.replace("2 requests", "400 requests"))
-    command = ["cost", "simulate", "--trace", str(trace), "--config", str(folder / "config"), *options]
+    command = ["simulate", "--trace", str(trace), "--config", str(folder / "config"), *options]
     [row] = json.loads(CliRunner().invoke(main, command).output)["rows"]
     assert row["requests"] == count
     assert row["served"] + row["refused"] == count

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.cli.cost_trace import Defaults, Trace, moment_ns
+from gateway.cli.simulate_trace import Defaults, Trace, moment_ns
 from gateway.errors import ConfigError
 from gateway.policy.trace import Request
 

@@ -1,4 +1,4 @@
-"""A CSV file of requests, row by row: for `lockgate cost simulate`. Columns go by many names, in any order."""
+"""A CSV file of requests, row by row: for `lockgate simulate`. Columns go by many names, in any order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`lockgate cost`: what a configuration would cost, on paper."""
+"""`lockgate simulate`: what a configuration would cost and refuse, of a trace or of recorded requests."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from gateway.cli import places
 from gateway.errors import ConfigError
 
 if TYPE_CHECKING:
+    from gateway.cli.simulate_records import Recorded
     from gateway.config.model import Config
     from gateway.policy.simulate import Simulation
     from gateway.policy.trace import Counts
@@ -34,16 +36,10 @@ _NANO: Final = Decimal(10**9)
 _MOST_NAMED: Final = 12
 
 
-@click.group(short_help="What a configuration would cost, on paper.")
-def cost() -> None:
-    """What a configuration would cost, on paper."""
-
-
-@cost.command(short_help="Price a trace of requests, and say what the meters would have done to it.")
+@click.command(short_help="Say what a configuration would cost and refuse.")
 @click.option(
     "--trace",
     metavar="FILE",
-    required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A CSV file: time, input and output tokens; if there, tenant, model, key, project, user, max_tokens, …",
 )
@@ -55,6 +51,16 @@ def cost() -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The configuration, with its prices and meters.",
 )
+@click.option(
+    "--since", metavar="TIME", help="Instead of a trace: recorded requests from then on (7d, 12h, 2026-11-01)."
+)
+@click.option("--until", metavar="TIME", help="With --since: before then.")
+@click.option(
+    "--state-dir",
+    metavar="D",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="With --since: whose records.  [default: state]",
+)
 @click.option("--tenant", metavar="NAME", help="Of rows that name none (default: the only one there is).")
 @click.option("--model", metavar="NAME", help="Of rows that name none (default: the only one there is).")
 @click.option("--start", metavar="TIME", help="When a trace that counts its own seconds begins (default: today, UTC).")
@@ -65,8 +71,11 @@ def cost() -> None:
 @click.option("--unary", is_flag=True, help="No answer is streamed: none can be metered as it runs.")
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 def simulate(
-    trace: Path,
+    trace: Path | None,
     directory: Path,
+    since: str | None,
+    until: str | None,
+    state_dir: Path | None,
     tenant: str | None,
     model: str | None,
     start: str | None,
@@ -78,24 +87,36 @@ def simulate(
     form: str,
 ) -> None:
     """Run the requests of a trace through the prices and meters of a configuration, in the time of the trace: what
-    they would have cost, and which would have been refused, downgraded, clamped or cut, by tenant and day.
+    they would have cost, and which would have been refused, downgraded, clamped or cut, by tenant and day. With --since
+    they are the requests that a gateway recorded, and what differs from what was is told; answers that were never made
+    are counted, not guessed.
 
     Nothing is asked and nothing is spent. How long requests run follows from --first-token-ms and --tokens-per-s; the
     input that is held for each, from --bytes-per-token. A row without max_tokens may put out the model's max_output.
     """
-    from gateway.cli.cost_trace import Defaults, Trace
+    from gateway.cli.simulate_records import Recorded
+    from gateway.cli.simulate_trace import Defaults, Trace
     from gateway.config import load, snapshot
     from gateway.config.snapshot_meters import Window
     from gateway.policy import windows
     from gateway.policy.simulate import Simulation
     from gateway.policy.trace import Assumptions, Counts, with_keys
 
+    if (trace is None) == (since is None):
+        raise click.UsageError("say --trace FILE, or --since TIME for recorded requests")
     config = with_keys(load.load(directory, environ=os.environ))
     day = Window("day", zone=_zone(zone))
-    rows = Trace(trace, Defaults(_tenant(config, tenant), _model(config, model), _start_ns(start)))
-    simulation = Simulation(
-        snapshot.compile(config, ""), Assumptions(first_token_ms / 1000, tokens_per_s, bytes_per_token, not unary)
-    )
+    snap = snapshot.compile(config, "")
+    rows: Trace | Recorded
+    if trace is not None:
+        rows = Trace(trace, Defaults(_tenant(config, tenant), _model(config, model), _start_ns(start)))
+    else:
+        assert since is not None
+        where = places.state_dir_of(state_dir, None)
+        rows = Recorded(
+            where, snap, _moment_ns(since, "--since"), None if until is None else _moment_ns(until, "--until")
+        )
+    simulation = Simulation(snap, Assumptions(first_token_ms / 1000, tokens_per_s, bytes_per_token, not unary))
     by_day: dict[tuple[str, str], Counts] = {}
     today, until_ns = "", 0
     for request in rows:
@@ -109,18 +130,18 @@ def simulate(
             counts = by_day[request.tenant, today] = Counts()
         simulation.take(request, counts)
     simulation.finish()
-    for line in _FORMS[form](by_day, simulation):
+    for line in _FORMS[form](by_day, simulation, rows if isinstance(rows, Recorded) else None):
         click.echo(line)
     if rows.unordered:
         click.echo(f"{rows.unordered} rows stood before their time: taken as of the row above them", err=True)
 
 
-def _table(by_day: Mapping[tuple[str, str], Counts], simulation: Simulation) -> Iterator[str]:
+def _table(by_day: Mapping[tuple[str, str], Counts], simulation: Simulation, records: Recorded | None) -> Iterator[str]:
     from gateway.cli import usage_table
 
     rows = [[tenant, day, *(_sums(counts)[name] for name in _IN_TABLE)] for (tenant, day), counts in _sorted(by_day)]
     if not rows:
-        yield "The trace has no requests."
+        yield "There are no requests."
         return
     yield from usage_table.table(["tenant", "day", *_IN_TABLE], rows)
     yield f"\nAt most {simulation.ran_most:,} requests ran at once."
@@ -130,6 +151,8 @@ def _table(by_day: Mapping[tuple[str, str], Counts], simulation: Simulation) -> 
         ("Warned", simulation.warned),
     ):
         yield from _counted(title, counter)
+    if records is not None:
+        yield from records.lines(by_day)
 
 
 def _counted(title: str, counter: Counter[str]) -> Iterator[str]:
@@ -140,7 +163,7 @@ def _counted(title: str, counter: Counter[str]) -> Iterator[str]:
         yield f"             … and {len(counter) - _MOST_NAMED} more"
 
 
-def _csv(by_day: Mapping[tuple[str, str], Counts], _simulation: Simulation) -> Iterator[str]:
+def _csv(by_day: Mapping[tuple[str, str], Counts], _simulation: Simulation, _records: Recorded | None) -> Iterator[str]:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["tenant", "day", *SUMS])
@@ -150,7 +173,7 @@ def _csv(by_day: Mapping[tuple[str, str], Counts], _simulation: Simulation) -> I
     yield text.getvalue().removesuffix("\n")
 
 
-def _json(by_day: Mapping[tuple[str, str], Counts], simulation: Simulation) -> Iterator[str]:
+def _json(by_day: Mapping[tuple[str, str], Counts], simulation: Simulation, records: Recorded | None) -> Iterator[str]:
     rows = []
     for (tenant, day), counts in _sorted(by_day):
         sums = {name: _text(value) for name, value in _sums(counts).items()}
@@ -162,6 +185,8 @@ def _json(by_day: Mapping[tuple[str, str], Counts], simulation: Simulation) -> I
         "refused_why": dict(simulation.refused_why.most_common()),
         "warned": dict(simulation.warned.most_common()),
     }
+    if records is not None:
+        found["compared"] = records.compared(by_day)
     yield json.dumps(found, indent=2, ensure_ascii=False)
 
 
@@ -223,12 +248,16 @@ def _zone(name: str) -> str:
 
 
 def _start_ns(written: str | None) -> int:
-    from gateway.cli.usage_times import moment_ns
-
     if written is None:
         today = datetime.fromtimestamp(time.time(), UTC).date()
         return int(datetime(today.year, today.month, today.day, tzinfo=UTC).timestamp()) * 10**9
+    return _moment_ns(written, "--start")
+
+
+def _moment_ns(written: str, option: str) -> int:
+    from gateway.cli.usage_times import moment_ns
+
     try:
         return moment_ns(written, ZoneInfo("UTC"), time.time_ns())
     except ValueError as error:
-        raise ConfigError(f"--start: {error}") from None
+        raise ConfigError(f"{option}: {error}") from None
