@@ -14,7 +14,7 @@ import msgspec
 from gateway.store.journal_read import Tail, directories, writer_lives
 from gateway.store.records import Attempt, Record
 
-_SILENT_AT_0 = ("status", "held_", "waste_")
+_SILENT_AT_0 = ("status", "held_", "waste_", "judge_", "asked_output", "answers", "draw", "endpoints_left")
 
 STATE_DIR = click.option(
     "--state-dir",
