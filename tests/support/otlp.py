@@ -121,20 +121,19 @@ def _over_http(receiver: Receiver) -> Iterator[None]:
 @contextlib.contextmanager
 def _over_grpc(receiver: Receiver) -> Iterator[None]:
     import grpc
+    from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
-        TraceServiceServicer,
-        add_TraceServiceServicer_to_server,
-    )
 
-    class Service(TraceServiceServicer):  # type: ignore[misc]
+    add: Any = trace_service_pb2_grpc.add_TraceServiceServicer_to_server  # untyped where it is installed
+
+    class Service:
         def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
             if not receiver.took(request, dict(context.invocation_metadata())):
                 context.abort(grpc.StatusCode.UNAVAILABLE, "told to take nothing")
             return ExportTraceServiceResponse()
 
     server = grpc.server(ThreadPoolExecutor(2))
-    add_TraceServiceServicer_to_server(Service(), server)
+    add(Service(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     receiver.url = f"http://127.0.0.1:{port}"
