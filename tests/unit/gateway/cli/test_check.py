@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from gateway.backends import embedded_models
 from gateway.cli import main
-from guardrails.ner import WEIGHTS
+from guardrails.ner import WEIGHTS, pipeline
 from tests.support import onnx_models
 from tests.support.model_folders import digest, packaged
 
@@ -59,6 +59,7 @@ def test_a_model_that_cannot_be_served_here_is_a_doubt_that_says_what_it_lacks(t
 def test_weights_that_a_chain_needs_and_that_are_not_here_are_a_doubt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pipeline.cache_clear()  # another test may have loaded it
     for package in WEIGHTS:
         monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     entry = "{check: pii, phase: input, action: mask, entities: [PERSON]}"
