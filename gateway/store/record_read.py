@@ -120,7 +120,8 @@ def select(database: DuckDBPyConnection, state_dir: Path, files: list[RecordFile
         lake.open_to(database, at)
     record_rows.check(database, paths)
     source = record_rows.from_parquet(paths)
-    return f"SELECT {record_rows.as_stored()} FROM ({source}){record_rows.where(query)}{record_rows.ordered(query)}"
+    wanted = record_rows.where(query, source, database)
+    return f"SELECT {record_rows.as_stored()} FROM ({source}){wanted}{record_rows.ordered(query)}"
 
 
 def concerns(day: str, query: Query) -> bool:

@@ -212,8 +212,8 @@ def _stored(column: Column) -> str:
     return f'"{column.name}"' if default == "NULL" else f'coalesce("{column.name}", {default})'
 
 
-def where(query: Query) -> str:
-    """SQL: what is asked for, as `Query.holds` says it."""
+def where(query: Query, source: str, database: DuckDBPyConnection) -> str:
+    """SQL: what is asked for of the rows of `source`, as `Query.holds` says it. Raises duckdb.Error."""
     name = {column.field: column.name for column in COLUMNS}
     wanted = [f'"{name[field]}" = {_literal(value)}' for field, value in query.same]
     for column, sign, bound in (
@@ -233,7 +233,10 @@ def where(query: Query) -> str:
         moment, last = query.before
         wanted.append(f"started_ns <= {moment} AND (started_ns < {moment} OR id < {text(last)})")
     if query.verdict:
-        wanted.append(f"regexp_matches(verdicts, {text(query.verdict_pattern)})")
+        # Equality is judged before the other columns are read, an expression is not: so it is asked for once, alone.
+        having = f"verdicts <> '' AND regexp_matches(verdicts, {text(query.verdict_pattern)})"
+        rows = database.execute(f"SELECT DISTINCT verdicts FROM ({source}) WHERE {having}").fetchall()
+        wanted.append(f"verdicts IN ({', '.join(text(row[0]) for row in rows)})" if rows else "false")
     return " WHERE " + " AND ".join(wanted) if wanted else ""
 
 
