@@ -18,6 +18,7 @@ class Kind(StrEnum):
     COUNT = "a whole number above 0"
     WORD = "a word"
     WORDS = "a list of words"
+    BEYOND = "what is judged of longer texts: head_and_tail, segments or refuse"
     PATTERNS = "a map from a code to its pattern"
     RECOGNISERS = "a map from a code to its pattern, or to patterns, deny_list, score and context"
     SCHEMA = "a JSON Schema"
@@ -64,13 +65,14 @@ def _named(target: str) -> Any:
 
 _THRESHOLD: Final = {"threshold": Option("threshold", Kind.SHARE)}
 _LONGEST: Final = {"max_chars": Option("most", Kind.COUNT)}
+_IN_PARTS: Final = {**_LONGEST, "beyond": Option("beyond", Kind.BEYOND)}
 _WHICH: Final = {"target": Option("target", Kind.WORD, True), "code": Option("code", Kind.WORD, True)}
 
 CHECKS: Final = {
     "injection": Registered(
         "guardrails.checks.asked:injection",
         "attempts to turn a model against its instructions",
-        {**_THRESHOLD, **_LONGEST, "beyond": Option("beyond", Kind.WORD)},
+        {**_THRESHOLD, **_IN_PARTS},
         asks=True,
     ),
     "keywords": Registered(
@@ -86,7 +88,7 @@ CHECKS: Final = {
     "model": Registered(
         "guardrails.checks.asked:model",
         "what a model behind the gateway scores",
-        {**_WHICH, **_THRESHOLD, **_LONGEST},
+        {**_WHICH, **_THRESHOLD, **_IN_PARTS},
         asks=True,
     ),
     "pii": Registered(
@@ -132,6 +134,6 @@ CHECKS: Final = {
     ),
     "toxicity": Registered("guardrails.checks.asked:toxicity", "insults, hate and threats", {**_THRESHOLD}, asks=True),
     "webhook": Registered(
-        "guardrails.checks.asked:webhook", "what a webhook scores", {**_WHICH, **_THRESHOLD, **_LONGEST}, asks=True
+        "guardrails.checks.asked:webhook", "what a webhook scores", {**_WHICH, **_THRESHOLD, **_IN_PARTS}, asks=True
     ),
 }

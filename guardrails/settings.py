@@ -117,6 +117,7 @@ def _value(place: str, option: Option, value: object) -> object:
         Kind.SHARE: is_number,
         Kind.COUNT: is_number and isinstance(value, int),
         Kind.WORD: isinstance(value, str),
+        Kind.BEYOND: isinstance(value, str),
         Kind.WORDS: isinstance(value, list | tuple) and all(isinstance(each, str) for each in value),
         Kind.RECOGNISERS: isinstance(value, Mapping),
         Kind.PATTERNS: isinstance(value, Mapping) and all(isinstance(each, str) for each in value.values()),

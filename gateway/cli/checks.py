@@ -189,6 +189,8 @@ def _told(found: Tried) -> Iterator[str]:
 
     if not found.chain.of(Phase(found.phase)):
         yield f"No check of this chain looks at texts of phase {found.phase}."
+        if found.chain.tools is not None and found.phase == Phase.TOOL_CALL:
+            yield "Its list of tools allows or refuses a call by its tool's name and arguments, which a text has not."
     elif found.rulings:
         yield from aligned(
             [("check", "found", "score", "where", "what follows"), *map(_ruling, found.rulings)], 2, last_left=True

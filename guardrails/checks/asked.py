@@ -24,6 +24,10 @@ class Beyond(StrEnum):
     SEGMENTS = "segments"
     REFUSE = "refuse"
 
+    @classmethod
+    def _missing_(cls, value: object) -> Beyond:
+        raise ValueError(f"beyond: {value!r} is none of {', '.join(cls)}")
+
 
 @dataclass(frozen=True, slots=True)
 class AskedCheck:
@@ -147,11 +151,15 @@ def toxicity(threshold: float = 0.5) -> AskedCheck:
     return AskedCheck("toxicity", "classifier", "toxicity", "toxicity", threshold, Sight.SEGMENT)
 
 
-def model(target: str, code: str, threshold: float = 0.5, most: int = 20_000) -> AskedCheck:
+def model(
+    target: str, code: str, threshold: float = 0.5, most: int = 20_000, beyond: str = Beyond.SEGMENTS
+) -> AskedCheck:
     """What a model behind the gateway finds; the caller asks it and reads its answer as a score."""
-    return AskedCheck("model", "model", target, code, threshold, Sight.WHOLE, most, Beyond.SEGMENTS)
+    return AskedCheck("model", "model", target, code, threshold, Sight.WHOLE, most, Beyond(beyond))
 
 
-def webhook(target: str, code: str, threshold: float = 0.5, most: int = 20_000) -> AskedCheck:
+def webhook(
+    target: str, code: str, threshold: float = 0.5, most: int = 20_000, beyond: str = Beyond.SEGMENTS
+) -> AskedCheck:
     """What a webhook finds; the caller signs and times the call, and reads its answer as a score."""
-    return AskedCheck("webhook", "webhook", target, code, threshold, Sight.WHOLE, most, Beyond.SEGMENTS)
+    return AskedCheck("webhook", "webhook", target, code, threshold, Sight.WHOLE, most, Beyond(beyond))

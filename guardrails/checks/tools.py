@@ -14,6 +14,7 @@ from typing import Final
 from guardrails.documents import Flaw, Unreadable, read
 from guardrails.schemas import Schema
 
+ALL: Final = "*"
 NOT_ALLOWED: Final = "tool_not_allowed"
 AFTER_UNTRUSTED: Final = "privileged_after_untrusted"
 NO_OBJECT: Final = "arguments_no_object"
@@ -29,7 +30,8 @@ class ToolPolicy:
     """Names may hold `*`. `allow` None allows all."""
 
     allow: tuple[str, ...] | None = None
-    privileged: tuple[str, ...] = ()
+    privileged: tuple[str, ...] | None = ()
+    """None: every tool but those of `untrusted_results`."""
     untrusted_results: tuple[str, ...] = ()
     arguments: tuple[tuple[str, Schema], ...] = ()
     """Arguments are valid against the schema of every name that fits."""
@@ -50,13 +52,16 @@ class ToolPolicy:
         """
         if not self._allows(name):
             return NOT_ALLOWED
-        if _matches(self.privileged, name) and any(
-            not each or _matches(self.untrusted_results, each) for each in results
-        ):
+        if self._is_privileged(name) and any(not each or _matches(self.untrusted_results, each) for each in results):
             return AFTER_UNTRUSTED
         schemas = [schema for pattern, schema in self.arguments if _matches((pattern,), name)]
         refused = _malformed(arguments, schemas)
         return self.also.refusal(name, arguments, results) if refused is None and self.also is not None else refused
+
+    def _is_privileged(self, name: str) -> bool:
+        if self.privileged is None:
+            return not _matches(self.untrusted_results, name)
+        return _matches(self.privileged, name)
 
     def _allows(self, name: str) -> bool:
         allowed = self.allow is None or _matches(self.allow, name)
@@ -65,17 +70,23 @@ class ToolPolicy:
 
 def policy(
     allow: Iterable[str] | None = None,
-    privileged: Iterable[str] = (),
-    untrusted_results: Iterable[str] = (),
+    privileged: Iterable[str] | None = None,
+    untrusted_results: Iterable[str] | None = None,
     arguments: Mapping[str, Mapping[str, object]] | None = None,
 ) -> ToolPolicy:
-    """The policy. Raises ValueError where one half of a rule lacks the other, and for a schema that is none."""
+    """The policy. Of `privileged` and `untrusted_results`, the one that is left out is all tools that the other does
+    not name: who forgets one is refused too much, and sees it. Raises ValueError for a schema that is none, and for a
+    policy that refuses nothing.
+    """
     schemas = tuple((name, _schema(name, written)) for name, written in (arguments or {}).items())
-    made = ToolPolicy(None if allow is None else tuple(allow), tuple(privileged), tuple(untrusted_results), schemas)
-    if bool(made.privileged) is not bool(made.untrusted_results):
-        lacking = "untrusted_results" if made.privileged else "privileged"
-        raise ValueError(f"{lacking} is missing: privileged tools are refused after untrusted results")
-    if made == ToolPolicy():
+    guarded, untrusted = tuple(privileged or ()), tuple(untrusted_results or ())
+    made = ToolPolicy(
+        None if allow is None else tuple(allow),
+        None if untrusted and privileged is None else guarded,
+        (ALL,) if guarded and untrusted_results is None else untrusted,
+        schemas,
+    )
+    if made.allow is None and not schemas and (made.privileged == () or not made.untrusted_results):
         raise ValueError("refuses nothing; name what to allow, privileged and untrusted_results, or arguments")
     return made
 

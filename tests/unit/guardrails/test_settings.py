@@ -73,7 +73,7 @@ def test_personal_data_with_and_without_a_form_are_two_links_of_one_entry() -> N
         ({**ASK, "deadline_ms": "5"}, "a whole number"),
         ({**ASK, "threshold": "high"}, "threshold: a number from 0 to 1 is wanted"),
         ({**ASK, "threshold": 0}, "all or nothing"),
-        ({**ASK, "beyond": "head"}, "head"),
+        ({**ASK, "beyond": "head"}, "beyond: 'head' is none of head_and_tail, segments, refuse"),
         ({**ASK, "action": "mask"}, "no part to mask"),
         ({"check": "length", "phase": "input", "action": "block"}, "max_chars is missing; a whole number above 0"),
         ({"check": "keywords", "phase": "input", "action": "block", "words": "x"}, "words: a list of words"),

@@ -71,9 +71,17 @@ def test_a_schema_of_arguments_that_is_none_is_refused_with_its_place() -> None:
 
 def test_a_policy_that_cannot_be_meant_is_refused() -> None:
     assert policy(["a"]) == ToolPolicy(("a",))
-    with pytest.raises(ValueError, match="untrusted_results is missing"):
-        policy(privileged=["send"])
-    with pytest.raises(ValueError, match="privileged is missing"):
-        policy(untrusted_results=["search"])
-    with pytest.raises(ValueError, match="refuses nothing"):
-        policy()
+    for nothing in ({}, {"privileged": []}, {"privileged": ["send"], "untrusted_results": []}):
+        with pytest.raises(ValueError, match="refuses nothing"):
+            policy(**nothing)
+
+
+def test_what_is_not_said_of_privileged_tools_is_taken_strictly() -> None:
+    after_any = policy(privileged=["send"])
+    assert after_any.refusal("send", "{}", ["calculate"]) == AFTER_UNTRUSTED
+    assert after_any.refusal("send", "{}") is None
+    assert after_any.refusal("search", "{}", ["calculate"]) is None
+    all_others = policy(untrusted_results=["search", "mail_*"])
+    assert all_others.refusal("get_order", "{}", ["search"]) == AFTER_UNTRUSTED
+    assert all_others.refusal("mail_read", "{}", ["search"]) is None
+    assert all_others.refusal("get_order", "{}", ["get_order"]) is None
