@@ -82,13 +82,21 @@ class Row:
 class Chain:
     """Checks in the order in which they name what several of them found."""
 
-    __slots__ = ("_rows", "links", "name", "tools")
+    __slots__ = ("_rows", "links", "name", "tools", "watched_tools")
 
-    def __init__(self, name: str, links: tuple[Link, ...], tools: ToolPolicy | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        links: tuple[Link, ...],
+        tools: ToolPolicy | None = None,
+        watched_tools: ToolPolicy | None = None,
+    ) -> None:
         self.name: Final = name
         self.links: Final = links
         self.tools: Final = tools
         """Which tools may be offered and called."""
+        self.watched_tools: Final = watched_tools
+        """The same where it is only observed."""
         self._rows: Final = {phase: _rows(self.of(phase)) for phase in Phase}
 
     def of(self, phase: Phase) -> tuple[Link, ...]:
@@ -133,9 +141,11 @@ def _rows(links: tuple[Link, ...]) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def chain(name: str, links: Iterable[Link], tools: ToolPolicy | None = None) -> Chain:
+def chain(
+    name: str, links: Iterable[Link], tools: ToolPolicy | None = None, watched_tools: ToolPolicy | None = None
+) -> Chain:
     """A chain that can be meant. Raises `ChainError`."""
-    made = Chain(name, tuple(links), tools)
+    made = Chain(name, tuple(links), tools, watched_tools)
     seen: dict[tuple[str, Phase], int] = {}
     entries = [number if link.entry is None else link.entry for number, link in enumerate(made.links)]
     for number, link in enumerate(made.links):
@@ -166,7 +176,10 @@ def chain(name: str, links: Iterable[Link], tools: ToolPolicy | None = None) -> 
 def joined(first: Chain, second: Chain) -> Chain:
     """Both: the checks of the first, then those of the second that the first does not have just so."""
     links = (*first.links, *(link for link in second.links if link not in first.links))
-    tools = first.tools or second.tools
-    if first.tools is not None and second.tools is not None:
-        tools = first.tools.joined(second.tools)
-    return Chain(f"{first.name}+{second.name}", links, tools)
+    tools = _both(first.tools, second.tools)
+    watched = _both(first.watched_tools, second.watched_tools)
+    return Chain(f"{first.name}+{second.name}", links, tools, watched)
+
+
+def _both(first: ToolPolicy | None, second: ToolPolicy | None) -> ToolPolicy | None:
+    return first.joined(second) if first is not None and second is not None else first or second

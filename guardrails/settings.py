@@ -29,26 +29,21 @@ _Word = TypeVar("_Word", bound=StrEnum)
 def chain_of(name: str, entries: Sequence[Mapping[str, object]]) -> Chain:
     """The chain. Raises `ChainError`."""
     links: list[Link] = []
-    tools: ToolPolicy | None = None
+    tools: dict[bool, ToolPolicy] = {}
     wrong: list[ChainError] = []
     for number, entry in enumerate(entries):
         try:
-            part = _part(f"chains.{name}[{number}]", number, entry, tools)
+            links += _part(f"chains.{name}[{number}]", number, entry, tools)
         except ChainError as error:
             wrong.append(error)
-            continue
-        if isinstance(part, ToolPolicy):
-            tools = part
-        else:
-            links += part
     if wrong:
         wrong[0].others = tuple(wrong[1:])
         raise wrong[0]
-    return chain(name, links, tools)
+    return chain(name, links, tools.get(True), tools.get(False))
 
 
-def _part(place: str, number: int, entry: Mapping[str, object], tools: ToolPolicy | None) -> list[Link] | ToolPolicy:
-    """What an entry stands for; `tools` is an earlier list of tools."""
+def _part(place: str, number: int, entry: Mapping[str, object], tools: dict[bool, ToolPolicy]) -> list[Link]:
+    """The links that an entry stands for. A list of tools is none: it goes into `tools`, by whether it is enforced."""
     check = _word(place, entry, "check", tuple(CHECKS))
     if check is None:
         raise ChainError(f"{place}: names no check; one of {', '.join(CHECKS)}")
@@ -57,7 +52,8 @@ def _part(place: str, number: int, entry: Mapping[str, object], tools: ToolPolic
     _known(place, entry, (*_OF_A_LINK, *registered.options))
     made = _made(place, entry, registered)
     if isinstance(made, ToolPolicy):
-        return _policy(place, entry, made, tools)
+        _policy(place, entry, made, tools)
+        return []
     checks = made if isinstance(made, tuple) else (made,)
     return _links(place, number, entry, registered, checks)
 
@@ -78,7 +74,7 @@ def _links(
     unfit = sorted(phases - set(registered.phases))
     if unfit:
         raise ChainError(f"{place}: phase: {unfit[0]} holds none of what this judges; {', '.join(registered.phases)}")
-    enforced = _word(place, entry, "mode", (ENFORCE, OBSERVE)) != OBSERVE
+    enforced = _enforced(place, entry)
     on_failure = _enum(place, entry, "on_failure", OnFailure) or OnFailure.CLOSED
     return [
         Link(check, phases, action, enforced, on_failure, deadline if check in asking else None, number)
@@ -86,15 +82,20 @@ def _links(
     ]
 
 
-def _policy(place: str, entry: Mapping[str, object], made: ToolPolicy, earlier: ToolPolicy | None) -> ToolPolicy:
-    if earlier is not None:
-        raise ChainError(f"{place}: a second list of tools; which of the two holds nobody could say")
+def _policy(place: str, entry: Mapping[str, object], made: ToolPolicy, tools: dict[bool, ToolPolicy]) -> None:
     if _phases(place, entry) != {Phase.TOOL_CALL}:
         raise ChainError(f"{place}: phase: tools are judged when they are called: tool_call")
-    unfit = [key for key in ("mode", "on_failure", "deadline_ms") if key in entry]
+    unfit = [key for key in ("on_failure", "deadline_ms") if key in entry]
     if unfit or entry.get("action", Action.BLOCK) != Action.BLOCK:
         raise ChainError(f"{place}: {(unfit or ['action'])[0]}: a call is allowed or refused, and nothing else")
-    return made
+    enforced = _enforced(place, entry)
+    if enforced in tools:
+        raise ChainError(f"{place}: a second list of tools; which of the two holds nobody could say")
+    tools[enforced] = made
+
+
+def _enforced(place: str, entry: Mapping[str, object]) -> bool:
+    return _word(place, entry, "mode", (ENFORCE, OBSERVE)) != OBSERVE
 
 
 def _made(place: str, entry: Mapping[str, object], registered: Registered) -> Any:

@@ -189,7 +189,7 @@ def _told(found: Tried) -> Iterator[str]:
 
     if not found.chain.of(Phase(found.phase)):
         yield f"No check of this chain looks at texts of phase {found.phase}."
-        if found.chain.tools is not None and found.phase == Phase.TOOL_CALL:
+        if (found.chain.tools or found.chain.watched_tools) and found.phase == Phase.TOOL_CALL:
             yield "Its list of tools allows or refuses a call by its tool's name and arguments, which a text has not."
     elif found.rulings:
         yield from aligned(

@@ -54,6 +54,8 @@ def _lines(config: Config, name: str, chain: Chain) -> Iterator[str]:
         yield _link(link)
     if chain.tools is not None:
         yield "tools, at every call: block what is not allowed"
+    if chain.watched_tools is not None:
+        yield "tools, at every call: block what is not allowed, only observed"
     if any(_is_classic(config, model) for model in config.models.values()):
         yield "of models under /v2: texts (BYTES) are checked whole; numbers are not read"
     for phase in Phase:

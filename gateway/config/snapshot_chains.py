@@ -67,4 +67,4 @@ class Resolved:
         from guardrails.chain import joined
 
         chain = reduce(joined, (made(name, self._written[name]) for name in names))
-        return chain if chain.links or chain.tools else None
+        return chain if chain.links or chain.tools or chain.watched_tools else None

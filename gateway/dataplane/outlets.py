@@ -152,9 +152,7 @@ class HeldDocument:
         self.heard_bytes = 0
         self._texts: list[tuple[ScreenOutlet, list[str]]] | None = None
         self._document: documents.Document | None = None
-        self._refused = ""
-        if tools is not None and tools.refused_offers([tool]):
-            self._refused = tools.refusal(tool, "", results) or ""
+        self._refused = "" if tools is None else tools.refusal_by_name(tool, results) or ""
 
     @property
     def blocked(self) -> bool:
@@ -195,10 +193,14 @@ class HeldDocument:
 
     def verdict(self) -> Verdict:
         found = _joined([outlet.verdict() for outlet, _ in self._texts or ()])
-        if not self._refused:
-            return found
-        refusal = Finding("tools", self._refused, 1.0, 0, 0)
-        return Verdict((*found.rulings, Ruling(refusal, Action.BLOCK, enforced=True)), found.failures)
+        return ruled(self._refused, found, enforced=True)
+
+
+def ruled(code: str | None, found: Verdict, *, enforced: bool) -> Verdict:
+    """What was found in a call's text, and why its tool may not be called; nothing: it may."""
+    if not code:
+        return found
+    return Verdict((*found.rulings, Ruling(Finding("tools", code, 1.0, 0, 0), Action.BLOCK, enforced)), found.failures)
 
 
 class Restored:

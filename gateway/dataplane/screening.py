@@ -17,6 +17,7 @@ from gateway.config.snapshot import Snapshot
 from gateway.config.snapshot_callers import Caller
 from gateway.config.snapshot_chains import keeps_responses
 from gateway.dataplane import judging, kept_masks
+from gateway.dataplane.call_outlets import RuledCall, WatchedCall
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.outlets import HeldDocument, Judged, Restored, ScreenOutlet, StreamedDocument, Told
@@ -32,6 +33,7 @@ from gateway.wire.call import Call, Codec
 from gateway.wire.edits import Channel, Editor, Outcome, Part
 from guardrails.chain import Chain, Row
 from guardrails.check import Sight
+from guardrails.checks.tools import NOT_ALLOWED
 from guardrails.holdback import Mask
 from guardrails.masking import Vault
 from guardrails.screen import Call as Question
@@ -53,6 +55,7 @@ class Screening:
         "_codec",
         "_gw",
         "_judged",
+        "_judges_tools",
         "_reads",
         "_record",
         "_results",
@@ -87,7 +90,8 @@ class Screening:
             row.conversation = (key or b"").hex()
         self._tenant: Final = caller.tenant.name
         self._vault: Vault = gw.vault(self._tenant, row.conversation or record.id)
-        self._reads: Final = bool(chain.rows(Phase.OUTPUT) or chain.rows(Phase.TOOL_CALL) or chain.tools)
+        self._judges_tools: Final = bool(chain.tools or chain.watched_tools)
+        self._reads: Final = bool(chain.rows(Phase.OUTPUT) or chain.rows(Phase.TOOL_CALL) or self._judges_tools)
         self.changed: Callable[[], None] = _nobody
         """Called whenever answers came that a check needed."""
 
@@ -103,14 +107,12 @@ class Screening:
         if chain.reverses and call.continues is not None:
             values = await kept_masks.recall(self._gw, self._tenant, call.continues)
             self._vault = self._gw.vault(self._tenant, self._record.row.conversation or self._record.id, values)
-        if not (checks_input or chain.rows(Phase.TOOL_RESULT) or chain.tools or self.edits_answers):
+        if not (checks_input or chain.rows(Phase.TOOL_RESULT) or self._judges_tools or self.edits_answers):
             return asked, call
         texts = edited.REQUESTS[asked.endpoint](asked)
         self._results = texts.results
-        refused = chain.tools.refused_offers(texts.offered) if chain.tools is not None else []
-        if refused:
-            words = f"the tool {wire_body.shown(refused[0])} may not be offered to this model: leave it out"
-            raise ContentFiltered(words, param="tools")
+        if self._judges_tools:
+            self._offered(texts.offered)
         if texts.unread and checks_input:
             words = "token ids cannot be checked, as the input of this key has to be: send text"
             raise InvalidRequest(f"{texts.unread}: {words}", param=texts.unread)
@@ -123,6 +125,16 @@ class Screening:
         fields, body = texts.said(said)
         told = _with(asked, fields, body)
         return told, told if call is asked else _with(call, fields, None)
+
+    def _offered(self, names: Sequence[str]) -> None:
+        """Judges what the model is offered. Raises ContentFiltered."""
+        chain = self._chain
+        for tools, enforced in ((chain.watched_tools, False), (chain.tools, True)):
+            refused = tools.refused_offers(names) if tools is not None else []
+            self._judged.extend((Phase.TOOL_CALL, RuledCall(NOT_ALLOWED, enforced=enforced)) for _ in refused)
+            if refused and enforced:
+                words = f"the tool {wire_body.shown(refused[0])} may not be offered to this model: leave it out"
+                raise ContentFiltered(words, param="tools")
 
     async def passed(self, parts: Sequence[Part], *, restores: bool = False) -> list[str]:
         """What may be told in place of these texts of a request or, with `restores`, of an answer that cannot be cut
@@ -223,18 +235,23 @@ class Screening:
         """Where a text of this phase goes; None where it passes."""
         rows = self._chain.rows(phase)
         tools = self._chain.tools if phase is Phase.TOOL_CALL else None
+        watched = self._chain.watched_tools if phase is Phase.TOOL_CALL else None
         puts_back = restores and bool(self._vault.values)
-        if not rows and tools is None and not puts_back:
+        if not rows and tools is None and watched is None and not puts_back:
             return None
         # What a model says is masked for good: the values of this conversation stand there as placeholders.
         mask: Mask = labelled if restores else self._vault.mask
         outlet: Judged
-        if not is_json:
-            outlet = ScreenOutlet(rows, mask, self._ask, self._told)
+        if not is_json or (not rows and tools is None):
+            refused = None if tools is None else tools.refusal_of_text(tool, self._results)
+            free = ScreenOutlet(rows, mask, self._ask, self._told)
+            outlet = RuledCall(refused, enforced=True) if refused else free
         elif tools is None and restores and _only_masks(rows):
             outlet = StreamedDocument(rows, mask)
         else:
             outlet = HeldDocument(lambda: ScreenOutlet(rows, mask, self._ask, self._told), tools, tool, self._results)
+        if watched is not None:
+            outlet = WatchedCall(outlet, watched, tool, self._results, is_json=is_json)
         self._judged.append((phase, outlet))
         return Restored(outlet, self._vault, is_json=is_json) if puts_back else outlet
 

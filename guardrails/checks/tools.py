@@ -50,13 +50,23 @@ class ToolPolicy:
         """Why a call is refused, of a closed set; None if it is not. `arguments` is the JSON the model wrote,
         `results` the names of the tools whose results it has read since the caller last spoke; "" is one nobody knows.
         """
+        return self.refusal_by_name(name, results) or _malformed(arguments, self._schemas(name))
+
+    def refusal_of_text(self, name: str, results: Iterable[str] = ()) -> str | None:
+        """The same for a call whose input is free text: it fits no schema."""
+        return self.refusal_by_name(name, results) or (NO_OBJECT if self._schemas(name) else None)
+
+    def refusal_by_name(self, name: str, results: Iterable[str] = ()) -> str | None:
+        """The same as far as it does not depend on what is given to the tool."""
         if not self._allows(name):
             return NOT_ALLOWED
         if self._is_privileged(name) and any(not each or _matches(self.untrusted_results, each) for each in results):
             return AFTER_UNTRUSTED
-        schemas = [schema for pattern, schema in self.arguments if _matches((pattern,), name)]
-        refused = _malformed(arguments, schemas)
-        return self.also.refusal(name, arguments, results) if refused is None and self.also is not None else refused
+        return None if self.also is None else self.also.refusal_by_name(name, results)
+
+    def _schemas(self, name: str) -> list[Schema]:
+        also = [] if self.also is None else self.also._schemas(name)
+        return [schema for pattern, schema in self.arguments if _matches((pattern,), name)] + also
 
     def _is_privileged(self, name: str) -> bool:
         if self.privileged is None:

@@ -167,6 +167,7 @@ def test_a_tool_that_may_not_be_called_may_not_be_offered(tmp_path: Path) -> Non
             assert (answer.status_code, answer.json()["error"]["code"]) == (400, "content_filter")
             assert "send" in answer.json()["error"]["message"]
             assert gateway.upstream.seen == []
+            assert await gateway.verdicts() == ["tool_call:tools:tool_not_allowed:block:1.00:1"]
 
     run(main())
 

@@ -30,7 +30,7 @@ def echo(size: int = 7, say: Say = _same) -> Script:
         content = asked["messages"][-1]["content"]
         said = say(content if isinstance(content, str) else "".join(each.get("text", "") for each in content))
         choices = range(asked.get("n", 1))
-        tool = asked["tools"][0]["function"]["name"] if asked.get("tools") else None
+        tool = asked["tools"][0] if asked.get("tools") else None
         if not asked.get("stream"):
             await talk.send(unary(_body([_choice(index, "message", said, tool) for index in choices])))
             return
@@ -46,14 +46,15 @@ def echo(size: int = 7, say: Say = _same) -> Script:
     return answer
 
 
-def _choice(index: int, name: str, text: str, tool: str | None, number: int = 0) -> dict[str, Any]:
+def _choice(index: int, name: str, text: str, tool: dict[str, Any] | None, number: int = 0) -> dict[str, Any]:
     if tool is None:
         said: dict[str, Any] = {"content": text}
     else:
-        call: dict[str, Any] = {"index": 0, "function": {"arguments": text}}
+        kind = tool["type"]
+        call: dict[str, Any] = {"index": 0, kind: {"arguments" if kind == "function" else "input": text}}
         if number == 0:
-            call |= {"id": "call_1", "type": "function"}
-            call["function"]["name"] = tool
+            call |= {"id": "call_1", "type": kind}
+            call[kind]["name"] = tool[kind]["name"]
         said = {"tool_calls": [call], "content": None}
     whole = {} if name == "delta" else {"finish_reason": "stop" if tool is None else "tool_calls"}
     return {"index": index, name: ({"role": "assistant"} if whole else {}) | said, **whole}

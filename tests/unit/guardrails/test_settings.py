@@ -46,6 +46,17 @@ def test_a_chain_is_what_was_written() -> None:
     assert screen.feed("ID1") + screen.finish() == "ID1"
 
 
+def test_a_list_of_tools_may_be_observed_beside_one_that_is_enforced() -> None:
+    stricter = {**TOOLS, "allow": ["get_*"], "mode": "observe"}
+    made = chain_of("mine", [TOOLS, stricter])
+    assert made.tools is not None
+    assert made.watched_tools is not None
+    assert made.tools.refused_offers(["search"]) == []
+    assert made.watched_tools.refused_offers(["search"]) == ["search"]
+    with pytest.raises(ChainError, match=r"chains.mine\[2\] \(tools\): a second list of tools"):
+        chain_of("mine", [TOOLS, stricter, stricter])
+
+
 def test_personal_data_with_and_without_a_form_are_two_links_of_one_entry() -> None:
     entry = {"check": "pii", "phase": "input", "action": "mask", "entities": ["URL", "PERSON"], "deadline_ms": 50}
     made = chain_of("mine", [TOOLS, entry, ASK])
@@ -90,7 +101,7 @@ def test_personal_data_with_and_without_a_form_are_two_links_of_one_entry() -> N
         ({"check": "pii", "phase": "input", "action": "mask", "deadline_ms": 50}, "nobody is asked"),
         ({**TOOLS, "phase": "input"}, "judged when they are called"),
         ({**TOOLS, "action": "mask"}, "action: a call is allowed or refused"),
-        ({**TOOLS, "mode": "observe"}, "mode: a call is allowed or refused"),
+        ({**TOOLS, "mode": "off"}, "mode: 'off' is none of enforce, observe"),
     ],
 )
 def test_what_cannot_be_meant_is_an_error_that_names_its_place(entry: dict[str, Any], problem: str) -> None:

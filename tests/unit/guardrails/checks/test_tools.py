@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,12 @@ def test_a_schema_of_arguments_that_is_none_is_refused_with_its_place() -> None:
 
 def test_a_policy_that_cannot_be_meant_is_refused() -> None:
     assert policy(["a"]) == ToolPolicy(("a",))
-    for nothing in ({}, {"privileged": []}, {"privileged": ["send"], "untrusted_results": []}):
+    refusing_nothing: list[dict[str, Any]] = [
+        {},
+        {"privileged": []},
+        {"privileged": ["send"], "untrusted_results": []},
+    ]
+    for nothing in refusing_nothing:
         with pytest.raises(ValueError, match="refuses nothing"):
             policy(**nothing)
 
@@ -85,3 +91,12 @@ def test_what_is_not_said_of_privileged_tools_is_taken_strictly() -> None:
     assert all_others.refusal("get_order", "{}", ["search"]) == AFTER_UNTRUSTED
     assert all_others.refusal("mail_read", "{}", ["search"]) is None
     assert all_others.refusal("get_order", "{}", ["get_order"]) is None
+
+
+def test_a_call_of_free_text_is_refused_by_its_name_and_where_a_schema_is_wanted() -> None:
+    assert POLICY.refusal_of_text("rm") == NOT_ALLOWED
+    assert POLICY.refusal_of_text("send_mail", ["search"]) == AFTER_UNTRUSTED
+    assert POLICY.refusal_of_text("send_mail") is None
+    both = POLICY.joined(policy(arguments={"get_*": {"type": "object"}}))
+    assert both.refusal_of_text("get_order") == NO_OBJECT
+    assert both.refusal("get_order", "{}") is None
