@@ -147,8 +147,19 @@ def test_an_attack_is_refused_and_a_chain_can_be_tried(tour: Tour) -> None:
     assert re.fullmatch(r"Write to \[EMAIL_ADDRESS_[0-9a-f]{10}\]", tried.splitlines()[-1])
 
 
-def test_a_key_with_a_budget_is_made_spent_lowered_raised_and_revoked(tour: Tour) -> None:
+def test_a_request_is_explained_and_all_decisions_come_out_again(tour: Tour) -> None:
+    tour.run_shell(2)
     said = tour.run_shell(6)
+    assert "globex" in said
+    assert "model_not_found" in said
+    derived = next(line.split() for line in said.splitlines() if line.startswith("total "))
+    assert int(derived[1].replace(",", "")) > 0
+    assert derived[2] == "0"
+    assert max(map(len, said.splitlines())) <= 100
+
+
+def test_a_key_with_a_budget_is_made_spent_lowered_raised_and_revoked(tour: Tour) -> None:
+    said = tour.run_shell(7)
     assert "Made the tenant initech" in said
     assert "Made the project web of initech" in said
     answers = [json.loads(line) for line in said.splitlines() if line.startswith("{")]

@@ -71,12 +71,12 @@ def replay(
         else:
             tally.add(())  # refused before it was looked at: an unknown path
     spent_s = time.process_time() - begun_s
+    if not as_json:
+        click.echo(f"{tally.records:,} records of {where}, replayed in {spent_s:.2f} s of CPU\n")
     for line in _json(tally, differences) if as_json else _table(tally, differences, made.missing):
         click.echo(line)
     if absent := sorted(set(ids) - seen):
         raise click.ClickException(f"no record of {', '.join(absent)} in {where}")
-    if not as_json:
-        click.echo(f"{tally.records:,} records in {spent_s:.2f} s of CPU", err=True)
     sys.exit(1 if tally.different or tally.missing else 0)
 
 

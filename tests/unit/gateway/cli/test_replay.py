@@ -33,7 +33,7 @@ def test_what_comes_out_again_is_counted(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     lines = [line.split() for line in result.stdout.splitlines()]
     assert ["charge", "2", "0", "0"] in lines
-    assert "2 records" in result.stderr
+    assert result.stdout.startswith(f"2 records of {tmp_path}, replayed in ")
 
 
 def test_a_difference_is_shown_with_both_sides_and_is_an_exit_code(tmp_path: Path) -> None:
