@@ -28,7 +28,7 @@ def _ended(item: Item) -> str:
 
 
 def _took(item: Item) -> str:
-    return f"{item['total_ms']:,.0f} ms" if item["total_ms"] < 10_000 else f"{item['total_ms'] / 1_000:,.1f} s"
+    return f"{item['total_ms']:,.0f} ms" if item["total_ms"] < 1_000 else f"{item['total_ms'] / 1_000:,.1f} s"
 
 
 def _tokens(item: Item) -> str:

@@ -72,7 +72,8 @@ def replay(
             tally.add(())  # refused before it was looked at: an unknown path
     spent_s = time.process_time() - begun_s
     if not as_json:
-        click.echo(f"{tally.records:,} records of {where}, replayed in {spent_s:.2f} s of CPU\n")
+        many = f"{tally.records:,} record{'' if tally.records == 1 else 's'}"
+        click.echo(f"{many} of {where}, replayed in {spent_s:.2f} s of CPU\n")
     for line in _json(tally, differences) if as_json else _table(tally, differences, made.missing):
         click.echo(line)
     if absent := sorted(set(ids) - seen):
