@@ -7,6 +7,7 @@ be killed at any instruction. It ends when the supervisor is gone.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from pathlib import Path
@@ -78,6 +79,9 @@ class Checker:
     def _take(self, told: Load) -> list[str]:
         """Loads what is asked for; returns what is missing."""
         missing = self._models.load(need for need in told.asks if need[0] in LOADED)
+        # What was loaded is no garbage: to look through it again and again would hold up answers for milliseconds.
+        gc.collect()
+        gc.freeze()
         if any(kind == WEBHOOK for kind, _ in told.asks):
             try:
                 self._webhooks.hooks = self._hooks(told.digest)
