@@ -29,6 +29,7 @@ from gateway.control.gates import gated
 from gateway.dataplane import meta, routes
 from gateway.policy import health
 from gateway.runtime import ops
+from gateway.store import span_rows
 from gateway.store.derive import Line
 from gateway.store.record_rows import COLUMNS, SCHEMA
 from gateway.store.retention import DEFAULT_BYTES
@@ -37,6 +38,7 @@ from gateway.wire import denied, trace
 from gateway.wire.infer import paths as infer_paths
 from gateway.wire.infer import request as infer
 from gateway.wire.messages import to_chat as messages_to_chat
+from gateway.wire.otlp import sent
 from tests.bench.table import place
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -253,6 +255,15 @@ def test_every_column_of_records_is_told_with_its_type() -> None:
     told = [[cell.strip("`") for cell in cells] for cells in _rows(_section(REFERENCE, "Columns of records"))]
     assert told == [[one.name, one.kind.format("BIGINT"), one.meaning.strip("`")] for one in COLUMNS]
     assert f"Version {SCHEMA} of the schema" in _section(REFERENCE, "Columns of records")
+
+
+def test_every_column_of_agents_spans_is_told_with_its_type() -> None:
+    section = _section(REFERENCE, "Agents' spans")
+    told = [[cell.strip("`") for cell in cells] for cells in _rows(section)]
+    assert told == [[one.name, one.kind, one.meaning.strip("`")] for one in span_rows.COLUMNS]
+    assert f"Version {span_rows.SCHEMA} of the schema" in section
+    for limit in (f"{sent.MAX_BYTES >> 20} MiB (unfolded)", f"{sent.MAX_SPANS:,} spans", f"{sent.MAX_DEPTH} levels"):
+        assert limit in section
 
 
 def test_every_refused_field_is_told_with_its_reason() -> None:

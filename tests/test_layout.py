@@ -69,11 +69,8 @@ _EXEMPTIONS: list[tuple[str, str, list[str]]] = [
         "what it is to find is done to real databases",
         ["gateway/store/control/verifying.py"],
     ),
-    (
-        "tests/integration/test_meter_stores.py",
-        "sockets between processes",
-        ["gateway/store/recall_sockets.py"],
-    ),
+    ("tests/integration/test_meter_stores.py", "sockets between processes", ["gateway/store/recall_sockets.py"]),
+    ("tests/integration/test_agent_spans.py", "a path of requests, over sockets", ["gateway/dataplane/taking.py"]),
     (
         "tests/integration/test_ledger_kill.py",
         "a process that may be killed at any instruction: only processes that are killed show it",
@@ -116,12 +113,12 @@ _EXEMPTIONS: list[tuple[str, str, list[str]]] = [
             *("gateway/control/changes.py", "gateway/control/checking.py", "gateway/control/documents.py"),
             *("gateway/control/entries.py", "gateway/control/errors.py", "gateway/control/keys.py"),
             *("gateway/control/service.py", "gateway/control/snapshots.py", "gateway/control/written.py"),
-            "gateway/control/records.py",
+            *("gateway/control/records.py", "gateway/control/stored.py", "gateway/control/traces.py"),
             *(
                 f"gateway/control/routes/{name}.py"
                 for name in (
                     *("__init__", "backends", "bodies", "changes", "checks", "keys", "meters", "models", "paging"),
-                    *("principals", "projects", "records", "snapshots", "tenants", "times"),
+                    *("principals", "projects", "records", "snapshots", "tenants", "times", "traces"),
                 )
             ),
         ],

@@ -35,7 +35,8 @@ OWN: Mapping[str, str] = {
             "models",
             "prices",
         ),
-        *("principals", "projects", "records", "replay", "serve", "simulate", "snapshots", "tenants", "usage"),
+        *("principals", "projects", "records", "replay", "serve", "simulate", "snapshots", "tenants"),
+        *("traces", "usage"),
     )
 } | {"import": "gateway.cli.import_config:import_config"}
 """The commands of this distribution; a test holds them equal to its entry points."""

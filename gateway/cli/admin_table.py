@@ -36,6 +36,21 @@ def table(items: Sequence[Item], columns: Sequence[Column]) -> Iterator[str]:
     )
 
 
+def by_day(items: Sequence[Item], columns: Sequence[Column]) -> Iterator[str]:
+    """The same, under the day on which each `started`; nothing for none."""
+    if not items:
+        return
+    head, rule, *lines = table(items, columns)
+    yield from (head, rule)
+    day = ""
+    for line, item in zip(lines, items, strict=True):
+        if item["started"][:10] != day:
+            day = item["started"][:10]
+            yield day
+        yield line
+    yield ""
+
+
 def _fitting(widths: Sequence[int], cut: Sequence[int]) -> list[int]:
     """How wide each column may be: the widest of those that can be cut give way first."""
     found = list(widths)

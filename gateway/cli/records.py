@@ -3,18 +3,14 @@ not; with --url a control listener is asked."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from zoneinfo import ZoneInfo
 
 import click
 
-from gateway.cli import admin_client, admin_options, admin_table, records_table, usage_times
+from gateway.cli import admin_client, admin_options, admin_table, records_table, stored
 from gateway.cli.admin_client import Client
 from gateway.cli.admin_table import Item
 
@@ -27,21 +23,14 @@ _ALL = 2**40
 """More than there are."""
 
 
-def _moment(_context: click.Context, _option: click.Parameter, given: str | None) -> int | None:
-    if given is None:
-        return None
-    try:
-        return usage_times.moment_ns(given, ZoneInfo("UTC"), time.time_ns())
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
 def _filters(command: _F) -> _F:
     """Adds what records are chosen by."""
     for option in reversed(
         (
-            click.option("--since", metavar="TIME", callback=_moment, help="From then on: 7d, 12h, 2026-11-01 (UTC)."),
-            click.option("--until", metavar="TIME", callback=_moment, help="Before then."),
+            click.option(
+                "--since", metavar="TIME", callback=stored.moment, help="From then on: 7d, 12h, 2026-11-01 (UTC)."
+            ),
+            click.option("--until", metavar="TIME", callback=stored.moment, help="Before then."),
             click.option("--tenant", metavar="NAME", help="Only this tenant's; the same for those below."),
             click.option("--key", metavar="NAME"),
             click.option("--project", metavar="NAME"),
@@ -98,7 +87,7 @@ def show(client: Client, request_id: str, form: str) -> None:
     else:
         from gateway.store import record_read
 
-        with _reading():
+        with stored.reading("records"):
             record = record_read.record(client.local.state_dir, request_id)
         if record is None:
             raise click.ClickException(
@@ -134,7 +123,7 @@ def _items(client: Client, filters: dict[str, Any], limit: int) -> Iterator[Item
     if client.local is not None:
         from gateway.store import record_read
 
-        with _reading():
+        with stored.reading("records"):
             yield from map(_named, record_read.records(client.local.state_dir, _query(filters, limit)))
         return
     named = {name: value for name, value in filters.items() if name not in ("min_cost", "min_ms", "since", "until")}
@@ -142,8 +131,8 @@ def _items(client: Client, filters: dict[str, Any], limit: int) -> Iterator[Item
         **{name: value for name, value in named.items() if value not in (None, "")},
         "min_cost_usd": filters["min_cost"],
         "min_total_ms": filters["min_ms"],
-        "since": _written(filters["since"]),
-        "until": _written(filters["until"]),
+        "since": stored.written(filters["since"]),
+        "until": stored.written(filters["until"]),
     }
     after: object = None
     while limit > 0:
@@ -171,26 +160,7 @@ def _query(filters: dict[str, Any], limit: int) -> Query:
     )
 
 
-@contextlib.contextmanager
-def _reading() -> Iterator[None]:
-    """Turns what can be wrong with the records into messages."""
-    from gateway.store.manifest import LedgerUnreadable
-    from gateway.store.record_rows import SchemaTooNew
-
-    try:
-        yield
-    except ImportError as error:
-        raise click.ClickException(f"records cannot be read here: {error}") from error
-    except (LedgerUnreadable, SchemaTooNew, OSError) as error:
-        raise click.ClickException(str(error)) from error
-
-
 def _named(record: Record) -> Item:
     from gateway.store import record_view
 
     return record_view.named(record)
-
-
-def _written(moment_ns: int | None) -> str | None:
-    """A time as the API takes it."""
-    return None if moment_ns is None else datetime.fromtimestamp(moment_ns // 10**9, UTC).isoformat()

@@ -59,17 +59,7 @@ COLUMNS: Final = (
 
 def listed(items: Sequence[Item]) -> Iterator[str]:
     """A line for each, under the day on which it began."""
-    if not items:
-        return
-    head, rule, *lines = admin_table.table(items, COLUMNS)
-    yield from (head, rule)
-    day = ""
-    for line, item in zip(lines, items, strict=True):
-        if item["started"][:10] != day:
-            day = item["started"][:10]
-            yield day
-        yield line
-    yield ""
+    return admin_table.by_day(items, COLUMNS)
 
 
 def whole(item: Item) -> Iterator[str]:

@@ -126,11 +126,12 @@ class RecordStore(Section, frozen=True, kw_only=True):
     """Where whole records are kept, and how long."""
 
     path: Place | None = None
-    """Where files of records are brought to within the hour: a folder, or an address that fsspec knows, such as
-    `s3://bucket/records` (the extra `lake`, and the store's own package). Left out, they stay in the state directory.
-    It may hold no password: stores take theirs from the environment."""
+    """Where files of records, and of agents' spans (under `spans/`), are brought to within the hour: a folder, or an
+    address that fsspec knows, such as `s3://bucket/records` (the extra `lake`, and the store's own package). Left out,
+    they stay in the state directory. It may hold no password: stores take theirs from the environment."""
     retention_days: Days = 400
-    """How many days a record is kept; 0: for good. The ledger, which bills are made of, is kept for good."""
+    """How many days a record is kept, and an agent's span; 0: for good. The ledger, which bills are made of, is kept
+    for good."""
     tenant_days: dict[Name, Days] = field(default_factory=dict)
     """The same for tenants of these names."""
 

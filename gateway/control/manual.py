@@ -24,6 +24,7 @@ TAGS: Final[Mapping[str, str]] = {
     "principals": "Who may administer, with which roles.",
     "changes": "Who changed what, when and why, and whether that log is whole.",
     "records": "What became of each request: who asked, what was tried, what it cost. Never what was said.",
+    "traces": "Runs of agents: the spans they sent, and below them what the gateway did for each of their requests.",
 }
 """The resources, in the order of the manual."""
 
@@ -60,6 +61,7 @@ _PARTS: Final[Mapping[str, str]] = {
     "other": "Of the snapshot to compare with.",
     "principal": "The principal's name.",
     "record": "The request's id, as in `x-request-id`.",
+    "trace": "The trace's id: 32 hexadecimal digits.",
 }
 _FAULT_SCHEMA: Final[Document] = {
     "type": "object",

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.store import record_view
+import msgspec
+
+from gateway.store import record_view, trace_tree
 from gateway.store.records import Attempt, Record
+from gateway.store.trace_read import Line, Trace
+from gateway.telemetry.agent_spans import AgentSpan
 
 Document = dict[str, Any]
 
@@ -43,6 +47,48 @@ _RECORD: Final = Record(
     held_nanos=44_900,
     readings=[("tenant:acme|usd|month@UTC|2026-11", 1_500_000_000, 50_000_000_000)],
     usage_from="backend",
+)
+_TRACE: Final = "0af7651916cd43dd8448eb211c80319c"
+_CALL: Final = AgentSpan(
+    tenant="acme",
+    key="app",
+    request="req_019b0a1c41d05f3a9c1e7700000012",
+    received_ns=_RECORD.started_ns + 5_000_000_000,
+    trace=_TRACE,
+    span="b7ad6b7169203331",
+    name="chat small",
+    kind="client",
+    started_ns=_RECORD.started_ns - 4_000_000,
+    ended_ns=_RECORD.started_ns + 820_000_000,
+    operation="chat",
+    model="small",
+    provider="openai",
+    agent="guide",
+    service="trip",
+    scope="pydantic-ai",
+)
+_TREE: Final = trace_tree.tree(
+    Trace(
+        "acme",
+        _TRACE,
+        (_CALL,),
+        (msgspec.structs.replace(_RECORD, traceparent=f"00-{_TRACE}-{_CALL.span}-01"),),
+        cut=False,
+    )
+)
+_LINE: Final = Line(
+    tenant="acme",
+    trace=_TRACE,
+    started_ns=_CALL.started_ns,
+    ended_ns=_CALL.ended_ns,
+    name=_CALL.name,
+    service=_CALL.service,
+    agent_spans=1,
+    requests=1,
+    errors=0,
+    input_tokens=120,
+    output_tokens=64,
+    charge_nanos=15_600,
 )
 _FIELDS: Final[Mapping[str, Any]] = {
     "tenant": "acme",
@@ -124,6 +170,9 @@ _OF: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "VerifyAnswer": {"seq": None},
     "RecordAnswer": record_view.named(_RECORD),
+    "TraceLine": trace_tree.listed(_LINE),
+    "TraceAnswer": msgspec.to_builtins(_TREE),
+    "TraceSpan": msgspec.to_builtins(_TREE.spans[0]),
     "MeterAnswer": {
         "bucket": "tenant:acme|usd|month@UTC|2026-11",
         "level": "tenant",

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from typing import TypeVar
-
 import msgspec
 
-from gateway.control import errors
+from gateway.control import errors, stored
 from gateway.control.service import Answer, Body, Service
 from gateway.policy.roles import Principal
 from gateway.store import record_read, record_view
-from gateway.store.manifest import LedgerUnreadable
 from gateway.store.record_query import NEWEST, Query
-from gateway.store.record_rows import SchemaTooNew
-
-_T = TypeVar("_T")
 
 
 class Records:
@@ -27,18 +19,21 @@ class Records:
 
     async def page(self, query: Query, limit: int, after: str, principal: Principal) -> tuple[list[Body], str | None]:
         """A page of the newest, and where the next one goes on. Raises errors.Invalid, errors.Unavailable."""
-        tenants = () if principal.sees_all() else tuple(sorted(principal.tenants()))
         wanted = msgspec.structs.replace(
-            query, order=NEWEST, limit=limit + 1, tenants=tenants, before=_place(after) if after else None
+            query,
+            order=NEWEST,
+            limit=limit + 1,
+            tenants=stored.tenants(principal),
+            before=_place(after) if after else None,
         )
-        found = await _reading(lambda: list(record_read.records(self._service.state_dir, wanted)))
+        found = await stored.read("the records", lambda: list(record_read.records(self._service.state_dir, wanted)))
         page = found[:limit]
         following = f"{page[-1].started_ns}:{page[-1].id}" if len(found) > limit else None
         return [record_view.named(record) for record in page], following
 
     async def get(self, record_id: str, principal: Principal) -> Answer:
         """One of them; those of other tenants are as if they were not there. Raises errors.NotFound."""
-        found = await _reading(lambda: record_read.record(self._service.state_dir, record_id))
+        found = await stored.read("the records", lambda: record_read.record(self._service.state_dir, record_id))
         if found is None or not principal.sees(found.tenant):
             raise errors.NotFound("there is no record of this id: it never was, or was dropped with its day")
         return Answer(record_view.named(found))
@@ -49,10 +44,3 @@ def _place(after: str) -> tuple[int, str]:
     if not moment.removeprefix("-").isdecimal() or not moment.isascii() or len(moment) > 19 or not last:
         raise errors.Invalid("after: it is `next` of the page before", param="after")
     return int(moment), last
-
-
-async def _reading(work: Callable[[], _T]) -> _T:
-    try:
-        return await asyncio.to_thread(work)
-    except (LedgerUnreadable, SchemaTooNew, OSError, ImportError) as error:
-        raise errors.Unavailable(f"the records: {error}") from error

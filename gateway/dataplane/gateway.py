@@ -27,6 +27,7 @@ from gateway.policy import kept
 from gateway.policy.balance import EndpointView
 from gateway.store.ids import RequestIds
 from gateway.store.journal import Journal
+from gateway.store.span_spool import Spool
 from gateway.wire.infer.request import TensorSpec
 from guardrails.masking import Vault
 
@@ -78,7 +79,9 @@ class Gateway:
         "random",
         "runs",
         "snapshot",
+        "spool",
         "streams",
+        "taking",
         "turns",
     )
 
@@ -95,9 +98,11 @@ class Gateway:
         classic: Mapping[str, Mapping[str, Session]] | None = None,
         leasing: Leasing | None = None,
         checks: CheckClient | None = None,
+        spool: Spool | None = None,
     ) -> None:
         """`classic`: the loaded sessions of the snapshot's classic models, by alias and version. `leasing` must be
         given where a snapshot meters anything. `checks` answers what chains of checks ask for; without it nothing does.
+        `spool` keeps agents' spans; without it none are taken.
         """
         self.snapshot = snapshot
         self.leasing = leasing
@@ -106,6 +111,8 @@ class Gateway:
         self.backends = backends
         self.classic = classic or {}
         self.runs = RunThreads()
+        self.spool = spool
+        self.taking = RunThreads(1)  # one: the spool is not for several at once, and more would only fight for the lock
         self.journal = journal
         self.ids = ids
         self.clock = clock

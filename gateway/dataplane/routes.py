@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, NamedTuple
 
-from gateway.dataplane import chat, infer, meta, moderating
+from gateway.dataplane import chat, infer, meta, moderating, taking
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.dataplane.recording import Recording
@@ -19,6 +19,7 @@ from gateway.wire.errors import OPENAI, Shape
 from gateway.wire.infer import answer as infer_answer
 from gateway.wire.infer import paths as infer_paths
 from gateway.wire.messages import codec as wire_messages
+from gateway.wire.otlp import answer as otlp_answer
 from gateway.wire.responses import codec as wire_responses
 
 Handler = Callable[[Gateway, Exchange, Recording], Awaitable[None]]
@@ -51,6 +52,7 @@ HANDLERS: Final[dict[bytes, Route]] = {
     b"/v1/score": _generates(scoring.SCORE),
     b"/v1/audio/transcriptions": _generates(transcriptions.CODEC),
     b"/v1/moderations": Route(b"POST", moderating.moderate),
+    taking.PATH: Route(b"POST", taking.traces),
     b"/v1/models": Route(b"GET", meta.models),
     b"/v2": Route(b"GET", infer.server, infer_answer.ERRORS),
 }
@@ -84,6 +86,8 @@ def errors_of(ex: Exchange) -> Shape:
     route = _route(ex.path)
     if route is None:
         return infer_answer.ERRORS if ex.path.startswith(b"/v2/") else OPENAI
+    if ex.path == taking.PATH:
+        return otlp_answer.shape(ex.headers.get(b"content-type", b""))
     return route.errors
 
 

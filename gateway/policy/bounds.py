@@ -34,7 +34,7 @@ LIMITS: Final = {
 has none."""
 
 SPEECH: Final = "transcriptions"
-UNCOUNTED: Final = frozenset(("messages_count", "infer", "moderations"))
+UNCOUNTED: Final = frozenset(("messages_count", "infer", "moderations", "traces"))
 """Endpoints that use no tokens."""
 PAIRS: Final = frozenset(("rerank", "score"))
 """Endpoints that read the one text again with each of the others."""

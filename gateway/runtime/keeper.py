@@ -19,6 +19,8 @@ from gateway.runtime import background, connected, record_moving
 from gateway.runtime.control_channel import Channel, Drain, Kept, Look, Reload, ToKeeper
 from gateway.runtime.keeper_meters import KeeperMeters
 from gateway.runtime.keeping import KeeperStart
+from gateway.store import span_spool
+from gateway.store.day_table import TABLES
 from gateway.store.ledger import Ledger, LedgerBusy
 from gateway.store.manifest import LedgerUnreadable
 from gateway.telemetry.gauges import KeeperGauges
@@ -29,6 +31,9 @@ PASS_EVERY_S = 30.0
 
 RETRY_S = 0.5
 """After a pass that did not do all; and how often a store of meters is looked at."""
+
+SPANS_BYTES = 16 * 2**20
+"""Of agents' spans that wait: from then on a pass begins at once."""
 
 LAST_TRIES = 3
 """How often the store of the meters is asked at the end to take what dead workers had leased. What it does not take
@@ -47,9 +52,11 @@ class Keeper:
         self._gone = asyncio.Event()
         self._ledger: Ledger | None = None
         self._meters = KeeperMeters(self._state_dir, start.meters, SteadyClock(start.wall_offset_ns), log)
-        self._moving = record_moving.Moving(self._state_dir, start.records.path or "", log)
+        at = start.records.path or ""
+        self._moving = [record_moving.Moving(self._state_dir, at, log, table) for table in TABLES]
         self._problem = ""
         self._merging_failed = ""
+        self._spans_lost = 0
         self._channel = Channel(ToKeeper, self._told, self._gone.set)
 
     async def run(self) -> None:
@@ -92,7 +99,8 @@ class Keeper:
             await self._meters.look_over(self._ledger)
             self._channel.send(Kept(self._gauges(whole=not more and not self._problem)))
             if self._ledger is not None and not self._problem:
-                self._moving.go_on(self._ledger)
+                for moving in self._moving:
+                    moving.go_on(self._ledger)
             if more:
                 continue
             tries += last
@@ -103,9 +111,11 @@ class Keeper:
                 await within(self._wake.wait(), RETRY_S if again else PASS_EVERY_S)
 
     async def _watch(self) -> None:
-        """Notices a store that was restarted."""
+        """Notices a store that was restarted, and spans that come faster than passes do."""
         while True:
             await asyncio.sleep(RETRY_S)
+            if span_spool.waiting_bytes(self._state_dir) > SPANS_BYTES:
+                self._wake.set()
             if not await self._meters.grants():
                 self._wake.set()
 
@@ -135,8 +145,13 @@ class Keeper:
                 record_moving.class_of(records),
                 moves=records.path is not None,
             )
-        self._moving.note(self._ledger)
+        for moving in self._moving:
+            moving.note(self._ledger)
         more = self._ledger.add()
+        more = self._ledger.add_spans() or more
+        if self._ledger.spans_unreadable > self._spans_lost:
+            self._spans_lost = self._ledger.spans_unreadable
+            self._log.error("spans_unreadable", requests=self._spans_lost)
         if not more and not self._draining:
             try:
                 self._ledger.merge()
@@ -180,6 +195,9 @@ class Keeper:
             records_bytes=sum(file.bytes for file in now.records),
             records_files=len(now.records),
             records_waiting=len(self._ledger.leaving()[0]),
+            agent_spans=sum(file.rows for file in now.spans),
+            agent_spans_waiting_bytes=span_spool.waiting_bytes(self._state_dir),
+            agent_spans_unreadable=self._ledger.spans_unreadable,
             pass_ok=whole,
             unsettled=self._meters.unsettled,
             drift_nanos=self._meters.drift.nanos,

@@ -1,5 +1,5 @@
-"""Brings files of records to where `stores.records` says, beside the keeper's passes: a store that is slow, away or
-hangs holds nothing up. Until a file is there it stays here, and is read here."""
+"""Brings files of records and of agents' spans to where `stores.records` says, beside the keeper's passes: a store that
+is slow, away or hangs holds nothing up. Until a file is there it stays here, and is read here."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from gateway.config.model_meters import RecordStore
 from gateway.store import lake, manifest
+from gateway.store.day_table import FOR_GOOD, ClassOf, Name
 from gateway.store.ledger import Ledger
 from gateway.store.manifest import RecordFile
-from gateway.store.record_table import FOR_GOOD, ClassOf
 from gateway.telemetry.logs import Log
 
 
@@ -28,10 +28,12 @@ def _class(days: int) -> str:
 class Moving:
     """One thread at a time does what there is to bring and to remove; the ledger notes it in its next pass."""
 
-    def __init__(self, state_dir: Path, at: str, log: Log) -> None:
-        """`at`: where to; empty: nowhere, and nothing is done."""
-        self._folder = manifest.records_folder(state_dir)
-        self._at = at
+    def __init__(self, state_dir: Path, at: str, log: Log, table: Name = "records") -> None:
+        """`at`: where to; empty: nowhere, and nothing is done. Spans get a folder of their own there."""
+        records = table == "records"
+        self._folder = manifest.records_folder(state_dir) if records else manifest.spans_folder(state_dir)
+        self._at = f"{at.rstrip('/')}/spans" if at and not records else at
+        self._table = table
         self._log = log
         self._thread: threading.Thread | None = None
         self._brought: list[RecordFile] = []
@@ -42,7 +44,7 @@ class Moving:
         """Begins with what there is, unless it is at it still."""
         if not self._at or (self._thread is not None and self._thread.is_alive()) or self._brought or self._removed:
             return
-        bring, remove = ledger.leaving()
+        bring, remove = ledger.leaving(self._table)
         if bring or remove:
             # A daemon: a store that hangs must not keep the keeper from ending.
             self._thread = threading.Thread(target=self._work, args=(bring, remove), daemon=True)
@@ -51,7 +53,7 @@ class Moving:
     def note(self, ledger: Ledger) -> None:
         """Has the ledger note what was done since. Raises OSError."""
         if self._thread is not None and not self._thread.is_alive() and (self._brought or self._removed):
-            ledger.brought(self._brought, self._at, self._removed)
+            ledger.brought(self._brought, self._at, self._removed, self._table)
             self._brought, self._removed = [], []
 
     def join(self) -> None:

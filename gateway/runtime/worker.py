@@ -55,6 +55,7 @@ from gateway.runtime.workers import WorkerStart
 from gateway.store.ids import RequestIds
 from gateway.store.journal import Journal
 from gateway.store.meters import MeterStoreDown
+from gateway.store.span_spool import Spool
 from gateway.telemetry.logs import Log
 
 TICK_S = 0.25
@@ -118,6 +119,7 @@ class Worker:
             classic=self._sessions.load_what_can_be(compiled.classic),
             leasing=self._leasing,
             checks=self._checks,
+            spool=Spool(self._state_dir, start.slot),
         )
         self._channel = Channel(FromSupervisor, self._told, self.drain)
         self._server = server(

@@ -1,7 +1,8 @@
-"""Writes the ledger and the records table: reads every journal from where it stopped, and adds what was closed since.
+"""Writes the ledger and the tables of records and spans: reads every journal from where it stopped, and adds what was
+closed since.
 
 One writer per state directory holds `STATE/ledger/lock`. What makes it exact is in `manifest`, the ledger's columns in
-`ledger_rows`, the other table in `record_table`. All of the work is done outside the workers.
+`ledger_rows`, the other tables in `record_table` and `span_table`. All of the work is done outside the workers.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ import msgspec
 from gateway.clock import Clock
 from gateway.store import compaction, ledger_rows, manifest
 from gateway.store.compaction import DAY_NS, day_name
+from gateway.store.day_table import KEPT_DAYS, ClassOf, Name
 from gateway.store.journal_follow import Follower, Piece, Position
 from gateway.store.journal_read import directories
 from gateway.store.layout import ENDS, ENTRY_HEAD
 from gateway.store.ledger_rows import Lines
 from gateway.store.manifest import JournalState, LedgerFile, Manifest, RecordFile
-from gateway.store.record_table import KEPT_DAYS, ClassOf, RecordTable
+from gateway.store.record_table import RecordTable
 from gateway.store.records import Record
+from gateway.store.span_table import SpanTable
 from gateway.store.table_files import Database, TableFiles
 
 PASS_ENTRIES: Final = 60_000
@@ -74,10 +77,12 @@ class Ledger:
         self._database = Database(self._folder)
         self._files = TableFiles(self._folder, self._database)
         self._table = RecordTable(manifest.records_folder(state_dir), self._database, clock, class_of, moves=moves)
+        self._spans = SpanTable(state_dir, self._database, clock, class_of, moves=moves)
         self.unreadable = 0
         """Entries that are no record of any version that is known."""
         self._files.sweep({file.name for file in self.manifest.files} | self.manifest.replaced.keys())
         self._table.sweep(self.manifest)
+        self._spans.sweep(self.manifest)
 
     def close(self) -> None:
         """Nothing may be written after."""
@@ -110,10 +115,23 @@ class Ledger:
             self._followers.pop(name).close()
         return left <= 0
 
-    def leaving(self) -> tuple[list[RecordFile], list[RecordFile]]:
-        """Files of records that are to be brought elsewhere, and those elsewhere that nobody reads any more."""
+    def add_spans(self) -> bool:
+        """Adds spans that workers took from agents; True when there may be more. Raises as `add` does."""
+        new = self._spans.added(self.manifest)
+        if new is not None:
+            self._publish(new)
+            self._spans.drop_taken(new)
+        return new is not None
+
+    @property
+    def spans_unreadable(self) -> int:
+        """Requests whose spans nobody could read after they were taken."""
+        return self._spans.unreadable
+
+    def leaving(self, table: Name = "records") -> tuple[list[RecordFile], list[RecordFile]]:
+        """Files of a table that are to be brought elsewhere, and those elsewhere that nobody reads any more."""
         old_s = self._clock.wall_ns() // 10**9 - KEEP_REPLACED_S
-        return self._table.leaving(self.manifest), self._table.left(self.manifest, old_s)
+        return self._named(table).leaving(self.manifest), self._named(table).left(self.manifest, old_s)
 
     def settled(self, journal: str) -> None:
         """Notes that what the journal's worker held was given back."""
@@ -128,14 +146,21 @@ class Ledger:
     def merge(self) -> bool:
         """Makes one file of many small ones of a day, or lets go of what was kept long enough; True when it did, and
         there may be more to do."""
-        new = self._merged() or self._table.merged(self.manifest) or self._table.expired(self.manifest)
+        now = self.manifest
+        new = self._merged() or self._table.merged(now) or self._table.expired(now)
+        new = new or self._spans.merged(now) or self._spans.expired(now)
         if new is not None:
             self._publish(new)
         return new is not None
 
-    def brought(self, files: Sequence[RecordFile], at: str, removed: Sequence[RecordFile]) -> None:
-        """Notes that copies of files of records are on the disk of `at`, and that those `removed` are gone there."""
-        self._publish(self._table.brought(self.manifest, files, at, removed))
+    def brought(
+        self, files: Sequence[RecordFile], at: str, removed: Sequence[RecordFile], table: Name = "records"
+    ) -> None:
+        """Notes that copies of files of a table are on the disk of `at`, and that those `removed` are gone there."""
+        self._publish(self._named(table).brought(self.manifest, files, at, removed))
+
+    def _named(self, table: Name) -> RecordTable | SpanTable:
+        return self._table if table == "records" else self._spans
 
     # -- a pass
 
@@ -221,9 +246,10 @@ class Ledger:
                 new, replaced={name: at_s for name, at_s in new.replaced.items() if at_s >= old_s}
             )
         new, records_gone = self._table.let_go(new, old_s)
+        new, spans_gone = self._spans.let_go(new, old_s)
         manifest.publish(self._state_dir, new)
         self.manifest = new
-        for path in (*(self._folder / name for name in gone), *records_gone):
+        for path in (*(self._folder / name for name in gone), *records_gone, *spans_gone):
             path.unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""What is in the ledger and in the records table: the one small file that makes both exact, together.
+"""What is in the ledger and in the tables of records and of spans: the one small file that makes them exact, together.
 
     STATE/ledger/
         lock                    held by who writes them
@@ -6,11 +6,13 @@
         2026-11-22/000017.parquet   rows of requests that began on that day (UTC); a file never changes
     STATE/records/
         class=400/day=2026-11-22/000018-5f3a9c1e.parquet    the same for whole records, by the days they are kept
+    STATE/spans/
+        class=400/day=2026-11-22/000019-0b7d41c2.parquet    the same for spans that agents sent
 
-Files of records may be elsewhere (`RecordFile.at`), under the same names. The manifest is replaced whole, after the
-files it names are on the disk. So a row and the position behind it become
-true in the same moment: a writer killed at any instruction has written a record once or not yet, never twice. Files
-that the manifest does not name are no part of either table.
+Files of records and of spans may be elsewhere (`RecordFile.at`), under the same names. The manifest is replaced
+whole, after the files it names are on the disk. So a row and the position behind it become true in the same moment: a
+writer killed at any instruction has written a record once or not yet, never twice. Files that the manifest does not
+name are no part of any table.
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ import msgspec
 
 from gateway.store.journal_follow import BEGIN, IN_RECOVERY, Position
 
-FORMAT: Final = 2
-READ: Final = (1, FORMAT)
-"""Formats that are read. 1: there was only the ledger; records begin where it stood."""
+FORMAT: Final = 3
+READ: Final = (1, 2, FORMAT)
+"""Formats that are read. 1: there was only the ledger; records begin where it stood. 2: there were no spans."""
 
 
 class LedgerUnreadable(Exception):
@@ -73,7 +75,7 @@ class LedgerFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RecordFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One file of records."""
+    """One file of records, or of spans."""
 
     name: str
     """`class=DAYS/day=DAY/NUMBER-RANDOM.parquet`: requests that began on that day and are kept so many days."""
@@ -100,7 +102,7 @@ class RecordFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Replaced(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file of records that is no part of the table any more, kept a while for who reads it."""
+    """A file of records or spans that is no part of the table any more, kept a while for who reads it."""
 
     file: RecordFile
     at_s: int
@@ -119,6 +121,10 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     """Files whose rows are in a larger one now → when, in seconds since the epoch: kept a while for who reads them."""
     records: list[RecordFile] = []
     records_replaced: list[Replaced] = []
+    spans: list[RecordFile] = []
+    spans_replaced: list[Replaced] = []
+    spans_taken: list[str] = []
+    """Files of the spool whose spans are in the table: each until it is removed."""
 
     @property
     def rows(self) -> int:
@@ -134,6 +140,11 @@ def folder(state_dir: Path) -> Path:
 def records_folder(state_dir: Path) -> Path:
     """Where records are that are not elsewhere."""
     return state_dir / "records"
+
+
+def spans_folder(state_dir: Path) -> Path:
+    """Where spans are that are not elsewhere."""
+    return state_dir / "spans"
 
 
 def read(state_dir: Path) -> Manifest:

@@ -42,6 +42,8 @@ class Query(msgspec.Struct, frozen=True):
     min_total_ms: float | None = None
     ids: tuple[str, ...] = ()
     """Only these; none: any."""
+    traces: tuple[str, ...] = ()
+    """Only of these traces, by the trace ids of callers' `traceparent`; none: any."""
     tenants: tuple[str, ...] = ()
     """Only of these; none: of any."""
     before: tuple[int, str] | None = None
@@ -67,6 +69,7 @@ class Query(msgspec.Struct, frozen=True):
             and (self.min_charge_nanos is None or (record.charge_nanos or 0) >= self.min_charge_nanos)
             and (self.min_total_ms is None or record.total_ms >= self.min_total_ms)
             and (not self.ids or record.id in self.ids)
+            and (not self.traces or record.traceparent[3:35] in self.traces)
             and (not self.tenants or record.tenant in self.tenants)
             and (self.before is None or (record.started_ns, record.id) < self.before)
             and (not self.verdict or re.search(self.verdict_pattern, record.verdicts) is not None)

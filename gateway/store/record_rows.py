@@ -226,7 +226,7 @@ def where(query: Query, source: str, database: DuckDBPyConnection) -> str:
             wanted.append(f"{column} {sign} {bound!r}")
     if query.trace:
         wanted.append(f"trace = {text(query.trace)}")
-    for column, values in (("id", query.ids), ("tenant", query.tenants)):
+    for column, values in (("id", query.ids), ("trace", query.traces), ("tenant", query.tenants)):
         if values:
             wanted.append(f"{column} IN ({', '.join(map(text, values))})")
     if query.before is not None:
@@ -259,15 +259,21 @@ def record_of(row: Sequence[Any]) -> Record:
     return Record(*values)
 
 
-def check(database: DuckDBPyConnection, paths: Sequence[str]) -> None:
+def check(
+    database: DuckDBPyConnection,
+    paths: Sequence[str],
+    whose: str = "records'",
+    key: str = SCHEMA_KEY,
+    version: int = SCHEMA,
+) -> None:
     """Raises SchemaTooNew where one of the files is of a later version; duckdb.Error where one cannot be read."""
     files = ", ".join(map(text, paths))
     newest = database.execute(
         f"SELECT file_name, decode(value)::BIGINT AS found FROM parquet_kv_metadata([{files}]) "
-        f"WHERE decode(key) = {text(SCHEMA_KEY)} ORDER BY found DESC LIMIT 1"
+        f"WHERE decode(key) = {text(key)} ORDER BY found DESC LIMIT 1"
     ).fetchone()
-    if newest is not None and newest[1] > SCHEMA:
+    if newest is not None and newest[1] > version:
         raise SchemaTooNew(
-            f"{newest[0]} is of version {newest[1]} of the records' schema, and this Lockgate reads {SCHEMA}: "
+            f"{newest[0]} is of version {newest[1]} of the {whose} schema, and this Lockgate reads {version}: "
             "use the version that wrote it, or a later one"
         )

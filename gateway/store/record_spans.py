@@ -70,8 +70,11 @@ def trace_of(record: Record) -> str:
 
 def wanted(record: Record, limit: str, *, errors: bool) -> bool:
     """Whether the spans of a record are to be sent: as the caller's flag says, where there was one, else as
-    `trace_ids.below` made `limit` of the share; and all `errors`.
+    `trace_ids.below` made `limit` of the share; and all `errors`. Never of a request that brought spans: where they are
+    sent to a gateway, itself maybe, sending would never end.
     """
+    if record.endpoint == "traces":
+        return False
     if errors and failed(record):
         return True
     if record.traceparent:

@@ -1,162 +1,40 @@
-"""The records table's part of a pass: what becomes a file of it, which files become one, which are let go.
-
-It changes manifests and never publishes one: the ledger does, so that both tables are exact together. Rows of a file
-are sorted by tenant and time, in row groups small enough that a reader passes over other tenants'.
-"""
+"""The records table's part of a pass: its rows. What becomes of its files is in `day_table`."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import date
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from gateway.clock import Clock
-from gateway.store import compaction, record_rows
-from gateway.store.compaction import DAY_NS, day_name
-from gateway.store.manifest import Manifest, RecordFile, Replaced
+from gateway.store import record_rows
+from gateway.store.day_table import ClassOf, DayTable, Name
 from gateway.store.records import Record
-from gateway.store.table_files import TableFiles
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-KEPT_DAYS: Final = 400
-"""How long a record is kept where nothing else is said: a year, and time to look at it."""
-FOR_GOOD: Final = "keep"
-"""The class of what is never dropped."""
-
-LARGEST: Final = 1_000_000
-"""Rows from which on a file is left as it is: sorted within the memory of a writer."""
-MOVES_ROWS: Final = 250_000
-MOVES_S: Final = 3_600
-"""A file goes elsewhere when it has so many rows, or its first row is so old: what is there is not merged again."""
-
-ClassOf = Callable[[Record], str]
-"""How many days a record is kept, as a folder is named: `400`, or `keep`."""
-
-_OPTIONS: Final = f", ROW_GROUP_SIZE 16384, KV_METADATA {{{record_rows.SCHEMA_KEY}: '{record_rows.SCHEMA}'}}"
+_SCHEMA: Final = f"{record_rows.SCHEMA_KEY}: '{record_rows.SCHEMA}'"
 
 
-class RecordTable:
+class RecordTable(DayTable[Record]):
     """For one writer."""
+
+    name: Name = "records"
 
     def __init__(
         self, folder: Path, database: Callable[[], DuckDBPyConnection], clock: Clock, class_of: ClassOf, *, moves: bool
     ) -> None:
-        self._folder = folder
-        self._files = TableFiles(folder, database, _OPTIONS)
-        self._clock = clock
-        self._class_of = class_of
-        self._moves = moves
-        self._taken: dict[tuple[str, int], list[bytes]] = {}
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        super().__init__(folder, database, clock, class_of, moves=moves, schema=_SCHEMA)
 
-    def take(self, records: Iterable[Record]) -> None:
-        """Keeps these for `write`."""
-        parts: dict[tuple[str, int], list[Record]] = {}
-        for record in records:
-            parts.setdefault((self._class_of(record), record.started_ns // DAY_NS), []).append(record)
-        for part, its in parts.items():
-            self._taken.setdefault(part, []).append(record_rows.lines(its))
+    def _began_ns(self, row: Record) -> int:
+        return row.started_ns
 
-    def write(self, new: Manifest) -> None:
-        """Adds files of what was taken. Raises OSError."""
-        rows = self._folder / "rows.new"
-        taken, self._taken = self._taken, {}
-        try:
-            for (kept, day), pieces in taken.items():
-                with rows.open("wb") as file:
-                    file.writelines(pieces)
-                partition = f"class={kept}/day={day_name(day)}"
-                self._add_file(new, partition, record_rows.from_json(rows), self._clock.wall_ns() // 10**9)
-        finally:
-            rows.unlink(missing_ok=True)
+    def _lines(self, rows: Sequence[Record]) -> bytes:
+        return record_rows.lines(rows)
 
-    def merged(self, now: Manifest) -> Manifest | None:
-        """With one file in place of many small ones; None when they are good as they are. Raises OSError."""
-        here = [file for file in now.records if not file.at]
-        for group in self._due(here) or compaction.mergeable(here, self._today(), LARGEST):
-            new = self._without(now, group)
-            paths = [str(self._folder / file.name) for file in group]
-            rows = f"{record_rows.from_parquet(paths)} {record_rows.SORTED}"
-            self._add_file(new, group[0].partition, rows, min(file.since_s for file in group))
-            return new
-        return None
+    def _from_json(self, path: Path) -> str:
+        return record_rows.from_json(path)
 
-    def expired(self, now: Manifest) -> Manifest | None:
-        """Without the days that were kept long enough; None when there are none."""
-        if not now.records:
-            return None
-        # A clock that leapt ahead must not empty the table: it counts from the newest day there is, if that is earlier.
-        today = date.fromisoformat(min(self._today(), max(file.day for file in now.records)))
-        over = [
-            file
-            for file in now.records
-            if file.kept_days is not None and (today - date.fromisoformat(file.day)).days > file.kept_days
-        ]
-        return self._without(now, over) if over else None
-
-    def leaving(self, now: Manifest) -> list[RecordFile]:
-        """Files that are to be brought elsewhere."""
-        return [file for file in now.records if self._moves and not file.at and self._leaves(file)]
-
-    def left(self, now: Manifest, old_s: int) -> list[RecordFile]:
-        """Files elsewhere that nobody reads any more since `old_s`."""
-        return [one.file for one in now.records_replaced if one.file.at and one.at_s < old_s]
-
-    def brought(self, now: Manifest, files: Sequence[RecordFile], at: str, removed: Collection[RecordFile]) -> Manifest:
-        """With these files elsewhere, those here to be removed after a while, and without those removed there."""
-        here = [file for file in now.records if file in files]  # merged meanwhile, one is brought for nothing
-        new = self._without(now, here)
-        new.records += [msgspec.structs.replace(file, at=at) for file in here]
-        lost = [msgspec.structs.replace(file, at=at) for file in files if file not in here]
-        new.records_replaced = [one for one in new.records_replaced if one.file not in removed]
-        new.records_replaced += [Replaced(file, self._clock.wall_ns() // 10**9) for file in lost]
-        return new
-
-    def let_go(self, new: Manifest, old_s: int) -> tuple[Manifest, list[Path]]:
-        """Without the replaced files here that nobody reads any more since `old_s`, and where these are."""
-        gone = [one for one in new.records_replaced if one.at_s < old_s and not one.file.at]
-        if gone:
-            left = [one for one in new.records_replaced if one not in gone]
-            new = msgspec.structs.replace(new, records_replaced=left)
-        return new, [self._folder / one.file.name for one in gone]
-
-    def sweep(self, now: Manifest) -> None:
-        """Removes what a writer that was killed left."""
-        known = (*now.records, *(one.file for one in now.records_replaced))
-        self._files.sweep({file.name for file in known if not file.at})
-
-    def _add_file(self, new: Manifest, partition: str, rows: str, since_s: int) -> None:
-        # The random part keeps apart what several gateways, or one that was set back to a backup, bring to one place.
-        name = f"{partition}/{new.next_number:06d}-{secrets.token_hex(4)}.parquet"
-        new.next_number += 1
-        new.records.append(RecordFile(name, *self._files.write(name, rows), since_s))
-
-    def _without(self, now: Manifest, gone: Collection[RecordFile]) -> Manifest:
-        at_s = self._clock.wall_ns() // 10**9
-        return msgspec.structs.replace(
-            now,
-            records=[file for file in now.records if file not in gone],
-            records_replaced=[*now.records_replaced, *(Replaced(file, at_s) for file in gone)],
-        )
-
-    def _due(self, here: Iterable[RecordFile]) -> list[list[RecordFile]]:
-        """Small files of partitions of which one is to leave: they leave as one."""
-        if not self._moves:
-            return []
-        parts: dict[str, list[RecordFile]] = {}
-        for file in here:
-            if file.rows < MOVES_ROWS:
-                parts.setdefault(file.partition, []).append(file)
-        return [files for files in parts.values() if len(files) > 1 and any(map(self._leaves, files))]
-
-    def _leaves(self, file: RecordFile) -> bool:
-        return file.rows >= MOVES_ROWS or self._clock.wall_ns() // 10**9 - file.since_s >= MOVES_S
-
-    def _today(self) -> str:
-        return day_name(self._clock.wall_ns() // DAY_NS)
+    def _from_parquet(self, paths: Sequence[str]) -> str:
+        return f"{record_rows.from_parquet(paths)} {record_rows.SORTED}"

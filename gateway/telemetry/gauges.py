@@ -111,6 +111,12 @@ class KeeperGauges(msgspec.Struct):
     records_files: int = 0
     records_waiting: int = 0
     """Files of records that are to be brought elsewhere."""
+    agent_spans: int = 0
+    """Spans of agents in their table."""
+    agent_spans_waiting_bytes: int = 0
+    """Of requests that brought some, not in the table yet."""
+    agent_spans_unreadable: int = 0
+    """Requests whose spans nobody could read after they were taken, since the keeper started."""
     pass_ok: bool = False
     """Whether the last pass added everything there was."""
     drift_nanos: int = 0

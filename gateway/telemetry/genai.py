@@ -124,5 +124,6 @@ ROUTES: Final[Mapping[str, str]] = {
     "score": "/v1/score",
     "transcriptions": "/v1/audio/transcriptions",
     "moderations": "/v1/moderations",
+    "traces": "/v1/traces",
 }
 """By a record's endpoint, where it says which path was asked; all of them are POSTs."""

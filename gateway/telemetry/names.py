@@ -204,6 +204,18 @@ RECORDS_WAITING: Final = Metric(
     "Files of records that are to be brought to stores.records.path, and are kept and read here meanwhile. "
     "ALARM when it stays above 0.",
 )
+AGENT_SPANS: Final = Metric("lockgate_agent_spans", "gauge", "Spans that agents sent, in their table.")
+AGENT_SPANS_WAITING: Final = Metric(
+    "lockgate_agent_spans_waiting_bytes",
+    "gauge",
+    "Size of what agents sent and is not in the table yet. ALARM when it keeps growing: at 256 MiB for each worker "
+    "no more is taken.",
+)
+AGENT_SPANS_UNREADABLE: Final = Metric(
+    "lockgate_agent_spans_unreadable",
+    "gauge",
+    "Requests whose spans were taken and could not be read, since the keeper started: dropped. ALARM above 0.",
+)
 LEDGER_DRIFT: Final = Metric(
     "lockgate_ledger_drift_usd_nanos",
     "gauge",
@@ -287,6 +299,7 @@ ALL: Final = (
     *(IN_FLIGHT, STREAMS, CONNECTIONS, LOOP_LAG, WORKER_UP, WORKER_RESTARTS, WORKER_MEMORY, WORKER_CPU, HTTP_ERRORS),
     *(RECORDS_OPENED, RECORDS_CLOSED, RECORDS_RECOVERED, RECORDS_GAP, RECORDS_UNWRITTEN),
     *(RECORDS_ROWS, RECORDS_BYTES, RECORDS_FILES, RECORDS_WAITING),
+    *(AGENT_SPANS, AGENT_SPANS_WAITING, AGENT_SPANS_UNREADABLE),
     *(JOURNAL_DAMAGED, JOURNAL_BYTES, JOURNAL_DROPPED, JOURNAL_DROPPED_SEGMENTS, JOURNAL_RESERVE),
     *(CHECK_QUESTIONS, CHECK_FAILURES, CHECK_SECONDS, CHECKS_UP),
     *(SPANS_EXPORTED, SPANS_LOST, SPANS_UP),

@@ -24,6 +24,7 @@ class Shape:
     body: Callable[[GatewayError, str | None], bytes]
     frame: Callable[[GatewayError, str | None], bytes]
     id_header: bytes = b""
+    content_type: bytes = b"application/json"
 
 
 def render(error: GatewayError, request_id: str, shape: Shape) -> tuple[int, bytes, bytes]:
@@ -36,7 +37,7 @@ def render(error: GatewayError, request_id: str, shape: Shape) -> tuple[int, byt
     if isinstance(error, UpstreamRejected):
         status, content_type, body = error.sent_status, error.content_type, error.body
     else:
-        status, content_type, body = error.status, b"application/json", shape.body(error, request_id)
+        status, content_type, body = error.status, shape.content_type, shape.body(error, request_id)
     sent_id = request_id.encode("latin-1", "replace")
     lines = [b"content-type: " + content_type, b"x-request-id: " + sent_id]
     if shape.id_header:

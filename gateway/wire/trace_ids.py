@@ -36,6 +36,11 @@ def trace_of(request_id: str) -> str:
     return f"{request_id[4:20]}{high}{low}{request_id[26:34]}{request_id[20:24]}"
 
 
+def requests_of(trace: str) -> tuple[str, ...]:
+    """The ids of requests whose trace `trace_of` may have made this one: two of an id's digits are not in it."""
+    return tuple([f"req_{trace[:16]}{trace[28:32]}{two}{trace[20:28]}" for two in _BYTES])
+
+
 def server_span(request_id: str) -> str:
     """The request as the gateway serves it: 16 hexadecimal digits."""
     return request_id[18:34]

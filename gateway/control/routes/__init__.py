@@ -94,6 +94,13 @@ def _records(service: Service) -> Routers:
     return (records.router(Records(service)),)
 
 
+def _traces(service: Service) -> Routers:
+    from gateway.control.routes import traces
+    from gateway.control.traces import Traces
+
+    return (traces.router(Traces(service)),)
+
+
 _RESOURCES: Final[Mapping[str, Callable[[Service], Routers]]] = {
     "tenants": _tenants,
     "meters": _meters,
@@ -105,5 +112,6 @@ _RESOURCES: Final[Mapping[str, Callable[[Service], Routers]]] = {
     "whoami": _principals,
     "changes": _changes,
     "records": _records,
+    "traces": _traces,
 }
 """What makes the routes under /admin/…, by the first part of the path."""

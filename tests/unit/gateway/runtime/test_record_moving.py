@@ -6,12 +6,14 @@ from pathlib import Path
 from gateway.clock import ManualClock, SystemClock
 from gateway.config.model_meters import RecordStore
 from gateway.runtime.record_moving import Moving, class_of
-from gateway.store import manifest
+from gateway.store import manifest, trace_read
+from gateway.store.day_table import MOVES_S
 from gateway.store.ledger import KEEP_REPLACED_S, Ledger
 from gateway.store.record_query import Query
 from gateway.store.record_read import records
-from gateway.store.record_table import MOVES_S
+from gateway.store.span_spool import Spool
 from gateway.telemetry.logs import Log
+from tests.support.agent_spans import SENDER, TRACE, a_span, as_json
 from tests.support.journals import STARTED_NS, a_journal, a_record
 
 
@@ -66,6 +68,21 @@ def test_files_are_brought_within_the_hour_as_one_and_read_there(tmp_path: Path)
     site.passes()
     assert not (manifest.records_folder(site.state_dir) / file.name).exists()
     assert site.ids() == ["req_0", "req_1", "req_2", "req_3"], "one there, one here"
+    site.close()
+
+
+def test_agents_spans_are_brought_to_a_folder_of_their_own_and_read_there(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.moving = Moving(site.state_dir, str(site.lake), Log(SystemClock(), "info", site.lines.append), "spans")
+    Spool(site.state_dir, 0).keep(SENDER, "json", as_json([a_span("a" * 16)]))
+    site.ledger.add_spans()
+    site.clock.advance(MOVES_S)
+    site.passes()
+    (there,) = site.there()
+    assert there.startswith("spans/class=400/day=2027-01-15/")
+    for path in manifest.spans_folder(site.state_dir).rglob("*.parquet"):
+        path.unlink()
+    assert [len(found.agent) for found in trace_read.read(site.state_dir, TRACE)] == [1]
     site.close()
 
 

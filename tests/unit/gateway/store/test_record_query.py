@@ -35,6 +35,7 @@ def test_a_query_for_nothing_in_particular_holds_for_every_record() -> None:
         (Query(code="ok"), Query(code="crashed")),
         (Query(status=200), Query(status=0)),
         (Query(trace=TRACE), Query(trace=TRACE[:-1])),
+        (Query(traces=("0", TRACE)), Query(traces=("0",))),
         (Query(min_charge_nanos=500), Query(min_charge_nanos=501)),
         (Query(min_total_ms=80.0), Query(min_total_ms=80.5)),
         (Query(ids=("req_0", "req_1")), Query(ids=("req_0",))),

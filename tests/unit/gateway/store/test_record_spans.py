@@ -153,6 +153,7 @@ def test_the_callers_flag_says_whether_spans_are_sent_and_errors_always_are() ->
     assert not wanted(a_record(ID, traceparent=PARENT[:-2] + "00"), everything, errors=True)
     assert wanted(a_record(ID), everything, errors=False)
     assert not wanted(a_record(ID), nothing, errors=True)
+    assert not wanted(a_record(ID, endpoint="traces", traceparent=PARENT), everything, errors=True)
     broken = a_record(ID, status=502, outcome="failed", traceparent=PARENT[:-2] + "00")
     assert wanted(broken, nothing, errors=True)
     assert not wanted(broken, nothing, errors=False)

@@ -10,6 +10,7 @@ import pytest
 from gateway.clock import ManualClock
 from gateway.store import duck, manifest, record_rows, record_table
 from gateway.store.compaction import DAY_NS
+from gateway.store.day_table import Owned
 from gateway.store.ledger import KEEP_REPLACED_S, Ledger
 from gateway.store.record_query import NEWEST, Query
 from gateway.store.record_read import records
@@ -20,8 +21,8 @@ from tests.support.ledgers import update
 STARTED_S = STARTED_NS // 10**9
 
 
-def of_tenant(record: Record) -> str:
-    return {"short": "30", "always": "keep"}.get(record.tenant, "400")
+def of_tenant(row: Owned) -> str:
+    return {"short": "30", "always": "keep"}.get(row.tenant, "400")
 
 
 def test_each_day_and_class_has_its_folder(tmp_path: Path) -> None:
@@ -216,7 +217,7 @@ def test_an_id_says_on_which_day_to_look(tmp_path: Path) -> None:
 def test_a_file_of_a_later_version_is_refused_with_the_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = a_journal(tmp_path)
     journal.add(a_record())
-    monkeypatch.setattr(record_table, "_OPTIONS", record_table._OPTIONS.replace(f"'{record_rows.SCHEMA}'", "'99'"))
+    monkeypatch.setattr(record_table, "_SCHEMA", record_table._SCHEMA.replace(f"'{record_rows.SCHEMA}'", "'99'"))
     update(tmp_path)
     with pytest.raises(record_rows.SchemaTooNew, match=r"\.parquet is of version 99 .* reads 1: use the version that"):
         list(records(tmp_path, Query()))

@@ -28,6 +28,12 @@ def test_what_is_passed_on_is_valid_and_names_the_attempt(request_id: str, numbe
         assert sent[36:52] == trace_ids.attempt_span(request_id, number)
 
 
+@given(IDS)
+def test_a_trace_of_ours_leads_back_to_its_request(request_id: str) -> None:
+    found = trace_ids.requests_of(trace_ids.trace_of(request_id))
+    assert (request_id in found, len(found)) == (True, 256)
+
+
 def test_a_callers_trace_goes_on_with_its_own_flags() -> None:
     (request_id,) = of_one_worker(1)
     for flags in ("00", "01", "03"):
