@@ -9,13 +9,14 @@ LOCKS := deploy/locks
 PREVIOUS := .venv-openai-previous
 PROVIDERS := .venv-providers
 PHOENIX := .venv-phoenix
+AGENTS := .venv-agents
 # Wheels only: building an sdist would fetch its build tools unpinned.
 PIP := -m pip --disable-pip-version-check --no-input
 LOCKED := install --quiet --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup compiled setup-previous setup-providers setup-phoenix serve test check chaos bench fix lock schema wheel system-deps hooks clean
+.PHONY: help setup compiled setup-previous setup-providers setup-agents setup-phoenix serve test check chaos bench fix lock schema wheel system-deps hooks clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -53,6 +54,13 @@ $(PROVIDERS)/locked: $(LOCKS)/providers.txt
 	$(PROVIDERS)/bin/python $(PIP) $(LOCKED) -r $(LOCKS)/providers.txt
 	@touch $@
 
+setup-agents: $(AGENTS)/locked
+
+$(AGENTS)/locked: tests/support/locks/agents.txt
+	$(PYTHON) -m venv $(AGENTS)
+	$(AGENTS)/bin/python $(PIP) $(LOCKED) -r $<
+	@touch $@
+
 setup-phoenix: $(PHOENIX)/locked ## a receiver of spans for the tests (855 MB; skipped without it)
 
 $(PHOENIX)/locked: tests/support/locks/phoenix.txt
@@ -72,7 +80,7 @@ serve: compiled ## the demo on 127.0.0.1:8080
 
 ## --- work -----------------------------------------------------------------------------------------------------------
 
-test: compiled setup-previous setup-providers ## every test this machine can run; skipped ones are listed with their reasons
+test: compiled setup-previous setup-providers setup-agents ## every test this machine can run; skipped ones are listed with their reasons
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: setup ## format, lint, types, import rules, docs
@@ -117,6 +125,6 @@ lock: ## the locks of deploy/locks again, with hashes (needs the package index)
 	$(UV_COMPILE) pyproject.toml $(LOCKS)/openai-previous.in -o $(LOCKS)/openai-previous.txt
 
 clean: ## everything that was built here
-	rm -rf .venv $(PREVIOUS) $(PROVIDERS) $(PHOENIX) dist build state .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/bench/build
+	rm -rf .venv $(PREVIOUS) $(PROVIDERS) $(PHOENIX) $(AGENTS) dist build state .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/bench/build
 	$(PYTHON) -B deploy/compile.py --clean
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
