@@ -23,6 +23,7 @@ TENANTS = ("acme", "globex")
 CLASSIC = "churn"  # the alias of the classic model
 WORKER_MODULE = "gateway.runtime.worker"
 CONTROL_MODULE = "gateway.runtime.control_process"
+KEEPER_MODULE = "gateway.runtime.keeper"
 ADMIN_TOKEN = "the-admin-token-of-the-bench-0123456789"
 SUMMARY = {
     "command": "python -m gateway serve --config DIR --port P --state-dir D, one worker unless said otherwise",

@@ -82,6 +82,9 @@ ROWS: tuple[Row, ...] = (
     Row("chain_stream_chunk_cpu_us", "CPU of a chain of patterns on a chunk of a stream", "µs", "shown"),
     Row("usage_10m_rows_s", "`lockgate usage --by tenant,model` over 10 million rows", "s", "at most", 2),
     Row(
+        "agent_spans_per_s", "spans that agents send, taken and stored, in a second of one core", "/s", "at least", 5000
+    ),
+    Row(
         "keys_made_per_s",
         "keys made with `POST /admin/tenants/{tenant}/keys`, on SQLite, by one client one after the other",
         "/s",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tests.bench.lab import Lab
 from tests.bench.measures import (
+    agents,
     checks,
     classic,
     control,
@@ -54,6 +55,7 @@ PARTS: tuple[Part, ...] = (
     Part(("chain_patterns_cpu_us", "chain_full_cpu_us"), checks.measure),
     Part(("chain_stream_chunk_cpu_us",), checks.measure_streams),
     Part(("usage_10m_rows_s",), ledger.measure),
+    Part(("agent_spans_per_s",), agents.measure),
     Part(("keys_made_per_s", "key_made_p99_ms"), control.measure_keys),
     Part(("changes_100k_verify_s",), control.measure_verify),
     Part(("messages_translate_us_per_chunk",), formats.measure_messages),
