@@ -120,7 +120,7 @@ lock: ## the locks of deploy/locks again, with hashes (needs the package index)
 	$(UV_COMPILE) pyproject.toml $(LOCKS)/embedded.in -c $(LOCKS)/dev.txt -o $(LOCKS)/embedded.txt
 	$(UV_COMPILE) --no-deps $(LOCKS)/embedded-nodeps.in -o $(LOCKS)/embedded-nodeps.txt
 	$(UV_COMPILE) $(LOCKS)/build.in -c $(LOCKS)/dev.txt -o $(LOCKS)/build.txt
-	$(UV_COMPILE) pyproject.toml --extra classic --extra control --extra grpc --extra redis --extra postgresql --extra schema --extra otel -c $(LOCKS)/dev.txt -o $(LOCKS)/classic.txt
+	$(UV_COMPILE) pyproject.toml --extra classic --extra control --extra grpc --extra redis --extra postgresql --extra schema --extra otel --extra content -c $(LOCKS)/dev.txt -o $(LOCKS)/classic.txt
 	$(UV_COMPILE) pyproject.toml --extra providers -c $(LOCKS)/runtime.txt -o $(LOCKS)/providers.txt
 	$(UV_COMPILE) pyproject.toml $(LOCKS)/openai-previous.in -o $(LOCKS)/openai-previous.txt
 

@@ -66,6 +66,31 @@ class Vault:
         """A whole text with the values for their placeholders."""
         return _PLACEHOLDER.sub(lambda match: self._values.get(match[0], match[0]), text)
 
+    def hidden(self, text: str) -> str:
+        """The other way round: placeholders for all values that a whole text names, wherever it has them from."""
+        if not self._placeholders:
+            return text
+        longest_first = sorted(self._placeholders, key=len, reverse=True)
+        named = re.compile("|".join(map(re.escape, longest_first)))
+        return named.sub(lambda match: self._placeholders[match[0]], text)
+
+
+class Masking:
+    """A text with placeholders for values. It comes whole, at its end: a value may be in any part of it."""
+
+    __slots__ = ("_held", "_vault")
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault: Final = vault
+        self._held: list[str] = []
+
+    def feed(self, text: str) -> str:
+        self._held.append(text)
+        return ""
+
+    def finish(self) -> str:
+        return self._vault.hidden("".join(self._held))
+
 
 class Restoring:
     """A text with values for placeholders, as it streams: only what may be the beginning of a placeholder is held

@@ -4,17 +4,19 @@ not; with --url a control listener is asked."""
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gateway.cli import admin_client, admin_options, admin_table, records_table, stored
+from gateway.cli import admin_client, admin_options, admin_table, content_words, records_table, stored
 from gateway.cli.admin_client import Client
 from gateway.cli.admin_table import Item
 
 if TYPE_CHECKING:
+    from gateway.store.content import Content, Locked
     from gateway.store.record_query import Query
     from gateway.store.records import Record
 
@@ -78,10 +80,13 @@ def list_(client: Client, limit: int, form: str, **filters: Any) -> None:
 
 @records.command(short_help="Show one request.")
 @click.argument("request_id", metavar="ID")
+@click.option("--content", is_flag=True, help="What was said too, where its tenant's policy keeps it; on this machine.")
 @admin_options.output
 @admin_client.options
-def show(client: Client, request_id: str, form: str) -> None:
+def show(client: Client, request_id: str, content: bool, form: str) -> None:
     """Shows what is on record of one request: each attempt, what meters and checks did, tokens, times and cost."""
+    if content and client.local is None:
+        raise click.UsageError("what was said is shown on the gateway's machine only: leave out --url")
     if client.local is None:
         found = client.get("records", request_id)
     else:
@@ -94,11 +99,15 @@ def show(client: Client, request_id: str, form: str) -> None:
                 f"there is no record of {request_id} in {client.where}: it never was, or was dropped with its day"
             )
         found = _named(record)
+    said = _content(client.local.state_dir, request_id) if content and client.local is not None else None
     if form == "json":
-        click.echo(json.dumps(found))
+        click.echo(json.dumps(found if said is None else found | {"content": content_words.plain(said)}))
         return
     for line in records_table.whole(found):
         click.echo(line)
+    if said is not None:
+        for line in content_words.lines(said):
+            click.echo(line)
     click.echo(f"\nfrom {client.where}")
 
 
@@ -158,6 +167,17 @@ def _query(filters: dict[str, Any], limit: int) -> Query:
         order=record_query.NEWEST,
         **given,
     )
+
+
+def _content(state_dir: Path, request_id: str) -> Content | Locked:
+    """What is kept of what was said in a request."""
+    with stored.reading("records"):
+        from gateway.store import content_read
+
+        found = content_read.contents(state_dir, [request_id], os.environ)
+    if request_id not in found:
+        raise click.ClickException(f"what was said in {request_id} is not kept: never, not any more, or it was erased")
+    return found[request_id]
 
 
 def _named(record: Record) -> Item:

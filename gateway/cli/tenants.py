@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gateway.cli import admin_client, admin_options, admin_table
+from gateway.cli import admin_client, admin_options, admin_table, content_words
 from gateway.cli.admin_client import Client
 from gateway.cli.admin_table import Column
 
@@ -13,6 +13,7 @@ COLUMNS = (
     Column("models", admin_table.words("models", "none"), cut=True),
     Column("meters", admin_table.meters, cut=True),
     Column("chain", admin_table.text("chain")),
+    Column("keeps", lambda item: content_words.said(item.get("content"))),
     Column("in", admin_table.source),
 )
 _FIELDS = (*COLUMNS, *admin_table.STORED)
@@ -22,6 +23,14 @@ _chained = admin_options.part(
     lambda given: None if given == "none" else given,
     metavar="NAME",
     help="The chain of checks for what it asks, `none` for none.",
+)
+
+_kept = admin_options.part(
+    "--content",
+    "content",
+    content_words.policy,
+    metavar="POLICY",
+    help="What is kept of what it says: masked, full or none; `masked 90` keeps it for 90 days.",
 )
 
 
@@ -58,6 +67,7 @@ def show(client: Client, tenant: str, form: str) -> None:
 @admin_options.listed("--model", "models", "PATTERN", "A model it may use", default=("*",), show_default=True)
 @admin_options.metered
 @_chained
+@_kept
 @admin_options.output
 @admin_client.changing
 def create(client: Client, tenant: str, form: str, reason: str | None) -> None:
@@ -66,11 +76,12 @@ def create(client: Client, tenant: str, form: str, reason: str | None) -> None:
     admin_options.show_one(made, COLUMNS, form, f"Made the tenant {tenant} in {client.where}")
 
 
-@tenants.command(short_help="Change a tenant's models, meters or chain.")
+@tenants.command(short_help="Change a tenant's models, meters, chain or content.")
 @click.argument("tenant")
 @admin_options.listed("--model", "models", "PATTERN", "A model it may use")
 @admin_options.metered
 @_chained
+@_kept
 @admin_options.versioned
 @admin_options.output
 @admin_client.changing

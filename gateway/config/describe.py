@@ -26,6 +26,7 @@ from gateway.config.model import (
     Version,
     kind_of,
 )
+from gateway.config.model_content import Content
 from gateway.config.model_telemetry import Otlp
 from gateway.config.review import ALL_INTERFACES, fallbacks
 from gateway.config.snapshot import version_order
@@ -182,7 +183,16 @@ def _tenant(tenant: Tenant, aliases: list[str], now_s: float) -> str:
     exact = {pattern for pattern in tenant.models if "*" not in pattern}
     glob = compile_globs(pattern for pattern in tenant.models if "*" in pattern)
     usable = [alias for alias in aliases if alias in exact or (glob is not None and glob.fullmatch(alias))]
-    return f"{keys}; may use {_count(len(usable), 'model')}: {_list(usable)}" if usable else f"{keys}; may use no model"
+    may = f"may use {_count(len(usable), 'model')}: {_list(usable)}" if usable else "may use no model"
+    return f"{keys}; {may}{_kept(tenant.content)}"
+
+
+def _kept(content: Content | None) -> str:
+    """What is kept of what is said."""
+    if content is None:
+        return ""
+    how = "masked" if content.record == "masked" else "in full"
+    return f"; what is said is kept {how} for {_count(content.retention_days, 'day')}"
 
 
 def _section(title: str, entries: Iterable[tuple[str, str]]) -> Iterator[str]:

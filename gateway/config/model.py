@@ -41,6 +41,7 @@ from gateway.config.leaves import (
     unit,
 )
 from gateway.config.model_chains import Chains, WebhookTarget
+from gateway.config.model_content import Content
 from gateway.config.model_meters import ClassicPrice, Meters, ModelPrice, Project, Stores
 from gateway.config.model_telemetry import Telemetry
 
@@ -343,6 +344,8 @@ class Tenant(Section, frozen=True, kw_only=True):
     """Meters of the tenant; see meters."""
     chain: Name | None = None
     """The chain of checks for what this tenant asks; see chains."""
+    content: Content | None = None
+    """Whether what is said is kept; it is not when left out. See content."""
 
 
 class Config(Section, frozen=True, kw_only=True):

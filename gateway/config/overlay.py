@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from gateway.config import lines, nodes, patches, review, review_chains, review_meters
+from gateway.config import lines, nodes, patches, review, review_chains, review_content, review_meters
 from gateway.config.entries import Entry, EntryId, Kind
 from gateway.config.leaves import Section
 from gateway.config.model import Backend, Config, Key, Servers, Tenant
@@ -204,6 +204,7 @@ def problems(config: Config, changes: Changes, hashes: Mapping[bytes, Path]) -> 
             checked = msgspec.structs.replace(checked, keys=tenant.keys)
         yield from review_meters.of_tenant(config, name, checked)
         yield from review_chains.of_tenant(config, name, checked)
+        yield from review_content.of_tenant(config, name, checked)
     first: dict[bytes, Path] = {}
     for path, digest in review.hashes(pieces):
         there = first.setdefault(digest, path)

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.config.model import Backend, Config, Key, Servers, Tenant
+from gateway.config.model_content import Content
 from gateway.config.model_meters import Meters, Project
 
 T = TypeVar("T")
@@ -24,6 +25,7 @@ class Rules(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True)
     models: tuple[str, ...]
     meters: Meters = ()
     chain: str | None = None
+    content: Content | None = None
 
 
 class TenantPatch(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -90,7 +92,7 @@ def _tenant_between(old: Tenant | None, new: Tenant) -> TenantPatch:
 
 
 def _rules(tenant: Tenant) -> Rules:
-    return Rules(tenant.models, tenant.meters, tenant.chain)
+    return Rules(tenant.models, tenant.meters, tenant.chain, tenant.content)
 
 
 def _entries_between(old: Mapping[str, T], new: Mapping[str, T]) -> dict[str, T | None]:
@@ -152,6 +154,7 @@ def _changed_tenant(tenant: Tenant | None, patch: TenantPatch) -> Tenant:
         models=rules.models,
         meters=rules.meters,
         chain=rules.chain,
+        content=rules.content,
         projects=_changed_entries(old.projects, patch.projects),
         keys=_changed_entries(old.keys, patch.keys),
     )

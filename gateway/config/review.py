@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
 
-from gateway.config import review_chains, review_classic, review_meters, review_telemetry, units
+from gateway.config import review_chains, review_classic, review_content, review_meters, review_telemetry, units
 from gateway.config.globs import compile_globs
 from gateway.config.model import (
     EMBEDDED_MODELS,
@@ -44,6 +44,7 @@ def problems(config: Config) -> Iterator[Finding]:
             yield from review_classic.problems(("models", alias), model)
     yield from review_meters.problems(config)
     yield from review_chains.problems(config)
+    yield from review_content.problems(config)
     yield from review_telemetry.problems(config)
     yield from _duplicate_keys(config)
 
@@ -55,6 +56,7 @@ def doubts(config: Config, now_s: float) -> Iterator[Finding]:
     yield from _doubtful_tenants(config)
     yield from review_meters.doubts(config)
     yield from review_chains.doubts(config)
+    yield from review_content.doubts(config)
     yield from review_telemetry.doubts(config)
     yield from _written_secrets(config)
     for name, tenant in config.tenants.items():

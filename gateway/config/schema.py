@@ -18,7 +18,7 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo
 
-from gateway.config import leaves, model, model_chains, model_meters, model_telemetry
+from gateway.config import leaves, model, model_chains, model_content, model_meters, model_telemetry
 from gateway.config.lines import ClassicLine, KeyLine, ModelLine, TenantLine
 from gateway.config.shape import bare
 from gateway.config.units_money import money_text
@@ -44,6 +44,7 @@ SECTIONS: tuple[tuple[str, type[Struct]], ...] = (
     ("tenants.NAME.keys.NAME", model.Key),
     ("tenants.NAME.keys.NAME.previous", model.PreviousKey),
     ("tenants.NAME.projects.NAME", model_meters.Project),
+    ("tenants.NAME.content", model_content.Content),
     ("meters[]", model_meters.MeterEntry),
     ("meters[].at.SHARE", model_meters.Downgrade),
     ("webhooks.NAME", model_chains.WebhookTarget),

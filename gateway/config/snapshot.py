@@ -120,6 +120,8 @@ class Snapshot(Struct, frozen=True, eq=False):
     """What equal sections were compiled to: for the next patch."""
     chains: Resolved | None = None
     """None where the configuration has no chains."""
+    keeps_content: bool = False
+    """Whether a tenant's policy may ask to keep what is said."""
     traces: str | None = None
     """Which traces without a caller's are sampled (`wire.trace_ids.below`); None where no spans are sent."""
 
@@ -180,6 +182,7 @@ def compile(config: Config, digest: str) -> Snapshot:  # noqa: A001 - read as sn
             tally=counted,
             shared=shared,
             chains=Resolved(config.chains) if config.chains else None,
+            keeps_content=any(tenant.content is not None for tenant in config.tenants.values()),
             traces=None if config.telemetry.otlp is None else trace_ids.below(config.telemetry.otlp.sample),
         )
     finally:
@@ -202,7 +205,14 @@ def patched(old: Snapshot, changes: Changes, digest: str) -> Snapshot:
         money=money,
         metered=money or counted.metered > 0,
         tally=counted,
+        keeps_content=old.keeps_content or _begins_to_keep(config, changes),
     )
+
+
+def _begins_to_keep(config: Config, changes: Changes) -> bool:
+    """Whether a tenant that changed asks to keep what is said."""
+    tenants = (config.tenants.get(name) for name in changes.tenants)
+    return any(tenant is not None and tenant.content is not None for tenant in tenants)
 
 
 def _touched(config: Config, changes: Changes) -> Tally:

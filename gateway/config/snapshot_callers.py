@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from gateway.config.globs import compile_globs
 from gateway.config.model import Key, Tenant
+from gateway.config.model_content import Content
 from gateway.config.patches import Changes, TenantPatch, touched
 from gateway.config.snapshot_meters import Meter, Meters
 
@@ -34,6 +35,8 @@ class TenantRules(Struct, frozen=True, eq=False):
     projects: Mapping[str, tuple[Meter, ...]] = {}
     """The meters of each project."""
     chain: str | None = None
+    content: Content | None = None
+    """What is kept of what is said; None: nothing."""
 
 
 class Caller(Struct, frozen=True, eq=False, gc=False):
@@ -123,7 +126,7 @@ def _known_rules(callers: Mapping[bytes, Caller], tenant: Tenant) -> TenantRules
 def _rules(name: str, tenant: Tenant, shared: Shared) -> TenantRules:
     projects = {project: shared.meters.of("project", each.meters) for project, each in tenant.projects.items()}
     meters = shared.meters.of("tenant", tenant.meters)
-    return TenantRules(name, shared.aliases(tenant.models), meters, projects, tenant.chain)
+    return TenantRules(name, shared.aliases(tenant.models), meters, projects, tenant.chain, tenant.content)
 
 
 def _add(callers: dict[bytes, Caller], rules: TenantRules, keys: Iterable[tuple[str, Key]], shared: Shared) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.config import overlay, review_chains, review_meters
+from gateway.config import overlay, review_chains, review_content, review_meters
 from gateway.config.entries import Entry, Kind
 from gateway.config.model import Config, Key, Tenant
 from gateway.config.model_meters import Downgrade, Meters, Project
@@ -93,7 +93,11 @@ def _review(config: Config, tenant: str, section: Tenant, under: Path = ()) -> N
     here: Path = ("tenants", tenant, *under)
     problems = [
         (finding.path[len(here) :], finding.message)
-        for finding in (*review_meters.problems(small), *review_chains.of_tenant(small, tenant, section))
+        for finding in (
+            *review_meters.problems(small),
+            *review_chains.of_tenant(small, tenant, section),
+            *review_content.of_tenant(small, tenant, section),
+        )
         if finding.path[: len(here)] == here
     ]
     if not problems and not counts_money(config):

@@ -6,6 +6,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from gateway.config.model import Key, Tenant
 from gateway.config.model_meters import Downgrade, MeterEntry, Meters, Project
 from gateway.config.units_money import cap_text, window_text
@@ -17,7 +19,7 @@ def section(found: Section) -> dict[str, Any]:
     """What answers show of a tenant, a project or a key."""
     match found:
         case Tenant():
-            return {"models": list(found.models), "meters": meters(found.meters)} | _chain(found)
+            return {"models": list(found.models), "meters": meters(found.meters)} | _chain(found) | _content(found)
         case Project():
             return {"meters": meters(found.meters)}
         case Key():
@@ -31,6 +33,10 @@ def section(found: Section) -> dict[str, Any]:
 
 def _chain(found: Tenant | Key) -> dict[str, Any]:
     return {} if found.chain is None else {"chain": found.chain}
+
+
+def _content(found: Tenant) -> dict[str, Any]:
+    return {} if found.content is None else {"content": msgspec.to_builtins(found.content)}
 
 
 def meters(found: Meters) -> list[dict[str, Any]]:

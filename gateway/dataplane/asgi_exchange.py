@@ -35,6 +35,8 @@ class AsgiExchange(Exchange):
     def answer(self, status: int, headers: bytes, body: bytes) -> None:
         self.started = True
         self.answer_bytes = len(body)
+        if self.tap is not None:
+            self.tap.add(body)
         self._put(_start(status, headers + b"content-length: %d\r\n" % len(body)))
         self._put(_part(b"" if self.method == b"HEAD" else body, last=True))
         self.finished = True
@@ -45,6 +47,8 @@ class AsgiExchange(Exchange):
 
     def send(self, data: bytes) -> None:
         self.answer_bytes += len(data)
+        if self.tap is not None:
+            self.tap.add(data)
         self._queued_bytes += len(data)
         self._put(_part(data, last=False))
         if self._queued_bytes > HIGH_BYTES and not self.throttled:
@@ -52,6 +56,8 @@ class AsgiExchange(Exchange):
 
     def end(self, data: bytes = b"") -> None:
         self.answer_bytes += len(data)
+        if self.tap is not None:
+            self.tap.add(data)
         self._put(_part(data, last=True))
         self.finished = True
         self.source = None

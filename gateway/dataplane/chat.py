@@ -5,7 +5,7 @@ Read `generate` top to bottom: it is the whole path. Endpoints differ only in th
 
 from __future__ import annotations
 
-from gateway.dataplane import running, stream, unary
+from gateway.dataplane import contents, running, stream, unary
 from gateway.dataplane.attempt import Attempts
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
@@ -35,6 +35,8 @@ async def generate(gw: Gateway, ex: Exchange, record: Recording, codec: Codec) -
         asked, call = await screening.incoming(asked, call)  # 400, 503
         if admission is not None and len(call.body) > len(admitted.body):  # masks may be longer than what they hide
             call = await admission.resized(record, call)  # 402, 429
+    if caller.tenant.content is not None:
+        contents.keep(gw, ex, record, caller, call, screening, codec.opening)
     attempts = Attempts(gw, ex, record, snap, backends, caller, call, codec, admission, asked)
     upstream = await attempts.first_byte(plan)  # 502, 503, 504, or as sent
     call = attempts.call

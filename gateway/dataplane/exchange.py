@@ -31,6 +31,14 @@ class Source(Protocol):
     def resume_reading(self) -> None: ...
 
 
+class Tap(Protocol):
+    """What keeps an answer."""
+
+    def add(self, data: bytes) -> None:
+        """The caller is sent this."""
+        ...
+
+
 class Channel(Protocol):
     """The connection below an exchange: what `Exchange` needs from the server."""
 
@@ -88,6 +96,7 @@ class Exchange:
         self.received_s = received_s
         self.headers = Headers() if headers is None else headers
         self.source: Source | None = None  # here, since mypyc gives a protocol's attribute no default
+        self.tap: Tap | None = None
         self._body: list[bytes] = []
 
     @property
@@ -108,6 +117,11 @@ class Exchange:
             await waiter
         if self.failure is not None:
             raise self.failure
+        return self.whole
+
+    @property
+    def whole(self) -> bytes:
+        """What has come of the body: all of it once `body` has returned."""
         body = self._body
         return body[0] if len(body) == 1 else b"".join(body)
 
@@ -150,6 +164,8 @@ class Exchange:
         """The whole answer in one write; `headers` are whole lines. A HEAD request gets its head only."""
         length = self.answer_bytes = len(body)
         self.started = self.finished = True
+        if self.tap is not None:
+            self.tap.add(body)
         if not self.gone:
             shown = body if self.method != b"HEAD" else b""
             self.channel.write(b"%bcontent-length: %d\r\n\r\n%b" % (self._head(status, headers), length, shown))
@@ -167,12 +183,16 @@ class Exchange:
     def send(self, data: bytes) -> None:
         """A part of a streamed answer; never empty."""
         self.answer_bytes += len(data)
+        if self.tap is not None:
+            self.tap.add(data)
         if not self.gone:
             self.channel.write(_chunk(data) if self._chunked else data)
 
     def end(self, data: bytes = b"") -> None:
         """The end of a streamed answer, with its last part, in one write."""
         self.answer_bytes += len(data)
+        if self.tap is not None:
+            self.tap.add(data)
         if self._chunked:
             data = _chunk(data) + LAST_CHUNK if data else LAST_CHUNK
         if data:

@@ -25,6 +25,7 @@ from gateway.dataplane.turns import Turns
 from gateway.offload.client import CheckClient
 from gateway.policy import kept
 from gateway.policy.balance import EndpointView
+from gateway.store.content import Content
 from gateway.store.ids import RequestIds
 from gateway.store.journal import Journal
 from gateway.store.span_spool import Spool
@@ -53,6 +54,17 @@ class BugLog(Protocol):
     def bug(self, request_id: str, error: BaseException) -> None: ...
 
 
+class Contents(Protocol):
+    """Where what is said is kept; and for how many requests it was, and was not."""
+
+    kept: int
+    refused: int
+
+    def keep(self, content: Content) -> bool:
+        """Writes it; False where there is no room, which is counted."""
+        ...
+
+
 class Gateway:
     """One worker's data plane. Built by `runtime`; belongs to one event loop."""
 
@@ -67,6 +79,7 @@ class Gateway:
         "classic",
         "clock",
         "connections",
+        "contents",
         "date_line",
         "draining",
         "http_errors",
@@ -83,6 +96,7 @@ class Gateway:
         "streams",
         "taking",
         "turns",
+        "unmasked",
     )
 
     def __init__(
@@ -125,6 +139,10 @@ class Gateway:
         self.turns = Turns()
         self.judges: dict[tuple[str, str], TensorSpec] = {}
         """By backend and served model: what a classic model that judges texts takes, where its server told."""
+        self.contents: Contents | None = None
+        """Set where a tenant's policy asks for it."""
+        self.unmasked = 0
+        """Contents that were not kept since a check that should have masked did not look."""
         self.http_errors: dict[str, int] = {}
         self.date_line = b""
         self._secret = secret

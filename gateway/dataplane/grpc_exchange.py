@@ -15,6 +15,8 @@ class GrpcExchange(Exchange):
     def answer(self, status: int, headers: bytes, body: bytes) -> None:
         self.started = self.finished = True
         self.answer_bytes = len(body)
+        if self.tap is not None:
+            self.tap.add(body)
         self.status, self.answer_lines, self.answer_body = status, headers, body
 
     def header(self, name: bytes) -> bytes | None:

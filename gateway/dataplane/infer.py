@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.config.model import Limits
 from gateway.config.snapshot import ClassicVersion, ModelRoute, Snapshot
 from gateway.config.snapshot_callers import Caller
+from gateway.dataplane import contents
 from gateway.dataplane.attempt import Attempts
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
@@ -56,6 +57,8 @@ async def infer(gw: Gateway, ex: Exchange, record: Recording) -> None:
         screening = _screening(gw, snap, ex, record, caller, target, plan.routes)
         if screening is not None and screening.reads_input:
             passed = infer_passing.call(target, await _read(screening, call))  # 400, 429, 503
+        if caller.tenant.content is not None:
+            contents.keep(gw, ex, record, caller, passed, screening, codec.opening, body)
         attempts = Attempts(gw, ex, record, snap, backends, caller, passed, codec, admission)
         reply = (await attempts.first_byte(plan)).reply  # 502, 503, 504, or as sent
         answer, length = reply.body, infer_passing.json_length(reply.json_length)
@@ -67,6 +70,9 @@ async def infer(gw: Gateway, ex: Exchange, record: Recording) -> None:
         screening = _screening(gw, snap, ex, record, caller, target, ())
         if screening is not None and screening.reads_input:
             call = await _read(screening, call)  # 400, 429, 503
+        if caller.tenant.content is not None:
+            passed = infer_passing.call(target, call)
+            contents.keep(gw, ex, record, caller, passed, screening, infer_passing.codec(target).opening, body)
         record.open()  # 503
         left_s = snap.limits.total_s - record.elapsed_ms() / 1e3
         outputs = await session.predict(call, gw.runs, left_s)  # 400, 500, 503, 504

@@ -37,10 +37,18 @@ class Screened(Protocol):
         ...
 
 
+class Kept(Protocol):
+    """What keeps what is said in the request."""
+
+    def ended(self) -> None:
+        """Nothing more is sent, and the record is closed."""
+        ...
+
+
 class Recording(Admitted):
     """Writes one `Record`. `close` and its kin may be called again: the first one counts."""
 
-    __slots__ = ("_closed", "_ex", "_gw", "_id_header", "_opened", "_screening", "id")
+    __slots__ = ("_closed", "_ex", "_gw", "_id_header", "_opened", "_screening", "content", "id")
 
     def __init__(self, gw: Gateway, ex: Exchange) -> None:
         started_ns = gw.clock.wall_ns()
@@ -52,6 +60,7 @@ class Recording(Admitted):
         self._id_header = b""
         self._closed = False
         self._screening: Screened | None = None
+        self.content: Kept | None = None
         headers = self.headers
         if b"x-request-id" in headers or b"x-client-request-id" in headers or b"traceparent" in headers:
             own = headers.get(b"x-request-id") or headers.get(b"x-client-request-id", b"")
@@ -231,3 +240,5 @@ class Recording(Admitted):
         """Whatever happened: a request that was not closed by now was left by its caller."""
         if not self._closed:
             self.close(200 if self._ex.started else 0, "cancelled", "cancelled", self._ex.answer_bytes)
+        if self.content is not None:
+            self.content.ended()

@@ -44,6 +44,7 @@ MODEL: Final = "model"
 TEXT_COST: Final = 200
 """A text takes as long as so many characters more: a request may have very many very short ones."""
 RESPONSES: Final = "responses"
+_MASKS: Final = (Action.MASK, Action.MASK_REVERSIBLE)
 _SAID: Final = (Phase.OUTPUT, Phase.TOOL_CALL)
 
 
@@ -157,6 +158,16 @@ class Screening:
     def reads_input(self) -> bool:
         """Whether what callers say is read."""
         return bool(self._chain.rows(Phase.INPUT))
+
+    @property
+    def masked(self) -> Vault | None:
+        """The values that are masked in this conversation, and put back in answers; None for none."""
+        return self._vault if self._vault.values else None
+
+    @property
+    def masking(self) -> frozenset[str]:
+        """The checks that mask what they find."""
+        return frozenset(link.check.name for link in self._chain.links if link.enforced and link.action in _MASKS)
 
     @property
     def edits_answers(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from typing import Final
 
 from guardrails.verdict import Verdict
@@ -45,3 +46,11 @@ class Found:
             key = (_MORE, _MORE, _MORE, _MORE)
         highest, count = self._found.get(key, (0.0, 0))
         self._found[key] = (max(highest, score), count + 1)
+
+
+def failed_open(words: str, checks: Container[str]) -> bool:
+    """Whether one of these checks let texts pass that it did not judge."""
+    return any(
+        len(parts) > 3 and (parts[1] == _MORE or (parts[1] in checks and parts[3] == "fail_open"))
+        for parts in (word.split(":") for word in words.split())
+    )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gateway.clock import SteadyClock, SystemClock, within
 from gateway.runtime import background, connected, record_moving
+from gateway.runtime.contents import ContentPasses
 from gateway.runtime.control_channel import Channel, Drain, Kept, Look, Reload, ToKeeper
 from gateway.runtime.keeper_meters import KeeperMeters
 from gateway.runtime.keeping import KeeperStart
@@ -54,6 +55,7 @@ class Keeper:
         self._meters = KeeperMeters(self._state_dir, start.meters, SteadyClock(start.wall_offset_ns), log)
         at = start.records.path or ""
         self._moving = [record_moving.Moving(self._state_dir, at, log, table) for table in TABLES]
+        self._contents = ContentPasses(self._state_dir, SystemClock(), log)
         self._problem = ""
         self._merging_failed = ""
         self._spans_lost = 0
@@ -74,6 +76,7 @@ class Keeper:
             await working
         if self._ledger is not None:
             self._ledger.close()
+        self._contents.close()
         with contextlib.suppress(TimeoutError):
             await self._meters.close()
 
@@ -93,6 +96,7 @@ class Keeper:
             self._wake.clear()
             last = self._draining  # told during a pass, it may have read already what was written to since
             more = await self._pass()
+            more |= await asyncio.to_thread(self._contents.add)
             await self._settle()
             if self._ledger is not None and not self._problem:
                 await self._meters.reconcile(self._ledger)
@@ -194,6 +198,8 @@ class Keeper:
             records_rows=sum(file.rows for file in now.records),
             records_bytes=sum(file.bytes for file in now.records),
             records_files=len(now.records),
+            content_rows=self._contents.rows,
+            content_lost=self._contents.lost,
             records_waiting=len(self._ledger.leaving()[0]),
             agent_spans=sum(file.rows for file in now.spans),
             agent_spans_waiting_bytes=span_spool.waiting_bytes(self._state_dir),

@@ -33,6 +33,7 @@ from gateway.offload.client import CheckClient
 from gateway.policy.leases import Bucket
 from gateway.runtime import library_logs, meter_stores, state_dir, worker_gauges
 from gateway.runtime.classic_models import Sessions
+from gateway.runtime.contents import Contents
 from gateway.runtime.control_channel import (
     BEAT_S,
     Beat,
@@ -121,6 +122,8 @@ class Worker:
             checks=self._checks,
             spool=Spool(self._state_dir, start.slot),
         )
+        self._contents = Contents(self._state_dir, start.slot, clock, log)
+        self._gateway.contents = self._contents.of(compiled)
         self._channel = Channel(FromSupervisor, self._told, self.drain)
         self._server = server(
             protocol(self._gateway), graceful_s=config.server.limits.drain_s, on_started=self._started
@@ -154,6 +157,7 @@ class Worker:
             self._checks.close()
             await self._give_back()
             self._journal.stop()
+            self._contents.stop()
 
     async def _until_granted(self) -> None:
         """Waits a little for a store that was restarted, and grants nothing until the keeper has looked at it: the
@@ -220,6 +224,7 @@ class Worker:
                 self._channel.send(ReloadFailed(digest, f"{type(error).__name__}: {error}"))
                 return
             await self._measuring.at_once(backends, new)
+            self._gateway.contents = await asyncio.to_thread(self._contents.of, new)
             self._gateway.reload(new, backends, classic)
             if new.shared is not old.shared:  # a whole one: as at the start
                 gc.freeze()

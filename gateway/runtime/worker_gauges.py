@@ -9,7 +9,7 @@ from gateway.telemetry.gauges import EndpointGauges, WorkerGauges
 
 def read(gateway: Gateway) -> WorkerGauges:
     """As of now."""
-    journal, leasing = gateway.journal, gateway.leasing
+    journal, leasing, contents = gateway.journal, gateway.leasing, gateway.contents
     return WorkerGauges(
         in_flight=gateway.in_flight,
         streams=gateway.streams,
@@ -24,6 +24,9 @@ def read(gateway: Gateway) -> WorkerGauges:
         meter_waits=0 if leasing is None else leasing.waits,
         meter_refusals=0 if leasing is None else leasing.refusals,
         meter_recalls=0 if leasing is None else leasing.recalls,
+        content_kept=0 if contents is None else contents.kept,
+        content_refused=0 if contents is None else contents.refused,
+        content_unmasked=gateway.unmasked,
         http_errors=gateway.http_errors,
         checks={} if gateway.checks is None else gateway.checks.tally.counts,
         endpoints=[

@@ -7,8 +7,8 @@ sorted by tenant and time, in row groups small enough that a reader passes over 
 
 from __future__ import annotations
 
+import itertools
 import secrets
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date
 from pathlib import Path
@@ -40,66 +40,70 @@ MOVES_S: Final = 3_600
 class Owned(Protocol):
     """A row of somebody's."""
 
-    tenant: str
+    @property
+    def tenant(self) -> str: ...
 
 
+Row = TypeVar("Row", bound=Owned)
+Row_contra = TypeVar("Row_contra", bound=Owned, contravariant=True)
 ClassOf = Callable[[Owned], str]
 """How many days a row is kept, as a folder is named: `400`, or `keep`."""
+
+
+class Rows(Protocol[Row_contra]):
+    """How rows become files: `record_rows`, `span_rows`, `content_rows`."""
+
+    @property
+    def OPTIONS(self) -> str: ...  # noqa: N802 - a module's constant
+    @property
+    def SORTED(self) -> str: ...  # noqa: N802
+    def began_ns(self, row: Row_contra, /) -> int: ...
+    def lines(self, rows: Iterable[Row_contra], /) -> bytes: ...
+    def from_json(self, path: Path, /) -> str: ...
+    def from_parquet(self, paths: Sequence[str], /) -> str: ...
+
+
 Name: TypeAlias = Literal["records", "spans"]
 """Of a table: its list in the manifest; `NAME_replaced` are the files that were."""
 TABLES: Final[tuple[Name, ...]] = ("records", "spans")
-Row = TypeVar("Row", bound=Owned)
 Part: TypeAlias = tuple[str, int]
 """A class, and the number of a day."""
 
 
-class DayTable(ABC, Generic[Row]):
+class DayTable(Generic[Row]):
     """For one writer."""
-
-    name: Name
 
     def __init__(
         self,
         folder: Path,
         database: Callable[[], DuckDBPyConnection],
         clock: Clock,
-        class_of: ClassOf,
+        class_of: Callable[[Row], str],
+        rows: Rows[Row],
         *,
-        moves: bool,
-        schema: str,
+        name: Name = "records",
+        moves: bool = False,
+        merges_bytes: int | None = None,
     ) -> None:
-        """`schema`: key and version for the metadata of each file, as DuckDB's COPY takes them."""
+        """`merges_bytes`: the most that is read to make one file of many."""
         self._folder = folder
-        self._files = TableFiles(folder, database, f", ROW_GROUP_SIZE 16384, KV_METADATA {{{schema}}}")
+        self._files = TableFiles(folder, database, rows.OPTIONS)
         self._clock = clock
         self._class_of = class_of
+        self._rows = rows
+        self._name: Name = name
         self._moves = moves
+        self._merges_bytes = merges_bytes
         self._taken: dict[Part, list[bytes]] = {}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    @abstractmethod
-    def _began_ns(self, row: Row) -> int:
-        """When it began, in nanoseconds: what decides its day."""
-
-    @abstractmethod
-    def _lines(self, rows: Sequence[Row]) -> bytes:
-        """Rows as lines of JSON."""
-
-    @abstractmethod
-    def _from_json(self, path: Path) -> str:
-        """SQL: the rows of a file of lines, sorted."""
-
-    @abstractmethod
-    def _from_parquet(self, paths: Sequence[str]) -> str:
-        """SQL: the rows of files, sorted."""
 
     def take(self, rows: Iterable[Row]) -> None:
         """Keeps these for `write`."""
         parts: dict[Part, list[Row]] = {}
         for row in rows:
-            parts.setdefault((self._class_of(row), self._began_ns(row) // DAY_NS), []).append(row)
+            parts.setdefault((self._class_of(row), self._rows.began_ns(row) // DAY_NS), []).append(row)
         for part, its in parts.items():
-            self._taken.setdefault(part, []).append(self._lines(its))
+            self._taken.setdefault(part, []).append(self._rows.lines(its))
 
     def write(self, new: Manifest) -> None:
         """Adds files of what was taken. Raises OSError."""
@@ -110,18 +114,20 @@ class DayTable(ABC, Generic[Row]):
                 with rows.open("wb") as file:
                     file.writelines(pieces)
                 partition = f"class={kept}/day={day_name(day)}"
-                self._add_file(new, partition, self._from_json(rows), self._clock.wall_ns() // 10**9)
+                self._add_file(new, partition, self._rows.from_json(rows), self._clock.wall_ns() // 10**9)
         finally:
             rows.unlink(missing_ok=True)
 
     def merged(self, now: Manifest) -> Manifest | None:
         """With one file in place of many small ones; None when they are good as they are. Raises OSError."""
         here = [file for file in self._of(now) if not file.at]
-        for group in self._due(here) or compaction.mergeable(here, self._today(), LARGEST):
+        for group in map(self._bounded, self._due(here) or compaction.mergeable(here, self._today(), LARGEST)):
+            if len(group) < 2:
+                continue
             new = self._without(now, group)
             paths = [str(self._folder / file.name) for file in group]
-            since_s = min(file.since_s for file in group)
-            self._add_file(new, group[0].partition, self._from_parquet(paths), since_s)
+            rows = f"{self._rows.from_parquet(paths)} {self._rows.SORTED}"
+            self._add_file(new, group[0].partition, rows, min(file.since_s for file in group))
             return new
         return None
 
@@ -184,14 +190,14 @@ class DayTable(ABC, Generic[Row]):
         )
 
     def _of(self, manifest: Manifest) -> list[RecordFile]:
-        return manifest.records if self.name == "records" else manifest.spans
+        return manifest.records if self._name == "records" else manifest.spans
 
     def _replaced(self, manifest: Manifest) -> list[Replaced]:
-        return manifest.records_replaced if self.name == "records" else manifest.spans_replaced
+        return manifest.records_replaced if self._name == "records" else manifest.spans_replaced
 
     def _with(self, manifest: Manifest, *, replaced: list[Replaced], files: list[RecordFile] | None = None) -> Manifest:
         found = list(self._of(manifest)) if files is None else files
-        return msgspec.structs.replace(manifest, **{self.name: found, f"{self.name}_replaced": replaced})
+        return msgspec.structs.replace(manifest, **{self._name: found, f"{self._name}_replaced": replaced})
 
     def _due(self, here: Iterable[RecordFile]) -> list[list[RecordFile]]:
         """Small files of partitions of which one is to leave: they leave as one."""
@@ -202,6 +208,13 @@ class DayTable(ABC, Generic[Row]):
             if file.rows < MOVES_ROWS:
                 parts.setdefault(file.partition, []).append(file)
         return [files for files in parts.values() if len(files) > 1 and any(map(self._leaves, files))]
+
+    def _bounded(self, group: list[RecordFile]) -> list[RecordFile]:
+        """As many of them as may be read together."""
+        if self._merges_bytes is None:
+            return group
+        sums = itertools.accumulate(file.bytes for file in group)
+        return [file for file, total in zip(group, sums, strict=True) if total <= self._merges_bytes]
 
     def _leaves(self, file: RecordFile) -> bool:
         return file.rows >= MOVES_ROWS or self._clock.wall_ns() // 10**9 - file.since_s >= MOVES_S

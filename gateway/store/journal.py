@@ -226,6 +226,10 @@ class Journal:
         else:
             self.unrecorded += 1
 
+    def put(self, payload: bytes) -> bool:
+        """Writes an entry of another kind of journal, in the same files; False when there is no room."""
+        return self._append(WHOLE, payload)
+
     def _encode_record(self, record: Record | Fields) -> bytes:
         try:
             payload = self._encode(record)

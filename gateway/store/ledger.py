@@ -2,7 +2,7 @@
 closed since.
 
 One writer per state directory holds `STATE/ledger/lock`. What makes it exact is in `manifest`, the ledger's columns in
-`ledger_rows`, the other tables in `record_table` and `span_table`. All of the work is done outside the workers.
+`ledger_rows`, the other tables in `day_table`. All of the work is done outside the workers.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from typing import Final
 import msgspec
 
 from gateway.clock import Clock
-from gateway.store import compaction, ledger_rows, manifest
+from gateway.store import compaction, ledger_rows, manifest, record_rows
 from gateway.store.compaction import DAY_NS, day_name
-from gateway.store.day_table import KEPT_DAYS, ClassOf, Name
+from gateway.store.day_table import KEPT_DAYS, ClassOf, DayTable, Name
 from gateway.store.journal_follow import Follower, Piece, Position
 from gateway.store.journal_read import directories
 from gateway.store.layout import ENDS, ENTRY_HEAD
 from gateway.store.ledger_rows import Lines
 from gateway.store.manifest import JournalState, LedgerFile, Manifest, RecordFile
-from gateway.store.record_table import RecordTable
 from gateway.store.records import Record
 from gateway.store.span_table import SpanTable
 from gateway.store.table_files import Database, TableFiles
@@ -76,7 +75,9 @@ class Ledger:
         self._followers: dict[str, Follower] = {}
         self._database = Database(self._folder)
         self._files = TableFiles(self._folder, self._database)
-        self._table = RecordTable(manifest.records_folder(state_dir), self._database, clock, class_of, moves=moves)
+        self._table: DayTable[Record] = DayTable(
+            manifest.records_folder(state_dir), self._database, clock, class_of, record_rows, moves=moves
+        )
         self._spans = SpanTable(state_dir, self._database, clock, class_of, moves=moves)
         self.unreadable = 0
         """Entries that are no record of any version that is known."""
@@ -159,7 +160,7 @@ class Ledger:
         """Notes that copies of files of a table are on the disk of `at`, and that those `removed` are gone there."""
         self._publish(self._named(table).brought(self.manifest, files, at, removed))
 
-    def _named(self, table: Name) -> RecordTable | SpanTable:
+    def _named(self, table: Name) -> DayTable[Record] | SpanTable:
         return self._table if table == "records" else self._spans
 
     # -- a pass

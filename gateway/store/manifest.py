@@ -149,7 +149,12 @@ def spans_folder(state_dir: Path) -> Path:
 
 def read(state_dir: Path) -> Manifest:
     """The manifest; an empty one where no ledger was begun. Raises LedgerUnreadable, OSError."""
-    path = folder(state_dir) / "manifest.json"
+    return read_in(folder(state_dir))
+
+
+def read_in(place: Path) -> Manifest:
+    """The same of the tables whose manifest is in this folder."""
+    path = place / "manifest.json"
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError:
@@ -171,7 +176,12 @@ def read(state_dir: Path) -> Manifest:
 def publish(state_dir: Path, manifest: Manifest) -> None:
     """Makes `manifest` the ledger, durably: when this returns it will be read after a power cut. Raises OSError and
     then has changed nothing."""
-    path = folder(state_dir) / "manifest.json"
+    publish_in(folder(state_dir), manifest)
+
+
+def publish_in(place: Path, manifest: Manifest) -> None:
+    """The same of the tables whose manifest is in this folder."""
+    path = place / "manifest.json"
     draft = path.with_suffix(".new")
     with draft.open("wb") as file:
         file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1))

@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.store import record_rows
 from gateway.store.ledger_rows import text
+from gateway.telemetry import agent_spans
 from gateway.telemetry.agent_spans import AgentSpan
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ COLUMNS: Final = (
 )
 
 SORTED: Final = "ORDER BY tenant, trace, started_ns, span"
+OPTIONS: Final = f", ROW_GROUP_SIZE 16384, KV_METADATA {{{SCHEMA_KEY}: '{SCHEMA}'}}"
 
 _FIELDS: Final = msgspec.structs.fields(AgentSpan)
 _DEFAULTS: Final = {
@@ -82,6 +84,11 @@ _DEFAULTS: Final = {
     for field in _FIELDS
 }
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
+
+
+def began_ns(span: AgentSpan) -> int:
+    """What decides its day."""
+    return agent_spans.began_ns(span)
 
 
 def lines(spans: Iterable[AgentSpan]) -> bytes:

@@ -3,7 +3,7 @@ is in `day_table`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.store import manifest, span_rows, span_spool
-from gateway.store.day_table import ClassOf, DayTable, Name
+from gateway.store.day_table import ClassOf, DayTable
 from gateway.store.manifest import Manifest
 from gateway.telemetry import agent_names, agent_spans
 from gateway.telemetry.agent_spans import AgentSpan
@@ -23,13 +23,9 @@ if TYPE_CHECKING:
 PASS_SPANS: Final = 20_000
 """Taken in one pass, or those of one request more: bounds the memory of a writer that fell behind."""
 
-_SCHEMA: Final = f"{span_rows.SCHEMA_KEY}: '{span_rows.SCHEMA}'"
-
 
 class SpanTable(DayTable[AgentSpan]):
     """For one writer."""
-
-    name: Name = "spans"
 
     def __init__(
         self,
@@ -41,7 +37,7 @@ class SpanTable(DayTable[AgentSpan]):
         moves: bool,
     ) -> None:
         folder = manifest.spans_folder(state_dir)
-        super().__init__(folder, database, clock, class_of, moves=moves, schema=_SCHEMA)
+        super().__init__(folder, database, clock, class_of, span_rows, name="spans", moves=moves)
         self._state_dir = state_dir
         self.unreadable = 0
         """Files of the spool that nobody can read: dropped."""
@@ -82,15 +78,3 @@ class SpanTable(DayTable[AgentSpan]):
         except Exception:  # noqa: BLE001 - whatever it is: what an agent sent must never stop the accounting
             self.unreadable += 1
             return []
-
-    def _began_ns(self, row: AgentSpan) -> int:
-        return agent_spans.began_ns(row)
-
-    def _lines(self, rows: Sequence[AgentSpan]) -> bytes:
-        return span_rows.lines(rows)
-
-    def _from_json(self, path: Path) -> str:
-        return span_rows.from_json(path)
-
-    def _from_parquet(self, paths: Sequence[str]) -> str:
-        return f"{span_rows.from_parquet(paths)} {span_rows.SORTED}"

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from gateway.telemetry import names
 from gateway.telemetry.metrics import Histogram, Metrics
 from gateway.telemetry.names import Metric
-from gateway.telemetry.status import METER_COUNTS, Status, WorkerStatus
+from gateway.telemetry.status import CONTENT_COUNTS, METER_COUNTS, Status, WorkerStatus
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 Sample = tuple[Sequence[str], float]
@@ -51,6 +51,7 @@ class Exposition(Collector):
         yield from self._workers()
         yield from self._journals()
         yield from self._checks()
+        yield from self._contents()
         yield from self._spans()
         yield from self._meters()
         yield from self._ledger()
@@ -146,6 +147,14 @@ class Exposition(Collector):
         yield _simple(names.CHECK_FAILURES, failures.items())
         yield _simple(names.CHECK_SECONDS, totals["seconds"].items())
         yield _simple(names.CHECKS_UP, [((), self._status.checks.up)])
+
+    def _contents(self) -> Iterator[Family]:
+        workers, keeper = self._status.workers.values(), self._status.keeper
+        kept, refused, unmasked = (sum(worker.content[name].total for worker in workers) for name in CONTENT_COUNTS)
+        yield _simple(names.CONTENT_KEPT, [((), kept)])
+        reasons = (("no_room", refused), ("unmasked", unmasked), ("no_key", keeper.content_lost.total))
+        yield _simple(names.CONTENT_NOT_KEPT, (((reason,), count) for reason, count in reasons))
+        yield _simple(names.CONTENT_ROWS, [((), keeper.gauges.content_rows)])
 
     def _spans(self) -> Iterator[Family]:
         spans = self._status.spans

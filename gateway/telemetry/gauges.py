@@ -48,6 +48,11 @@ class WorkerGauges(msgspec.Struct):
     meter_refusals: int = 0
     meter_recalls: int = 0
     """Of `Leasing`, by its names."""
+    content_kept: int = 0
+    content_refused: int = 0
+    """Of `ContentJournal`, by its names."""
+    content_unmasked: int = 0
+    """`Gateway.unmasked`."""
     http_errors: dict[str, int] = {}
     """`Gateway.http_errors`."""
     checks: dict[str, float] = {}
@@ -117,6 +122,9 @@ class KeeperGauges(msgspec.Struct):
     """Of requests that brought some, not in the table yet."""
     agent_spans_unreadable: int = 0
     """Requests whose spans nobody could read after they were taken, since the keeper started."""
+    content_rows: int = 0
+    content_lost: int = 0
+    """Contents that could not be read or locked, since the keeper started."""
     pass_ok: bool = False
     """Whether the last pass added everything there was."""
     drift_nanos: int = 0

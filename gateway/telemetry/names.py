@@ -216,6 +216,17 @@ AGENT_SPANS_UNREADABLE: Final = Metric(
     "gauge",
     "Requests whose spans were taken and could not be read, since the keeper started: dropped. ALARM above 0.",
 )
+CONTENT_KEPT: Final = Metric(
+    "lockgate_content_kept_total", "counter", "Requests of which what was said was written to be kept."
+)
+CONTENT_NOT_KEPT: Final = Metric(
+    "lockgate_content_not_kept_total",
+    "counter",
+    "Requests of which it was to be kept and is not: no_room (the disk, or the keeper is far behind), unmasked (a "
+    "check that should have masked did not look), no_key (what locks the tenant's content is not there). ALARM.",
+    ("reason",),
+)
+CONTENT_ROWS: Final = Metric("lockgate_content_rows", "gauge", "Requests of which what was said is in its table.")
 LEDGER_DRIFT: Final = Metric(
     "lockgate_ledger_drift_usd_nanos",
     "gauge",
@@ -300,6 +311,7 @@ ALL: Final = (
     *(RECORDS_OPENED, RECORDS_CLOSED, RECORDS_RECOVERED, RECORDS_GAP, RECORDS_UNWRITTEN),
     *(RECORDS_ROWS, RECORDS_BYTES, RECORDS_FILES, RECORDS_WAITING),
     *(AGENT_SPANS, AGENT_SPANS_WAITING, AGENT_SPANS_UNREADABLE),
+    *(CONTENT_KEPT, CONTENT_NOT_KEPT, CONTENT_ROWS),
     *(JOURNAL_DAMAGED, JOURNAL_BYTES, JOURNAL_DROPPED, JOURNAL_DROPPED_SEGMENTS, JOURNAL_RESERVE),
     *(CHECK_QUESTIONS, CHECK_FAILURES, CHECK_SECONDS, CHECKS_UP),
     *(SPANS_EXPORTED, SPANS_LOST, SPANS_UP),

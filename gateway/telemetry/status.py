@@ -10,13 +10,26 @@ from gateway.telemetry.metrics import Rising
 
 METER_COUNTS: Final = ("meter_exchanges", "meter_failures", "meter_waits", "meter_refusals", "meter_recalls")
 """Gauges of a worker that count what its meters did."""
+CONTENT_COUNTS: Final = ("content_kept", "content_refused", "content_unmasked")
+"""Gauges of a worker that count what became of what was said."""
 
 
 class WorkerStatus:
     """One worker slot, over all processes that were in it."""
 
     __slots__ = (
-        *("checks", "cpu_s", "gauges", "http_errors", "loop_lag_s", "meters", "starts", "unrecorded", "unwritten"),
+        *(
+            "checks",
+            "content",
+            "cpu_s",
+            "gauges",
+            "http_errors",
+            "loop_lag_s",
+            "meters",
+            "starts",
+            "unrecorded",
+            "unwritten",
+        ),
         "up",
     )
 
@@ -33,6 +46,8 @@ class WorkerStatus:
         """By kind of check and what is counted, as in its gauges."""
         self.meters = {name: Rising() for name in METER_COUNTS}
         """By the names of `METER_COUNTS`."""
+        self.content = {name: Rising() for name in CONTENT_COUNTS}
+        """By the names of `CONTENT_COUNTS`."""
 
     def started(self) -> None:
         """A process serves in this slot."""
@@ -46,7 +61,7 @@ class WorkerStatus:
         self.cpu_s.read(gauges.cpu_s)
         self.unwritten.read(gauges.unwritten)
         self.unrecorded.read(gauges.unrecorded)
-        for name, count in self.meters.items():
+        for name, count in (*self.meters.items(), *self.content.items()):
             count.read(getattr(gauges, name))
         _read(self.http_errors, gauges.http_errors)
         _read(self.checks, gauges.checks)
@@ -84,11 +99,12 @@ class JournalStatus:
 class KeeperStatus:
     """The ledger and the meters, as the keeper said last."""
 
-    __slots__ = ("age_s", "drift_checks", "gauges")
+    __slots__ = ("age_s", "content_lost", "drift_checks", "gauges")
 
     def __init__(self) -> None:
         self.gauges = KeeperGauges()
         self.drift_checks = Rising()
+        self.content_lost = Rising()
         self.age_s = 0.0
         """Since the ledger last held everything, or since the start."""
 
@@ -96,6 +112,7 @@ class KeeperStatus:
         """What the keeper said after a pass."""
         self.gauges = gauges
         self.drift_checks.read(gauges.drift_checks)
+        self.content_lost.read(gauges.content_lost)
 
 
 class ControlStatus:

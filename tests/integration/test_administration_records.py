@@ -89,3 +89,22 @@ def test_a_table_that_cannot_be_read_is_told(tmp_path: Path) -> None:
             assert (answer.status, "manifest.json cannot be read" in answer.message) == (503, True)
 
     asyncio.run(run())
+
+
+def test_a_tenant_made_by_api_may_have_what_it_says_kept(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with administration(tmp_path) as admin:
+            made = {"name": "globex", "models": ["*"], "content": {"record": "masked"}}
+            answer = await admin.ask("POST", "/tenants", made)
+            assert answer.status == 400
+            assert "this tenant has no chain" in answer.json["error"]["message"]
+            policy = {"record": "full", "retention_days": 7}
+            shown = await admin.made("/tenants", made | {"content": policy})
+            assert shown["content"]["record"] == "full"
+            assert (await admin.ask("GET", "/tenants/globex")).json["content"]["retention_days"] == 7
+            answer = await admin.ask("PATCH", "/tenants/globex", {"content": {"record": "full", "key": "in-the-clear"}})
+            assert "write ${NAME}" in answer.json["error"]["message"]
+            answer = await admin.ask("PATCH", "/tenants/globex", {"content": None})
+            assert (answer.status, "content" in answer.json) == (200, False)
+
+    asyncio.run(run())

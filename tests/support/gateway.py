@@ -45,12 +45,13 @@ def config(
     backend: dict[str, Any] | None = None,
     meters: Meters | None = None,
     chain: Sequence[Mapping[str, Any]] = (),
+    content: Mapping[str, Any] | None = None,
     **server: Any,
 ) -> Config:
     """A configuration with backends by name and of one `kind`, models (by default `m` on the first backend, called
     `served` there), and two tenants: acme may use everything, globex only `other/*`. `backend` are further settings of
     every backend; `meters` are those of sections: "gateway", "acme", "acme/app", "acme/project/support";
-    `chain` is that of acme.
+    `chain` and `content` are those of acme.
     """
     models = models or {"m": {"backend": next(iter(urls)), "served_model": "served"}}
     limits = {name: float(value) if name.endswith("_s") else value for name, value in server.pop("limits", {}).items()}
@@ -64,6 +65,8 @@ def config(
     acme: dict[str, Any] = {"meters": meters.get("acme", ()), "projects": projects}
     if chain:
         acme["chain"] = "c"
+    if content:
+        acme["content"] = content
     key = {"meters": meters.get("acme/app", ()), "projects": list(projects)}
     return msgspec.convert(
         {

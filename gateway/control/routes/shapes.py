@@ -64,6 +64,18 @@ class MeterBody(Taken):
     )
 
 
+class ContentBody(Taken):
+    """What is kept of what is said. Nothing is, of a tenant without it."""
+
+    record: Literal["masked", "full"] = Field(
+        description="As a backend was asked and answered, which a chain has to mask; or as it was sent and got."
+    )
+    retention_days: int = Field(default=30, ge=1, le=3_650, description="How many days it is kept.")
+    key: str | None = Field(
+        default=None, description="`${NAME}`, a secret of the gateway's environment that locks its keys."
+    )
+
+
 Meters: TypeAlias = Annotated[list[MeterBody], Field(max_length=MAX_METERS)]
 
 

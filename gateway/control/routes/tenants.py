@@ -1,4 +1,4 @@
-"""Tenants: which models they may use, their meters and their chain of checks."""
+"""Tenants: which models they may use, their meters, their chain of checks, and whether what they say is kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.control.entries import TENANTS, Entries
 from gateway.control.gates import needs
 from gateway.control.routes.bodies import named, patch_of
 from gateway.control.routes.paging import ListingEver, answered, page
-from gateway.control.routes.shapes import MeterBody, Meters, Models, Name, Page, Sourced, Taken
+from gateway.control.routes.shapes import ContentBody, MeterBody, Meters, Models, Name, Page, Sourced, Taken
 from gateway.control.service import Asked
 
 _Below: TypeAlias = Annotated[bool, Query(description="Its projects go and its keys are revoked with it.")]
@@ -27,6 +27,7 @@ class NewTenant(Taken):
     models: Models
     meters: Meters = Field(default=[])
     chain: _Chain | None = None
+    content: ContentBody | None = None
 
 
 class TenantChange(Taken):
@@ -35,6 +36,7 @@ class TenantChange(Taken):
     models: Models | None = None
     meters: Meters | None = None
     chain: _Chain | None = None
+    content: ContentBody | None = None
 
 
 class TenantAnswer(Sourced):
@@ -42,6 +44,7 @@ class TenantAnswer(Sourced):
     models: list[str]
     meters: list[MeterBody] = Field(default=[])
     chain: str | None = None
+    content: ContentBody | None = None
 
 
 class TenantRoutes:

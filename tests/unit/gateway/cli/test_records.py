@@ -13,6 +13,7 @@ from gateway.cli import main, records
 from gateway.cli.admin_client import Client
 from gateway.store import manifest
 from tests.support.administration import administration
+from tests.support.contents import TEXT, a_content, a_content_journal, a_state_dir
 from tests.support.journals import STARTED_NS, a_journal, a_record
 from tests.support.ledgers import update
 
@@ -121,3 +122,15 @@ def test_over_a_listener_the_pages_are_joined_and_the_filters_are_its_own(tmp_pa
     assert [item["id"] for item in found] == ["req_2", "req_1"]
     assert "min_cost_usd=1.0&since=2027-01-15T07%3A59%3A59%2B00%3A00" in asked[0]
     assert list(records._items(Client(Over()), nothing | {"tenant": "other"}, 2)) == []
+
+
+def test_what_was_said_is_shown_where_it_is_kept(state_dir: Path) -> None:
+    journal = a_content_journal(a_state_dir(state_dir))
+    journal.keep(a_content(LONG.format(1)))
+    journal.stop()
+    assert TEXT.decode() not in run("show", LONG.format(1), "--state-dir", state_dir).output
+    done = run("show", LONG.format(1), "--content", "--state-dir", state_dir)
+    assert f"  {TEXT.decode()}" in done.output.splitlines()
+    as_json = json.loads(run("show", LONG.format(1), "--content", "--format", "json", "--state-dir", state_dir).output)
+    assert as_json["content"]["request"] == {"body": TEXT.decode(), "bytes": len(TEXT), "cut": False}
+    assert "is not kept" in run("show", LONG.format(2), "--content", "--state-dir", state_dir).output

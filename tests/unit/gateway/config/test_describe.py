@@ -21,6 +21,7 @@ from gateway.config.model import (
     Version,
     Vllm,
 )
+from gateway.config.model_content import Content
 from gateway.config.model_telemetry import Otlp, Telemetry
 
 NOW_S = 1_800_000_000
@@ -126,3 +127,10 @@ def test_ten_thousand_models_are_not_ten_thousand_lines() -> None:
     assert said.count("\n") < 80
     assert "… and 9960 more" in said
     assert "0 keys; may use 10000 models: m0, m1, m10, m100, m1000, m1001, m1002, m1003 and 9992 more" in said
+
+
+def test_it_says_of_whom_what_is_said_is_kept() -> None:
+    content = Content(record="masked", retention_days=1)
+    said = text(Config(tenants={"acme": Tenant(models=()), "globex": Tenant(models=(), content=content)}))
+    assert "what is said is kept masked for 1 day" in said
+    assert said.count("is kept") == 1

@@ -1,4 +1,4 @@
-"""That rows come out as they went in is shown by `test_record_table`."""
+"""That rows come out as they went in is shown by `test_day_table`."""
 
 from __future__ import annotations
 

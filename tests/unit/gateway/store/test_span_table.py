@@ -163,7 +163,7 @@ def test_days_that_were_kept_long_enough_are_dropped_whole(tmp_path: Path) -> No
 
 
 def test_a_file_of_a_later_version_is_refused_with_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(span_table, "_SCHEMA", f"{span_rows.SCHEMA_KEY}: '99'")
+    monkeypatch.setattr(span_rows, "OPTIONS", span_rows.OPTIONS.replace(f"'{span_rows.SCHEMA}'", "'99'"))
     site = Site(tmp_path)
     site.took("a" * 16)
     site.ledger.add_spans()
