@@ -58,9 +58,7 @@ def lines(found: Content | Locked) -> Iterator[str]:
         body = _body(said)["body"]
         text = body if isinstance(body, str) else json.dumps(body, indent=2, ensure_ascii=False)
         for line in text.splitlines():
-            yield from textwrap.wrap(_visible(line), MOST_CHARS - 2, initial_indent="  ", subsequent_indent="  ") or [
-                ""
-            ]
+            yield from textwrap.wrap(visible(line), MOST_CHARS - 2, initial_indent="  ", subsequent_indent="  ") or [""]
 
 
 def _body(said: Said) -> Item:
@@ -71,6 +69,6 @@ def _body(said: Said) -> Item:
     return {"body": body, "bytes": said.size, "cut": said.cut}
 
 
-def _visible(text: str) -> str:
-    """Without what would move a terminal's cursor."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+def visible(text: str, keeps: str = "") -> str:
+    """Without what would move a terminal's cursor, but for the characters in `keeps`."""
+    return "".join(each if each.isprintable() or each in keeps else "\ufffd" for each in text)

@@ -5,52 +5,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli import admin_client, admin_options, admin_table, content_words, records_table, stored
+from gateway.cli import admin_client, admin_options, admin_table, content_words, record_filters, records_table, stored
 from gateway.cli.admin_client import Client
 from gateway.cli.admin_table import Item
 
 if TYPE_CHECKING:
     from gateway.store.content import Content, Locked
-    from gateway.store.record_query import Query
     from gateway.store.records import Record
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-_ALL = 2**40
-"""More than there are."""
-
-
-def _filters(command: _F) -> _F:
-    """Adds what records are chosen by."""
-    for option in reversed(
-        (
-            click.option(
-                "--since", metavar="TIME", callback=stored.moment, help="From then on: 7d, 12h, 2026-11-01 (UTC)."
-            ),
-            click.option("--until", metavar="TIME", callback=stored.moment, help="Before then."),
-            click.option("--tenant", metavar="NAME", help="Only this tenant's; the same for those below."),
-            click.option("--key", metavar="NAME"),
-            click.option("--project", metavar="NAME"),
-            click.option("--model", metavar="NAME"),
-            click.option("--backend", metavar="NAME"),
-            click.option("--verdict", metavar="PART", default="", help="Of what checks found: block, pii, input:pii."),
-            click.option("--status", type=click.IntRange(0, 999), metavar="N", help="0: none was sent."),
-            click.option("--code", metavar="CODE", help="ok, or an error's code."),
-            click.option("--outcome", metavar="WORD", help="answered, refused, cancelled, failed or crashed."),
-            click.option("--min-cost", type=click.FloatRange(min=0), metavar="USD", help="That cost so much or more."),
-            click.option("--min-ms", type=click.FloatRange(min=0), metavar="MS", help="That took so long or longer."),
-            click.option("--conversation", metavar="ID"),
-            click.option("--end-user", metavar="ID"),
-            click.option("--trace", metavar="ID", default="", help="The trace id of the caller's `traceparent`."),
-        )
-    ):
-        command = option(command)
-    return command
 
 
 @click.group(cls=admin_options.Group, short_help="List, show or export what became of requests.")
@@ -59,7 +26,7 @@ def records() -> None:
 
 
 @records.command(name="list", short_help="List requests, the newest first.")
-@_filters
+@record_filters.filters
 @click.option(
     "--limit", type=click.IntRange(min=1), metavar="N", default=20, show_default=True, help="At most so many."
 )
@@ -112,7 +79,7 @@ def show(client: Client, request_id: str, content: bool, form: str) -> None:
 
 
 @records.command(short_help="Write requests to a file, for other programs.")
-@_filters
+@record_filters.filters
 @click.option("--format", "form", type=click.Choice(["csv", "json", "parquet"]), default="csv", show_default=True)
 @click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Write there; parquet must have it.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many, the newest.")
@@ -123,7 +90,7 @@ def export(client: Client, form: str, output: Path | None, limit: int | None, **
 
     if form == "parquet" and output is None:
         raise click.UsageError("--format parquet needs --output FILE")
-    count = records_export.write(_items(client, filters, limit or _ALL), form, output)
+    count = records_export.write(_items(client, filters, limit or record_filters.ALL), form, output)
     click.echo(f"{count:,} {'request' if count == 1 else 'requests'} from {client.where}", err=True)
 
 
@@ -133,7 +100,7 @@ def _items(client: Client, filters: dict[str, Any], limit: int) -> Iterator[Item
         from gateway.store import record_read
 
         with stored.reading("records"):
-            yield from map(_named, record_read.records(client.local.state_dir, _query(filters, limit)))
+            yield from map(_named, record_read.records(client.local.state_dir, record_filters.query(filters, limit)))
         return
     named = {name: value for name, value in filters.items() if name not in ("min_cost", "min_ms", "since", "until")}
     asked = {
@@ -151,22 +118,6 @@ def _items(client: Client, filters: dict[str, Any], limit: int) -> Iterator[Item
         after = page["next"]
         if after is None:
             return
-
-
-def _query(filters: dict[str, Any], limit: int) -> Query:
-    from gateway.store import record_query
-
-    given = dict(filters)
-    cost = given.pop("min_cost")
-    return record_query.Query(
-        since_ns=given.pop("since"),
-        until_ns=given.pop("until"),
-        min_charge_nanos=None if cost is None else round(cost * 10**9),
-        min_total_ms=given.pop("min_ms"),
-        limit=limit if limit < _ALL else None,
-        order=record_query.NEWEST,
-        **given,
-    )
 
 
 def _content(state_dir: Path, request_id: str) -> Content | Locked:

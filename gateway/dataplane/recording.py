@@ -15,6 +15,8 @@ from gateway.dataplane.admitted import Admitted
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.errors import CallerError, Draining, GatewayError, MeterError, StoreUnavailable, UpstreamRejected
+from gateway.policy.conversation import HEADER as CONVERSATION
+from gateway.policy.conversation import conversation_key
 from gateway.store.records import Opened
 from gateway.store.request_row import RequestRow
 from gateway.wire import trace
@@ -24,9 +26,12 @@ from gateway.wire.infer.request import InferCall
 from gateway.wire.usage import Usage
 
 _FULL: Final = "the journal's disk is full: nothing is served unrecorded"
-
-
 S = TypeVar("S", bound="Screened")
+
+
+def _nothing(call: Call) -> bytes:
+    """How it opens is not looked at here."""
+    return b""
 
 
 class Screened(Protocol):
@@ -90,6 +95,9 @@ class Recording(Admitted):
         row.stream = call.stream
         if call.end_user is not None:
             row.end_user = call.end_user
+        if call.continues is None and (call.conversation is not None or CONVERSATION in self.headers):
+            key = conversation_key(row.tenant, self.headers.get(CONVERSATION), call, _nothing)
+            row.conversation = (key or b"").hex()
         return call
 
     def aimed(self, target: Target) -> Target:

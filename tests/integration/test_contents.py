@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from gateway.store import trajectories as joining
 from gateway.store.content import MOST_BYTES, Content
 from gateway.store.content_read import contents
+from gateway.store.records import Record
 from tests.integration.test_serve_crash import metric
 from tests.support.contents import in_any_file
 from tests.support.gateway_process import GatewayProcess, minimal, serving, until
@@ -202,3 +204,45 @@ def test_content_is_found_before_and_after_the_keeper_moved_it_and_after_a_kill(
         until(lambda: metric(gateway, "lockgate_content_kept_total") >= 2, "what a worker kept is counted")
         assert in_any_file(gateway.state_dir, b"the plan of") == []
     assert len(contents(gateway.state_dir, made, {})) == 5
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_agents_run_is_read_back_as_it_went(tmp_path: Path, stream: bool) -> None:
+    user = {"role": "user", "content": '{"city": "Oslo"}'}
+    results: list[Record] = []
+
+    async def scenario(gateway: Checked) -> None:
+        for _ in range(2):  # another run that opens alike
+            first = await gateway.ask("", messages=[user], tools=[TOOL], stream=stream)
+            assert first.status_code == 200
+            call = {"id": "call_1", "type": "function", "function": {"name": "send", "arguments": user["content"]}}
+            asks = {"role": "assistant", "content": None, "tool_calls": [call]}
+            result = {"role": "tool", "tool_call_id": "call_1", "content": "7 degrees"}
+            assert (await gateway.ask("", messages=[user, asks, result], stream=stream)).status_code == 200
+        await until_true(lambda: gateway.gateway.gw.in_flight == 0, "requests end")
+        results.extend(gateway.gateway.records())
+
+    kept = asking(tmp_path, scenario, content=FULL)
+    runs = list(joining.trajectories(results, {content.id: content for content in kept}))
+    assert len(runs) == 2
+    for run_ in runs:
+        assert [message["role"] for message in run_.messages] == ["user", "assistant", "tool", "assistant"]
+        (call,) = run_.steps[0].calls
+        assert (call.name, call.arguments, call.result) == ("send", user["content"], "7 degrees")
+        assert call.took_ms is not None
+        assert run_.messages[-1]["content"] == "7 degrees"
+
+
+def test_a_callers_own_conversation_is_on_record_without_a_policy(tmp_path: Path) -> None:
+    names: list[str] = []
+
+    async def scenario(gateway: Checked) -> None:
+        for headers in ({"x-lockgate-conversation-id": "c1"}, {"x-lockgate-conversation-id": "c1"}, {}):
+            body = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+            assert (await gateway.client.post("/v1/chat/completions", json=body, headers=headers)).status_code == 200
+        await until_true(lambda: gateway.gateway.gw.in_flight == 0, "requests end")
+        names.extend(record.conversation for record in gateway.gateway.records())
+
+    assert asking(tmp_path, scenario) == []
+    assert names[0] == names[1] != ""
+    assert names[2] == ""

@@ -1,4 +1,5 @@
-"""The records table, as the ledger's writer makes it and `record_read` reads it; spans' are shown by `test_span_table`."""
+"""The records table, as the ledger's writer makes it and `record_read` reads it. That of spans is shown by
+`test_span_table`."""
 
 from __future__ import annotations
 

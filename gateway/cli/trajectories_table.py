@@ -1,0 +1,128 @@
+"""Trajectories in a terminal: a line for each, or one of them step by step, in 100 columns. Pure."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from gateway.cli import admin_table
+from gateway.cli.admin_table import Column, Item
+from gateway.cli.content_words import visible
+
+if TYPE_CHECKING:
+    from gateway.store.trajectories import Step, Trajectory
+    from gateway.wire.transcript import Message
+
+_MOST: Final = admin_table.MOST_CHARS
+_NAMES: Final = 11
+_LONGEST: Final = 400
+"""Characters that are shown of a text: `export` has all of it."""
+
+
+COLUMNS: Final = (
+    Column("UTC", lambda item: item["started"]),
+    Column("id", lambda item: item["id"]),
+    Column("who", lambda item: item["who"]),
+    Column("calls", lambda item: item["calls"]),
+    Column("tools", lambda item: item["tools"]),
+    Column("took", lambda item: item["took"]),
+    Column("cost", lambda item: item["cost"]),
+)
+
+
+def listed(found: Sequence[Trajectory]) -> Iterator[str]:
+    """A line for each."""
+    if found:
+        yield from admin_table.table([_item(each) for each in found], COLUMNS)
+        yield ""
+
+
+def _item(found: Trajectory) -> Item:
+    first = found.first
+    return {
+        "started": _moment(first.started_ns, "%m-%d %H:%M"),
+        "id": found.id,
+        "who": _cut(f"{first.tenant}/{first.key}", 13),
+        "calls": f"{len(found.steps):,}",
+        "tools": admin_table.NOTHING if found.calls is None else f"{found.calls:,}",
+        "took": _took(found.took_ms),
+        "cost": _cost(found.charge_nanos),
+    }
+
+
+def whole(found: Trajectory) -> Iterator[str]:
+    """Every step of one."""
+    first = found.first
+    who = f"{first.tenant}/{first.key}" + (f", end user {visible(first.end_user)}" if first.end_user else "")
+    tools = "" if found.calls is None else f", {found.calls} tool {'call' if found.calls == 1 else 'calls'}"
+    steps = f"{len(found.steps)} {'call' if len(found.steps) == 1 else 'calls'} of a model{tools}"
+    yield from _folded("", f"{found.id}: {who}, {steps}, {_took(found.took_ms)}, {_cost(found.charge_nanos)}")
+    yield f"began {_moment(first.started_ns, '%Y-%m-%d %H:%M:%S')} UTC"
+    for number, step in enumerate(found.steps, 1):
+        yield ""
+        yield from _step(number, step, first.started_ns)
+
+
+def _step(number: int, step: Step, began_ns: int) -> Iterator[str]:
+    record = step.record
+    after = _took((record.started_ns - began_ns) / 10**6)
+    ended = f"{record.status} {record.code}" if record.status else record.code
+    head = f"{number:>2}  +{after}  {visible(record.alias)}: {ended}, {_took(record.total_ms)}"
+    if record.input_tokens is not None:
+        given = record.input_tokens + (record.cached_input_tokens or 0)
+        made = (record.output_tokens or 0) + (record.reasoning_tokens or 0)
+        head += f", {given:,}→{made:,} tokens"
+    yield from _folded("", f"{head}, {_cost(record.charge_nanos)}")
+    yield from _named("record", record.id)
+    if step.locked:
+        yield from _named("locked", step.locked)
+    elif not step.known:
+        yield from _named("content", "not kept")
+    for message in step.said:
+        yield from _message(message)
+    if step.answer is not None:
+        yield from _message(step.answer)
+    for call in step.calls:
+        yield from _named("tool call", _cut(f"{call.name} {call.arguments}", _LONGEST))
+        if call.result is not None:
+            yield from _named("", _cut(f"→ after {_took(call.took_ms or 0.0)}: {call.result}", _LONGEST))
+    if record.verdicts:
+        yield from _named("checks", record.verdicts)
+
+
+def _message(message: Message) -> Iterator[str]:
+    from gateway.wire import transcript
+
+    role = str(message.get("role") or "")
+    said = transcript.text(message)
+    if thought := message.get("reasoning_content"):
+        yield from _named("thinks", _cut(str(thought), _LONGEST))
+    if said and role != "tool":  # a tool's result stands under its call
+        yield from _named(_cut(role, _NAMES - 1), _cut(said, _LONGEST))
+
+
+def _named(name: str, text: str) -> Iterator[str]:
+    yield from _folded(f"    {visible(name):{_NAMES}}", text)
+
+
+def _folded(head: str, text: str) -> Iterator[str]:
+    words = " ".join(visible(text, keeps="\n").split())
+    yield from textwrap.wrap(words, _MOST, initial_indent=head, subsequent_indent=" " * max(4, len(head))) or [head]
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _took(ms: float) -> str:
+    return f"{ms:,.0f} ms" if ms < 10_000 else f"{ms / 1_000:,.1f} s"
+
+
+def _cost(nanos: int | None) -> str:
+    return admin_table.NOTHING if nanos is None else f"${nanos / 10**9:.6f}"
+
+
+def _moment(at_ns: int, form: str) -> str:
+    return datetime.fromtimestamp(at_ns // 10**9, UTC).strftime(form)
