@@ -113,12 +113,13 @@ _EXEMPTIONS: list[tuple[str, str, list[str]]] = [
             *("gateway/control/changes.py", "gateway/control/checking.py", "gateway/control/documents.py"),
             *("gateway/control/entries.py", "gateway/control/errors.py", "gateway/control/keys.py"),
             *("gateway/control/service.py", "gateway/control/snapshots.py", "gateway/control/written.py"),
-            *("gateway/control/records.py", "gateway/control/stored.py", "gateway/control/traces.py"),
+            *("gateway/control/erasures.py", "gateway/control/records.py", "gateway/control/stored.py"),
+            "gateway/control/traces.py",
             *(
                 f"gateway/control/routes/{name}.py"
                 for name in (
-                    *("__init__", "backends", "bodies", "changes", "checks", "keys", "meters", "models", "paging"),
-                    *("principals", "projects", "records", "snapshots", "tenants", "times", "traces"),
+                    *("__init__", "backends", "bodies", "changes", "checks", "erasures", "keys", "meters", "models"),
+                    *("paging", "principals", "projects", "records", "snapshots", "tenants", "times", "traces"),
                 )
             ),
         ],

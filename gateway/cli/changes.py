@@ -35,7 +35,7 @@ COLUMNS = (
     Column("what", lambda item: f"{item['kind']} {item['tenant'] + '/' if item['tenant'] else ''}{item['name']}"),
     Column("who", lambda item: item["principal"] + (f" ({item['subject']})" if item["subject"] else ""), cut=True),
 )
-_KINDS = ("tenant", "project", "key", "principal", "endpoint")
+_KINDS = ("tenant", "project", "key", "principal", "endpoint", "erasure")
 _WORDS = {"meters": admin_table.meters, "roles": admin_table.roles}
 _INDENT = "       "
 

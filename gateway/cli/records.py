@@ -94,6 +94,29 @@ def export(client: Client, form: str, output: Path | None, limit: int | None, **
     click.echo(f"{count:,} {'request' if count == 1 else 'requests'} from {client.where}", err=True)
 
 
+@records.command(short_help="Erase what was said, for good.")
+@click.option("--tenant", metavar="NAME", required=True, help="What this tenant's callers have said.")
+@click.option("--end-user", metavar="ID", help="Only what this one has: `user` of the bodies.")
+@admin_options.sure
+@admin_options.output
+@admin_client.changing
+def erase(client: Client, tenant: str, end_user: str | None, yes: bool, form: str, reason: str | None) -> None:
+    """Erases what was said up to now, by destroying the keys it is encrypted with. The records stay: that there were
+    requests, and what they cost.
+    """
+    whose = tenant if end_user is None else f"the end user {end_user} of {tenant}"
+    admin_options.confirmed(f"Erase, for good, all that is kept of what {whose} said?", yes=yes)
+    body = {} if end_user is None else {"end_user": end_user}
+    done = client.call("POST", ("tenants", tenant, "erasures"), body=body, reason=reason)
+    if form == "json":
+        click.echo(json.dumps(done))
+        return
+    keys = f"{done['keys']:,} {'key was' if done['keys'] == 1 else 'keys were'} destroyed"
+    click.echo(
+        f"Erased what {whose} said until {done['erased_at'][:19].replace('T', ' ')} UTC in {client.where}: {keys}"
+    )
+
+
 def _items(client: Client, filters: dict[str, Any], limit: int) -> Iterator[Item]:
     """The newest `limit` that are asked for."""
     if client.local is not None:

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-Kind: TypeAlias = Literal["tenant", "project", "key", "principal", "endpoint"]
+Kind: TypeAlias = Literal["tenant", "project", "key", "principal", "endpoint", "erasure"]
 
 
 class EntryId(NamedTuple):
@@ -16,7 +16,8 @@ class EntryId(NamedTuple):
     tenant: str
     """Whose project or key; empty for the other kinds."""
     name: str
-    """Of an endpoint: `BACKEND URL`."""
+    """Of an endpoint: `BACKEND URL`; of an erasure: `TENANT`, or `TENANT END_USER` (quoted as
+    in a URL)."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -26,7 +27,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     name: str
     document: bytes
     """JSON: the section of a tenant, project or key as a file would hold it (no secrets: hashes); of a principal its
-    subject, hash and roles; of an endpoint `{"drained": true}`."""
+    subject, hash and roles; of an endpoint `{"drained": true}`; of an erasure what was erased, and when."""
     version: int
     """1 when it is made, one more with each change, also with its removal."""
     created_ns: int

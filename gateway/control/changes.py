@@ -74,7 +74,11 @@ def head_of(text: str) -> Head:
 def _seen_by(principal: Principal) -> Callable[[Change], bool]:
     if principal.sees_all():
         return lambda change: True
-    return lambda change: principal.sees(change.name if change.kind == "tenant" else change.tenant)
+    return lambda change: principal.sees(_tenant_of(change))
+
+
+def _tenant_of(change: Change) -> str:
+    return change.name.partition(" ")[0] if change.kind in ("tenant", "erasure") else change.tenant
 
 
 def _shown(change: Change) -> Body:

@@ -169,6 +169,7 @@ _OF: Final[Mapping[str, Mapping[str, Any]]] = {
         "after": {"models": ["*"]},
     },
     "VerifyAnswer": {"seq": None},
+    "ErasureAnswer": {"tenant": "acme", "keys": 1, "erased_at": _WHEN},
     "RecordAnswer": record_view.named(_RECORD),
     "TraceLine": trace_tree.listed(_LINE),
     "TraceAnswer": msgspec.to_builtins(_TREE),

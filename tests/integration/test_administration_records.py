@@ -6,7 +6,9 @@ import asyncio
 from pathlib import Path
 
 from gateway.store import manifest
+from gateway.store.content_read import contents
 from tests.support.administration import administration
+from tests.support.contents import a_content, a_content_journal, a_state_dir, moved
 from tests.support.journals import STARTED_NS, a_journal, a_record
 from tests.support.ledgers import update
 
@@ -106,5 +108,37 @@ def test_a_tenant_made_by_api_may_have_what_it_says_kept(tmp_path: Path) -> None
             assert "write ${NAME}" in answer.json["error"]["message"]
             answer = await admin.ask("PATCH", "/tenants/globex", {"content": None})
             assert (answer.status, "content" in answer.json) == (200, False)
+
+    asyncio.run(run())
+
+
+def test_erasing_what_was_said_is_logged_leaves_the_records_and_is_for_admins_of_the_tenant(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with administration(a_state_dir(tmp_path)) as admin:
+            journal, said = a_journal(tmp_path), a_content_journal(tmp_path)
+            for number, end_user in enumerate(("joe", "joe", "a n\0n", "")):
+                started_ns = STARTED_NS - 10**18  # before the erasure, by the machine's clock
+                journal.add(a_record(f"req_{number}", end_user=end_user, started_ns=started_ns))
+                said.keep(a_content(f"req_{number}", end_user=end_user, started_ns=started_ns))
+            journal.stop()
+            said.stop()
+            moved(tmp_path)
+            ids = [f"req_{number}" for number in range(4)]
+            one = await admin.made("/tenants/acme/erasures", {"end_user": "joe"})
+            assert (one["keys"], one["end_user"]) == (1, "joe")
+            assert sorted(contents(tmp_path, ids, {})) == ["req_2", "req_3"]
+            assert (await admin.made("/tenants/acme/erasures", {"end_user": "a n\0n"}))["keys"] == 1
+            assert (await admin.made("/tenants/acme/erasures", {}))["keys"] == 1
+            assert (await admin.made("/tenants/acme/erasures", {}))["keys"] == 0
+            assert contents(tmp_path, ids, {}) == {}
+            assert len((await admin.ask("GET", "/records")).json["items"]) == 4
+            log = (await admin.ask("GET", "/changes?kind=erasure")).json["items"]
+            assert [each["name"] for each in log] == ["acme", "acme", "acme a%20n%00n", "acme joe"]
+            assert (await admin.ask("GET", "/changes/verify")).json["whole"]
+            roles = [{"role": "viewer"}, {"role": "admin", "tenant": "globex"}]
+            token = (await admin.made("/principals", {"name": "ada", "subject": "", "roles": roles}))["token"]
+            assert (await admin.ask("POST", "/tenants/acme/erasures", {}, token=token)).status == 403
+            assert (await admin.ask("POST", "/tenants/globex/erasures", {}, token=token)).status == 200
+            assert (await admin.ask("POST", "/tenants/a%20b/erasures", {})).status == 404
 
     asyncio.run(run())

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from gateway.cli import main as lockgate
+from gateway.cli.trajectories import trajectories
 from gateway.store import trajectories as joining
 from gateway.store.content import MOST_BYTES, Content
 from gateway.store.content_read import contents
@@ -204,6 +208,43 @@ def test_content_is_found_before_and_after_the_keeper_moved_it_and_after_a_kill(
         until(lambda: metric(gateway, "lockgate_content_kept_total") >= 2, "what a worker kept is counted")
         assert in_any_file(gateway.state_dir, b"the plan of") == []
     assert len(contents(gateway.state_dir, made, {})) == 5
+
+
+def said(*words: str) -> str:
+    """What a command prints."""
+    return CliRunner().invoke(lockgate, [*words]).output
+
+
+def test_what_was_erased_is_in_no_file_and_no_command_shows_it(tmp_path: Path) -> None:
+    with serving(tmp_path, keeping()) as gateway:
+        place = ("--state-dir", str(gateway.state_dir))
+        made = ids(gateway, 2)
+        moved(gateway, 2)
+        made += ids(gateway, 1)
+        assert "the plan of 1" in said("records", "show", made[1], "--content", *place)
+        with sqlite3.connect(gateway.state_dir / "content-keys") as database:
+            (key,) = database.execute("SELECT locked FROM keys").fetchone()
+        database.close()
+        assert in_any_file(gateway.state_dir, key) == ["content-keys"]
+        assert "1 key was destroyed" in said("records", "erase", "--tenant", "acme", "--yes", *place)
+        assert in_any_file(gateway.state_dir, key) == []
+        later = gateway.chat("what came later").headers["x-request-id"]
+        moved(gateway, 3)
+        for one in made:
+            assert "is not kept" in said("records", "show", one, "--content", *place)
+        assert "what came later" in said("records", "show", later, "--content", *place)
+        shown = [
+            *(said("records", "show", one, *place) for one in made),
+            said("records", "list", *place),
+            said("records", "export", "--format", "json", *place),
+            said("journal", "show", *place),
+            CliRunner().invoke(trajectories, ["export", *place]).output,
+        ]
+        assert "the plan of" not in "".join(shown)
+        assert all(one in shown[4] and one in shown[6] for one in made)
+        assert "what came later" in shown[6]
+        assert "erasure acme" in said("changes", "list", *place)
+        assert in_any_file(gateway.state_dir, b"the plan of") == []
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -30,11 +30,13 @@ def routers(service: Service, resource: str | None = None) -> Routers:
 
 def _tenants(service: Service) -> Routers:
     from gateway.control.entries import Entries
+    from gateway.control.erasures import Erasures
     from gateway.control.keys import Keys
-    from gateway.control.routes import keys, projects, tenants
+    from gateway.control.routes import erasures, keys, projects, tenants
 
     entries = Entries(service)
-    return tenants.router(entries), projects.router(entries), keys.router(entries, Keys(service, entries))
+    of_entries = tenants.router(entries), projects.router(entries), keys.router(entries, Keys(service, entries))
+    return *of_entries, erasures.router(Erasures(service))
 
 
 def _meters(service: Service) -> Routers:
