@@ -36,7 +36,7 @@ OWN: Mapping[str, str] = {
             "prices",
         ),
         *("principals", "projects", "records", "replay", "serve", "simulate", "snapshots", "tenants"),
-        *("traces", "usage"),
+        *("traces", "trajectories", "usage"),
     )
 } | {"import": "gateway.cli.import_config:import_config"}
 """The commands of this distribution; a test holds them equal to its entry points."""
