@@ -14,6 +14,7 @@ from typing import Final
 from gateway.backends.base import Backend, Endpoint
 from gateway.backends.http1 import Connection
 from gateway.backends.reply import Reply
+from gateway.backends.waiter import Waiter
 from gateway.config.snapshot import ModelRoute, Snapshot
 from gateway.config.snapshot_callers import Caller
 from gateway.dataplane import counting
@@ -217,15 +218,8 @@ class Attempts:
         """One request to one endpoint, cancelled with us. Raises `_Failed`, `UpstreamRejected`, `StoreUnavailable`."""
         record, endpoint, call = self._record, backend.endpoints[choice.index], self.call
         view = endpoint.view
-        row = Attempt(backend.name, endpoint.name, reason, choice.reason, backend.loads())
-        if len(row.loads) > 1:
-            row.out_of_service = [view.index for view in backend.seen if not view.available]
-            row.draw = self._draw if choice.reason == balance.LEAST else 0
         record.open()
-        record.row.attempts.append(row)
-        traceparent, traces = record.row.traceparent, self._snap.traces
-        if traces is not None:  # else the caller's as it is: a span that nobody is told of is no parent
-            traceparent = trace_ids.passed_on(traceparent, record.id, len(record.row.attempts), traces)
+        row = self._begun(backend, endpoint, choice, reason)
         endpoint.admitted(now)
         view.outstanding += 1
         connection: Connection | None = None
@@ -238,22 +232,7 @@ class Attempts:
             else:
                 reused = True
             row.sent_ms = record.at_ms(now)
-            waiter = connection.request(
-                endpoint.head(
-                    form.path if form.path_for is None else form.path_for(record.row.served_model),
-                    record.id,
-                    traceparent,
-                    call.content_type,
-                    len(body),
-                    form.method,
-                    call.header_lines,
-                ),
-                body,
-                call.stream,
-                self._snap.limits,
-                self._deadline_s,
-                now,
-            )
+            waiter = self._ask(endpoint, connection, form, body, now)
             left: asyncio.CancelledError | None = None
             try:
                 reply = await waiter
@@ -286,6 +265,36 @@ class Attempts:
             if isinstance(error, UpstreamError):
                 raise _Failed(error, reused=reused and row.status == 0) from None
             raise
+
+    def _begun(self, backend: Backend, endpoint: Endpoint, choice: Choice, reason: str) -> Attempt:
+        """The row of an attempt, which from now on is one."""
+        row = Attempt(backend.name, endpoint.name, reason, choice.reason, backend.loads())
+        if len(row.loads) > 1:
+            row.out_of_service = [view.index for view in backend.seen if not view.available]
+            row.draw = self._draw if choice.reason == balance.LEAST else 0
+        self._record.row.attempts.append(row)
+        return row
+
+    def _ask(self, endpoint: Endpoint, connection: Connection, form: Form, body: bytes, now: float) -> Waiter[Reply]:
+        """Puts the request on the wire."""
+        record, call = self._record, self.call
+        head = endpoint.head(
+            form.path if form.path_for is None else form.path_for(record.row.served_model),
+            record.id,
+            self._traceparent(),
+            call.content_type,
+            len(body),
+            form.method,
+            call.header_lines,
+        )
+        return connection.request(head, body, call.stream, self._snap.limits, self._deadline_s, now)
+
+    def _traceparent(self) -> str:
+        """The newest attempt's span, for its backend; where nobody is told of it, the caller's as it is."""
+        record, traces = self._record, self._snap.traces
+        if traces is None:
+            return record.row.traceparent
+        return trace_ids.passed_on(record.row.traceparent, record.id, len(record.row.attempts), traces)
 
     def _choose(self, backend: Backend, tried: frozenset[int], now: float) -> Choice | None:
         """Where to; the conversation's key is worked out once, and only when there is a choice to make."""

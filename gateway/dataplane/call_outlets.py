@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.dataplane.outlets import Judged, ruled
+from gateway.dataplane.outlets import Around, Judged, ruled
 from guardrails.checks.tools import ToolPolicy
 from guardrails.verdict import Verdict
 
@@ -38,13 +38,13 @@ class RuledCall:
         return ruled(self._code, Verdict((), ()), enforced=self.blocked)
 
 
-class WatchedCall:
+class WatchedCall(Around):
     """A call that passes as if there were no list of tools, while what the list would have refused is noted."""
 
-    __slots__ = ("_code", "_inner", "_is_json", "_results", "_tool", "_tools", "_whole")
+    __slots__ = ("_code", "_is_json", "_results", "_tool", "_tools", "_whole")
 
     def __init__(self, inner: Judged, tools: ToolPolicy, tool: str, results: Sequence[str], *, is_json: bool) -> None:
-        self._inner: Final = inner
+        super().__init__(inner)
         self._tools: Final = tools
         self._tool: Final = tool
         self._results: Final = results
@@ -52,30 +52,15 @@ class WatchedCall:
         self._whole: list[str] = []
         self._code = tools.refusal_by_name(tool, results) if is_json else tools.refusal_of_text(tool, results)
 
-    @property
-    def blocked(self) -> bool:
-        return self._inner.blocked
-
-    @property
-    def waits(self) -> bool:
-        return self._inner.waits
-
-    @property
-    def heard_bytes(self) -> int:
-        return self._inner.heard_bytes
-
     def feed(self, text: str) -> str:
         if self._is_json and self._code is None:
             self._whole.append(text)
-        return self._inner.feed(text)
-
-    def more(self) -> str:
-        return self._inner.more()
+        return super().feed(text)
 
     def finish(self) -> str:
         if self._is_json and self._code is None:
             self._code = self._tools.refusal(self._tool, "".join(self._whole), self._results)
-        return self._inner.finish()
+        return super().finish()
 
     def verdict(self) -> Verdict:
-        return ruled(self._code, self._inner.verdict(), enforced=False)
+        return ruled(self._code, super().verdict(), enforced=False)

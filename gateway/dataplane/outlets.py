@@ -203,15 +203,13 @@ def ruled(code: str | None, found: Verdict, *, enforced: bool) -> Verdict:
     return Verdict((*found.rulings, Ruling(Finding("tools", code, 1.0, 0, 0), Action.BLOCK, enforced)), found.failures)
 
 
-class Restored:
-    """An outlet behind which masked values are put back: what passed the checks, as the caller knows it."""
+class Around:
+    """An outlet around another, which judges."""
 
-    __slots__ = ("_ended", "_inner", "_restoring")
+    __slots__ = ("_inner",)
 
-    def __init__(self, inner: Judged, vault: Vault, *, is_json: bool) -> None:
+    def __init__(self, inner: Judged) -> None:
         self._inner: Final = inner
-        self._restoring: Final = JsonText(lambda: Restoring(vault)) if is_json else Restoring(vault)
-        self._ended = False
 
     @property
     def blocked(self) -> bool:
@@ -226,6 +224,29 @@ class Restored:
         return self._inner.heard_bytes
 
     def feed(self, text: str) -> str:
+        return self._inner.feed(text)
+
+    def more(self) -> str:
+        return self._inner.more()
+
+    def finish(self) -> str:
+        return self._inner.finish()
+
+    def verdict(self) -> Verdict:
+        return self._inner.verdict()
+
+
+class Restored(Around):
+    """An outlet behind which masked values are put back: what passed the checks, as the caller knows it."""
+
+    __slots__ = ("_ended", "_restoring")
+
+    def __init__(self, inner: Judged, vault: Vault, *, is_json: bool) -> None:
+        super().__init__(inner)
+        self._restoring: Final = JsonText(lambda: Restoring(vault)) if is_json else Restoring(vault)
+        self._ended = False
+
+    def feed(self, text: str) -> str:
         return self._put_back(self._inner.feed(text))
 
     def more(self) -> str:
@@ -234,9 +255,6 @@ class Restored:
     def finish(self) -> str:
         self._ended = True
         return self._put_back(self._inner.finish(), ends=True)
-
-    def verdict(self) -> Verdict:
-        return self._inner.verdict()
 
     def _put_back(self, text: str, *, ends: bool = False) -> str:
         out = self._restoring.feed(text)
