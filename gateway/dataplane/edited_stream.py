@@ -20,12 +20,13 @@ from gateway.wire.edits import Editor
 class EditedStream:
     """Of one answer, in the caller's format."""
 
-    __slots__ = ("_editor", "_ex", "_screening", "_waiter", "on_block")
+    __slots__ = ("_editor", "_ex", "_reading", "_screening", "_waiter", "on_block")
 
     def __init__(self, ex: Exchange, screening: Screening, call: Call) -> None:
         self._ex: Final = ex
         self._screening: Final = screening
         self._editor: Final[Editor] = screening.editor(call)
+        self._reading: Final = screening.reading()
         self._waiter: Waiter[None] | None = None
         self.on_block: Callable[[], None] | None = None
         """Called once, when nothing that the backend may still say can reach the caller."""
@@ -43,18 +44,21 @@ class EditedStream:
 
     def send(self, data: bytes) -> None:
         """Sends what may be sent by now."""
-        self._pass(self._editor.feed(data))
+        with self._reading:
+            free = self._editor.feed(data)
+        self._pass(free)
         self._look()
 
     async def last(self, data: bytes) -> bytes:
         """The stream ends with this: waits until all of it is judged; returns what is left to send."""
         self.on_block = None
-        rest = self._editor.feed(data) + self._editor.finish()
-        while self._editor.waits:
-            waiter = self._waiter = Waiter()
-            await waiter
-            self._pass(rest)
-            rest = self._editor.more()
+        with self._reading:
+            rest = self._editor.feed(data) + self._editor.finish()
+            while self._editor.waits:
+                waiter = self._waiter = Waiter()
+                await waiter
+                self._pass(rest)
+                rest = self._editor.more()
         return rest
 
     def _pass(self, data: bytes) -> None:

@@ -75,7 +75,11 @@ async def infer(gw: Gateway, ex: Exchange, record: Recording) -> None:
             contents.keep(gw, ex, record, caller, passed, screening, infer_passing.codec(target).opening, body)
         record.open()  # 503
         left_s = snap.limits.total_s - record.elapsed_ms() / 1e3
-        outputs = await session.predict(call, gw.runs, left_s)  # 400, 500, 503, 504
+        ran: list[float] = []
+        try:
+            outputs = await session.predict(call, gw.runs, left_s, ran)  # 400, 500, 503, 504
+        finally:
+            record.ran(ran)
         answer, length = infer_answer.render(target.alias, version.version, call.id, outputs)
     if screening is not None and screening.reads_output:
         told = AnswerTexts(answer, length)  # 502

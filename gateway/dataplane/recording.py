@@ -15,6 +15,7 @@ from gateway.dataplane.admitted import Admitted
 from gateway.dataplane.exchange import Exchange
 from gateway.dataplane.gateway import Gateway
 from gateway.errors import CallerError, Draining, GatewayError, MeterError, StoreUnavailable, UpstreamRejected
+from gateway.policy import timings
 from gateway.policy.conversation import HEADER as CONVERSATION
 from gateway.policy.conversation import conversation_key
 from gateway.store.records import Opened
@@ -39,6 +40,10 @@ class Screened(Protocol):
 
     def verdicts(self) -> str:
         """What was found so far, in the words of a record."""
+        ...
+
+    def timings(self) -> str:
+        """What took how long, in those words; what is not over ends now."""
         ...
 
 
@@ -127,6 +132,13 @@ class Recording(Admitted):
         row.backend = "onnx"
         row.served_model = version.alias
         row.version = version.version
+
+    def ran(self, moments: list[float]) -> None:
+        """Between these moments of the monotonic clock; where the second is missing, until now, and where both are, not
+        at all."""
+        if moments:
+            began_s, ended_s = moments[0], moments[1] if len(moments) > 1 else self._gw.clock.monotonic_s()
+            self.row.timings = timings.ran(began_s - self._ex.received_s, ended_s - self._ex.received_s)
 
     def open(self) -> None:
         """Before a backend is called. Raises `StoreUnavailable` when the journal cannot take it: nothing is served
@@ -217,6 +229,9 @@ class Recording(Admitted):
             return
         self._closed = True
         row = self.row
+        if self._screening is not None:
+            row.verdicts = self._screening.verdicts()
+            row.timings = f"{self._screening.timings()} {row.timings}".strip()
         row.status = status
         row.code = code
         row.outcome = outcome
@@ -224,8 +239,6 @@ class Recording(Admitted):
         if row.attempts and not row.attempts[-1].ended_ms:  # the one that answered, or was cut
             row.attempts[-1].ended_ms = row.total_ms
         row.body_bytes = self._ex.body_bytes
-        if self._screening is not None:
-            row.verdicts = self._screening.verdicts()
         row.answer_bytes = answer_bytes
         if self.hold is not None:
             leasing = self._gw.leasing

@@ -27,6 +27,7 @@ from gateway.errors import BudgetExhausted, CheckFailed, ContentFiltered, Gatewa
 from gateway.offload.frames import UNAVAILABLE
 from gateway.policy import verdicts
 from gateway.policy.conversation import HEADER, conversation_key
+from gateway.policy.timings import ANSWER, REQUEST, Stretch, Timings
 from gateway.wire import body as wire_body
 from gateway.wire import edited
 from gateway.wire.call import Call, Codec
@@ -62,6 +63,7 @@ class Screening:
         "_results",
         "_snap",
         "_tenant",
+        "_timings",
         "_vault",
         "changed",
     )
@@ -84,6 +86,7 @@ class Screening:
         self._codec: Final = codec
         self._judged: Final[list[tuple[Phase, Judged]]] = []
         self._results: Sequence[str] = ()
+        self._timings: Final = Timings(gw.clock.monotonic_s, ex.received_s)
         row = record.row
         row.chain = chain.name
         if not row.conversation:
@@ -184,6 +187,10 @@ class Screening:
         """The editor of a streamed answer, in the caller's format."""
         return edited.STREAMS[self._codec.endpoint](call, self._opened)
 
+    def reading(self) -> Stretch:
+        """What is to be open while its texts are read or waited for."""
+        return self._timings.stage(ANSWER)
+
     def _opened(self, channel: Channel) -> Judged:
         phase = Phase(channel.phase)
         outlet = self._outlet(phase, channel.tool, is_json=channel.is_json, restores=True)
@@ -206,11 +213,21 @@ class Screening:
             found.add(phase, outlet.verdict())
         return found.words()
 
+    def timings(self) -> str:
+        """What took how long, in those words; what is not over ends now."""
+        return self._timings.words()
+
     # -- inside
 
     async def _judge(self, parts: Sequence[Part], *, restores: bool) -> list[tuple[Judged | None, str]]:
-        """Judges texts to their end; a long one gives way to other requests now and then. Each with what may be
-        delivered of it; None where no check looks."""
+        """Judges texts to their end. Each with what may be delivered of it; None where no check looks."""
+        if not any(self._looks(Phase(part.phase), restores=restores) for part in parts):
+            return [(None, part.text) for part in parts]
+        with self._timings.stage(ANSWER if restores else REQUEST):
+            return await self._judge_all(parts, restores=restores)
+
+    async def _judge_all(self, parts: Sequence[Part], *, restores: bool) -> list[tuple[Judged | None, str]]:
+        """The same; a long text gives way to other requests now and then."""
         begun: list[tuple[Judged | None, list[str]]] = []
         is_long = sum(len(part.text) for part in parts) > PIECE
         looked_at = PIECE if is_long else 0  # of sixteen long ones that come together, one begins in this turn
@@ -242,14 +259,20 @@ class Screening:
         self.changed = _nobody
         return [(outlet, "".join(said) if outlet is None else "".join(said) + outlet.more()) for outlet, said in begun]
 
+    def _looks(self, phase: Phase, *, restores: bool) -> bool:
+        """Whether a text of this phase goes through anything."""
+        chain = self._chain
+        judges_tool = phase is Phase.TOOL_CALL and self._judges_tools
+        return bool(chain.rows(phase)) or judges_tool or (restores and bool(self._vault.values))
+
     def _outlet(self, phase: Phase, tool: str, *, is_json: bool, restores: bool) -> Judged | None:
         """Where a text of this phase goes; None where it passes."""
+        if not self._looks(phase, restores=restores):
+            return None
         rows = self._chain.rows(phase)
         tools = self._chain.tools if phase is Phase.TOOL_CALL else None
         watched = self._chain.watched_tools if phase is Phase.TOOL_CALL else None
         puts_back = restores and bool(self._vault.values)
-        if not rows and tools is None and watched is None and not puts_back:
-            return None
         # What a model says is masked for good: the values of this conversation stand there as placeholders.
         mask: Mask = labelled if restores else self._vault.mask
         outlet: Judged
@@ -268,6 +291,7 @@ class Screening:
 
     def _ask(self, question: Question, told: Told) -> None:
         need, deadline_ms = question.need, question.link.deadline_ms
+        told = self._timings.asked(question.link.check.name, told)
         if need.kind == MODEL:
             judging.ask(self._gw, self._snap, self._record, need, deadline_ms, told)
         elif self._gw.checks is not None:

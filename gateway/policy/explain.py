@@ -10,9 +10,11 @@ from typing import Final, NamedTuple
 from gateway.config.snapshot import Snapshot
 from gateway.config.snapshot_meters import Price
 from gateway.config.units_money import cap_text, money_text, token_price_text
+from gateway.policy import timings
 from gateway.policy.meters import models_of
 from gateway.policy.recorded import Recorded, Tried
 from gateway.policy.replay import Replay
+from gateway.policy.timings import Timed
 
 _OUTCOMES: Final = {
     "answered": "answered",
@@ -175,9 +177,19 @@ def _checks(record: Recorded) -> Iterator[str]:
         if len(parts) == 6:
             phase, check, code, action, score, count = parts
             yield f"{phase}: {check} found {code} {count} time{'s' * (count != '1')}, score {score}: {action}"
+    yield from (_timing(each) for each in timings.read(record.timings) if each.stage != timings.RUN)
     if record.judges:
         tokens = record.judge_input_tokens + record.judge_output_tokens
         yield f"judged by {record.judges}: {tokens:,} tokens, {money_text(record.judge_nanos)}"
+
+
+def _timing(each: Timed) -> str:
+    """How long checks took."""
+    spent, all_of_it = each.spent_us / 1e3, each.took_us / 1e3
+    if each.check:
+        return f"{each.check} was asked {each.times} time{'s' * (each.times != 1)}: {spent:.1f} ms"
+    over = f", over {all_of_it:.1f} ms" if each.times > 1 else ""
+    return f"the checks of the {each.stage} took {spent:.1f} ms{over}, from {each.began_us / 1e3:.1f} ms on"
 
 
 def _attempt(each: Tried) -> Iterator[str]:

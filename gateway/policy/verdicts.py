@@ -16,6 +16,11 @@ _MORE: Final = "more"
 _ODD: Final = re.compile(r"[\s:]+")
 
 
+def plain(name: str) -> str:
+    """A name as a part of a word."""
+    return _ODD.sub("_", name)
+
+
 class Found:
     """Adds up verdicts, each of one text."""
 
@@ -36,8 +41,7 @@ class Found:
     def words(self) -> str:
         """`phase:check:code:action:score:count` for each, separated by spaces; see `store.records.Record.verdicts`."""
         return " ".join(
-            f"{':'.join(_ODD.sub('_', each) for each in key)}:{score:.2f}:{count}"
-            for key, (score, count) in self._found.items()
+            f"{':'.join(map(plain, key))}:{score:.2f}:{count}" for key, (score, count) in self._found.items()
         )
 
     def _count(self, phase: str, check: str, code: str, action: str, score: float) -> None:

@@ -20,7 +20,7 @@ from gateway.store.records import Attempt, Record
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """The version of the columns below."""
 SCHEMA_KEY: Final = "lockgate_records_schema"
 """Under it the version stands in the metadata of each Parquet file."""
@@ -97,6 +97,7 @@ COLUMNS: Final = (
     ),
     Column("verdicts", "verdicts", _TEXT, "what checks found: phase:check:code:action:score:count, never the text"),
     Column("chain", "chain", _TEXT, "the chain of checks it went through; empty for none"),
+    Column("timings", "timings", _TEXT, "what took time beside backends: stage:check:began_us:took_us:spent_us:times"),
     Column("judges", "judges", _TEXT, "models that judged its texts, separated by spaces"),
     Column("judge_input_tokens", "judge_input_tokens", _INT, "what those used, cached ones included"),
     Column("judge_output_tokens", "judge_output_tokens", _INT, "and of output"),

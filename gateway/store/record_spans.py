@@ -1,8 +1,9 @@
 """The spans of a record: how a request was served, as OpenTelemetry tells it. Pure: nothing is measured for them, and a
 record has the same spans whenever they are made.
 
-One span for the request, one below it for each attempt, or for the run of a classic model; verdicts are events. A span
-here has begun and ended, whatever became of the request, since a record is there only once that is known.
+One span for the request, below it one for each attempt, or for the run of a classic model, and those of its checks
+(`check_spans`). A span here has begun and ended, whatever became of the request, since a record is there only once that
+is known.
 
 It stands in `store` because it reads records, which `telemetry`, a layer below, knows nothing of.
 """
@@ -17,10 +18,12 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from gateway.config.model import Config, Model, Provider, kind_of
+from gateway.policy import timings
 from gateway.policy.meters import models_of
+from gateway.store.check_spans import CheckSpans, Place
 from gateway.store.records import Attempt, Record
 from gateway.telemetry import genai
-from gateway.telemetry.spans import Attributes, Event, Kind, Span
+from gateway.telemetry.spans import Attributes, Kind, Span
 from gateway.wire import trace_ids
 
 UNKNOWN: Final = "unknown"
@@ -30,10 +33,6 @@ ONNX: Final = "onnx"
 """The backend of a classic model that ran in the gateway."""
 
 _ID: Final = re.compile(r"req_[0-9a-f]{30}").fullmatch
-_VERDICT: Final = re.compile(r"([^:]+):([^:]+):([^:]+):([^:]+):([0-9.]+):([0-9]+)").fullmatch
-_BLOCKED: Final = ("block", "fail_closed")
-_MADE: Final = ("output", "tool_call")
-"""The phases of what a model said."""
 
 
 class Known(NamedTuple):
@@ -98,8 +97,7 @@ class _Made:
         self._trace = trace_of(record)
         self._root = trace_ids.server_span(self._id)
         self._end_ms = max(0.0, record.total_ms)
-        # The last word of a record that had to be capped may be cut short.
-        self._verdicts = [found.groups() for word in record.verdicts.split(" ") if (found := _VERDICT(word))]
+        self._checks = CheckSpans(record, Place(self._trace, self._root, self._at, self._end_ms))
 
     def server(self) -> Span:
         record = self._record
@@ -112,13 +110,16 @@ class _Made:
         return Span(
             *(name, Kind.SERVER, self._trace, self._root, parent, start, end, told),
             error=failed(record),
-            events=tuple(self._checks()),
+            events=self._checks.events(),
         )
 
-    def below(self) -> Iterator[Span]:
+    def below(self) -> list[Span]:
+        return sorted([*self._checks.spans(), *self._tried()], key=lambda span: span.start_ns)
+
+    def _tried(self) -> Iterator[Span]:
         record = self._record
         if not record.attempts and record.backend == ONNX:
-            yield self._run()
+            yield from self._ran()
         before_ms = 0.0
         for number, attempt in enumerate(record.attempts, 1):
             end_ms = min(attempt.ended_ms or self._end_ms, self._end_ms)
@@ -126,22 +127,29 @@ class _Made:
             yield self._attempt(number, attempt, start_ms, end_ms)
             before_ms = end_ms
 
-    def _run(self) -> Span:
-        """A classic model that ran in the gateway. When in the request it began is not recorded: it has all of it."""
+    def _ran(self) -> Iterator[Span]:
+        """A classic model that ran in the gateway; all of the request where it is not recorded when it did."""
         record = self._record
+        timed = [each for each in timings.read(record.timings) if each.stage == timings.RUN]
+        began_ms, end_ms = 0.0, self._end_ms
+        if not timed and record.outcome == "refused":
+            return
+        if timed:
+            end_ms = min((timed[0].began_us + timed[0].took_us) / 1e3, end_ms)
+            began_ms = min(timed[0].began_us / 1e3, end_ms)
         told: Attributes = {genai.MODEL: record.alias, genai.MODEL_VERSION: record.version, genai.BACKEND: ONNX}
         if record.rows is not None:
             told[genai.ROWS] = record.rows
-        if failed(record) or record.code not in ("", "ok"):
+        if record.outcome != "answered":  # one that was answered may have been blocked by a check
             told[genai.ERROR_TYPE] = record.code
-        return Span(
+        yield Span(
             f"infer {record.served_model or record.alias}",
             Kind.INTERNAL,
             self._trace,
             trace_ids.attempt_span(self._id, 1),
             self._root,
-            self._at(0.0),
-            self._at(self._end_ms),
+            self._at(began_ms),
+            self._at(end_ms),
             told,
             error=failed(record),
         )
@@ -205,7 +213,7 @@ class _Made:
             told[genai.REASONING_OUTPUT_TOKENS] = reasoning
         if "cut" in record.action.split(" "):
             told[genai.FINISH_REASONS] = ("length",)
-        elif any(phase in _MADE and action in _BLOCKED for phase, _, _, action, _, _ in self._verdicts):
+        elif self._checks.blocked:
             told[genai.FINISH_REASONS] = ("content_filter",)
         return told
 
@@ -242,22 +250,6 @@ class _Made:
         if record.waste_tokens:
             told |= {genai.WASTE_TOKENS: record.waste_tokens, genai.WASTE: record.waste_nanos}
         return told
-
-    def _checks(self) -> Iterator[Event]:
-        """Verdicts. When they were given is not recorded: on what came in, before the first attempt; on what a model
-        said, by the end."""
-        attempts = self._record.attempts
-        asked_ms = min(attempts[0].sent_ms or self._end_ms, self._end_ms) if attempts else self._end_ms
-        for phase, check, code, action, score, count in self._verdicts:
-            told: Attributes = {
-                genai.CHECK_PHASE: phase,
-                genai.CHECK_NAME: check,
-                genai.CHECK_CODE: code,
-                genai.CHECK_ACTION: action,
-                genai.CHECK_SCORE: float(score),
-                genai.CHECK_COUNT: int(count),
-            }
-            yield Event(genai.CHECK_EVENT, self._at(self._end_ms if phase in _MADE else asked_ms), told)
 
     def _at(self, after_ms: float) -> int:
         return self._record.started_ns + int(after_ms * 1e6)

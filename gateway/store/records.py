@@ -158,6 +158,9 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     """How many answers that was for, where not all of it was held at once; 0 elsewhere."""
     chain: str = ""
     """The chain of checks it went through; empty for none."""
+    timings: str = ""
+    """What took time beside the backends, words separated by spaces: `stage:check:began_us:took_us:spent_us:times`
+    (`policy.timings.Timed`); the stage is request, answer, or run for a classic model that ran in the gateway."""
 
 
 Fields: TypeAlias = tuple[Any, ...]

@@ -54,6 +54,7 @@ class RequestRow:
     asked_output: int = 0
     answers: int = 0
     chain: str = ""
+    timings: str = ""
 
     def __init__(self, id: str, started_ns: int) -> None:  # noqa: A002 - the column's name
         self.id = id
@@ -73,6 +74,6 @@ class RequestRow:
             self.waste_nanos, self.held_input, self.held_output, self.held_nanos, self.readings, self.usage_from,
             self.action, self.project, self.verdicts, self.judge_input_tokens, self.judge_output_tokens,
             self.judge_nanos, self.judges,
-            self.asked_output, self.answers, self.chain,
+            self.asked_output, self.answers, self.chain, self.timings,
         )
         # fmt: on

@@ -64,13 +64,19 @@ MODEL_VERSION: Final = "lockgate.model.version"
 ROWS: Final = "lockgate.rows"
 
 CHECK_EVENT: Final = "lockgate.check"
-"""The event of a verdict. The conventions of guardrails were still drafts."""
+"""The event of a verdict, and how spans of checks begin. The conventions of guardrails were still drafts."""
 CHECK_PHASE: Final = "lockgate.check.phase"
 CHECK_NAME: Final = "lockgate.check.name"
 CHECK_CODE: Final = "lockgate.check.code"
 CHECK_ACTION: Final = "lockgate.check.action"
 CHECK_SCORE: Final = "lockgate.check.score"
 CHECK_COUNT: Final = "lockgate.check.count"
+CHECK_STAGE: Final = "lockgate.check.stage"
+"""What was looked at: the request, or the answer."""
+CHECK_SPENT: Final = "lockgate.check.spent_us"
+CHECK_PIECES: Final = "lockgate.check.pieces"
+CHECK_ASKED: Final = "lockgate.check.asked"
+"""So many questions."""
 
 TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     **dict.fromkeys((OPERATION_NAME, PROVIDER_NAME, CONVERSATION_ID, REQUEST_MODEL), str),
@@ -82,8 +88,9 @@ TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     TIME_TO_FIRST_CHUNK: float,
     **dict.fromkeys((REQUEST_ID, TENANT, KEY, PROJECT, MODEL, CHAIN, SNAPSHOT, CODE, OUTCOME, ACTION, BACKEND), str),
     **dict.fromkeys((ATTEMPT_REASON, ENDPOINT_CHOICE, MODEL_VERSION), str),
-    **dict.fromkeys((CHARGE, WASTE_TOKENS, WASTE, ATTEMPT_NUMBER, ROWS, CHECK_COUNT), int),
-    **dict.fromkeys((CHECK_PHASE, CHECK_NAME, CHECK_CODE, CHECK_ACTION), str),
+    **dict.fromkeys((CHARGE, WASTE_TOKENS, WASTE, ATTEMPT_NUMBER, ROWS), int),
+    **dict.fromkeys((CHECK_COUNT, CHECK_SPENT, CHECK_PIECES, CHECK_ASKED), int),
+    **dict.fromkeys((CHECK_PHASE, CHECK_NAME, CHECK_CODE, CHECK_ACTION, CHECK_STAGE), str),
     CHECK_SCORE: float,
 }
 """The type of each attribute's value; a tuple holds texts."""

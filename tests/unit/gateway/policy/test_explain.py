@@ -57,6 +57,16 @@ def test_checks_are_told_without_what_they_found_it_in() -> None:
     ]
 
 
+def test_how_long_checks_took_is_told_of_each_that_asked_too() -> None:
+    words = "request::250:1500:1500:1 request:injection:300:1400:1400:2 answer::20000:60000:4000:12 run::1:2:3:1"
+    assert told(answered(chain="c", timings=words))["checks"] == [
+        "chain c",
+        "the checks of the request took 1.5 ms, from 0.2 ms on",
+        "injection was asked 2 times: 1.4 ms",
+        "the checks of the answer took 4.0 ms, over 60.0 ms, from 20.0 ms on",
+    ]
+
+
 def test_a_request_without_a_key_and_one_without_a_snapshot_say_what_is_known() -> None:
     assert told(Record("req_1", 5, code="invalid_api_key", outcome="refused"))["who"] == ["no key was recognised"]
     found = told(answered(), archived=False)

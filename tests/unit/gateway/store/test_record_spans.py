@@ -162,3 +162,14 @@ def test_the_callers_flag_says_whether_spans_are_sent_and_errors_always_are() ->
 def test_an_id_of_another_form_has_a_trace_too() -> None:
     assert len(trace_of(a_record("req_7"))) == 32
     assert trace_of(a_record("req_7")) != trace_of(a_record("req_8"))
+
+
+def test_a_classic_models_run_has_the_time_in_which_it_ran() -> None:
+    classic = {"attempts": [], "endpoint": "infer", "backend": "onnx", "alias": "churn", "served_model": "churn"}
+    _, check, run = spans_of(**classic, timings="request::100:200:200:1 run::2000:3500:3500:1")
+    assert (check.name, run.name) == ("check request", "infer churn")
+    assert (run.start_ns, run.end_ns) == (STARTED_NS + 2_000_000, STARTED_NS + 5_500_000)
+    refused = {"code": "rate_limit_exceeded", "outcome": "refused", "status": 429}
+    assert [span.name for span in spans_of(**classic, **refused)] == ["infer"]
+    wrong = {"code": "invalid_request", "outcome": "refused", "status": 400}
+    assert spans_of(**classic, **wrong, timings="run::2000:30:30:1")[1].attributes["error.type"] == "invalid_request"

@@ -41,7 +41,7 @@ def test_two_records_never_share_their_list_of_attempts() -> None:
 
 def test_columns_are_only_ever_appended() -> None:
     """Old journals are read by position. If this fails: put the new column at the end, with a default."""
-    assert Record.__struct_fields__[:46] == (
+    assert Record.__struct_fields__[:47] == (
         *("id", "started_ns", "tenant", "key", "endpoint", "alias", "stream", "snapshot", "backend", "served_model"),
         *("attempts", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens"),
         *("status", "code", "outcome", "first_byte_ms", "total_ms", "body_bytes", "answer_bytes"),
@@ -49,7 +49,7 @@ def test_columns_are_only_ever_appended() -> None:
         *("charge_nanos", "waste_tokens", "waste_nanos", "held_input", "held_output", "held_nanos"),
         *("readings", "usage_from", "action", "project", "verdicts"),
         *("judge_input_tokens", "judge_output_tokens", "judge_nanos", "judges"),
-        *("asked_output", "answers", "chain"),
+        *("asked_output", "answers", "chain", "timings"),
     )
     assert Attempt.__struct_fields__[:14] == (
         *("backend", "endpoint", "reason", "choice", "loads", "status", "code", "sent_ms", "first_byte_ms", "ended_ms"),
