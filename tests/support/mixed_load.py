@@ -26,6 +26,7 @@ rules:
   - {match: "drops", model: frail, drop: true}
   - {match: "long", answer: word, tokens: 150, tokens_per_s: 3000}
   - {match: "silent", answer: "one two three", usage: false}
+  - {match: "snaps", answer: "one two three four", cut_after_frames: 2}
   - {match: "slow", answer: word, tokens: 100, token_delay_ms: 1000}
 """
 KEYS = {name: f"lg-test-{name}" for name in ("rich", "thresholds", "poor", "limited", "masked", "booked")}
