@@ -17,6 +17,7 @@ from typing import Any
 
 from tests.contract.cases import CASES, CHAT, EMBED, OWN, RANK, RESPONSES, TEXT, Target, run
 from tests.support import gateway_process, vllm
+from tests.support.otlp import Receiver, has_packages, receiving
 
 KEY = "lg-contract-key"
 
@@ -28,6 +29,8 @@ class Upstream:
     direct: Target
     backend: dict[str, Any]
     environment: dict[str, str]
+    spans: Receiver | None = None
+    """What gets its own spans, where it sends any."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +83,15 @@ def _beside_the_gateway(module: str, name: str, backend: dict[str, Any], slash_n
 
 def _vllm(*flags: str) -> Callable[[ExitStack, Path], Callable[[], Upstream]]:
     def start(stack: ExitStack, folder: Path) -> Callable[[], Upstream]:
-        ready = stack.enter_context(vllm.starting(folder / "vllm.log", *flags))
+        spans = stack.enter_context(receiving("grpc")) if has_packages() else None
+        tracing = () if spans is None else ("--otlp-traces-endpoint", spans.url)
+        ready = stack.enter_context(vllm.starting(folder / "vllm.log", *flags, *tracing))
 
         def upstream() -> Upstream:
             address = ready()
             backend = {"kind": "vllm", "endpoints": [{"url": address}], "api_key": "${CONTRACT_UPSTREAM_KEY}"}
             target = Target(f"{address}/v1", vllm.API_KEY, vllm.MODEL, vllm.MODEL, vllm.ALIAS_WITH_SLASH)
-            return Upstream(target, backend, {"CONTRACT_UPSTREAM_KEY": vllm.API_KEY})
+            return Upstream(target, backend, {"CONTRACT_UPSTREAM_KEY": vllm.API_KEY}, spans)
 
         return upstream
 
@@ -121,6 +126,7 @@ class Pair:
     direct: Target
     through: Target
     gateway: gateway_process.GatewayProcess
+    upstream: Upstream
 
 
 def _with_gateway(stack: ExitStack, folder: Path, upstream: Upstream) -> Pair:
@@ -140,7 +146,7 @@ def _with_gateway(stack: ExitStack, folder: Path, upstream: Upstream) -> Pair:
     gateway = stack.enter_context(
         gateway_process.serving(folder / "gateway", configuration, environment=upstream.environment)
     )
-    return Pair(direct, replace(through, base_url=f"{gateway.data}/v1"), gateway)
+    return Pair(direct, replace(through, base_url=f"{gateway.data}/v1"), gateway, upstream)
 
 
 class Servers:

