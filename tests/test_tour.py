@@ -53,7 +53,8 @@ class Tour:
         blocks = re.findall(r"^```(\w+)\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
         self.python = [block for language, block in blocks if language == "python"]
         self.preparation, *self.shell = [block for language, block in blocks if language == "sh"]
-        assert len(self.python) + len(self.shell) + 1 == len(blocks), "a block that is neither sh nor python is not run"
+        (self.shown,) = [block for language, block in blocks if language == "text"]
+        assert len(self.python) + len(self.shell) + 2 == len(blocks), "a block that is neither sh nor python is not run"
 
     def run(self, *command: str) -> str:
         """What a command prints, with the environment of the project before all others; it must end well."""
@@ -147,15 +148,30 @@ def test_an_attack_is_refused_and_a_chain_can_be_tried(tour: Tour) -> None:
     assert re.fullmatch(r"Write to \[EMAIL_ADDRESS_[0-9a-f]{10}\]", tried.splitlines()[-1])
 
 
-def test_a_request_is_explained_and_all_decisions_come_out_again(tour: Tour) -> None:
-    tour.run_shell(2)
+def test_an_agents_run_is_read_back_in_steps_and_its_call_explained_and_replayed(tour: Tour) -> None:
+    block = next(block for block in tour.python if "tools=tools" in block)
+    answer = tour.run(sys.executable, "-c", block).strip()
+    assert answer
     said = tour.run_shell(6)
-    assert "globex" in said
-    assert "model_not_found" in said
-    derived = next(line.split() for line in said.splitlines() if line.startswith("total "))
-    assert int(derived[1].replace(",", "")) > 0
-    assert derived[2] == "0"
-    assert max(map(len, said.splitlines())) <= 100
+    steps, tree, why, one, _all = re.split(r"\n(?=trace |req_|\d+ records? )", said)
+    assert shape(steps.partition("\n\nfrom ")[0]) == shape(tour.shown)
+    assert " ".join(steps.split()).partition(" assistant ")[2].startswith(" ".join(answer.split())[:80])
+    assert tree.count("▸ POST /v1/chat/completions") == 2
+    assert why.splitlines()[0].split(",")[0] in steps
+    assert "chain standard" in why
+    assert "as the backend stated at the end" in why
+    for table in (one, _all):
+        derived = next(line.split() for line in table.splitlines() if line.startswith("total "))
+        assert int(derived[1].replace(",", "")) >= 8
+        assert derived[2] == "0"
+    assert [line for line in said.splitlines() if len(line) > 100] == []
+
+
+def shape(shown: str) -> str:
+    """What stays from run to run: without ids, numbers, and the model's words."""
+    shown = re.sub(r"(?m)^( +assistant ).*(?:\n {15}.*)*$", r"\1", shown.strip())
+    shown = re.sub(r"req_[0-9a-f]+|\b[0-9a-f]{32}(?::\d+)?", "ID", shown)
+    return re.sub(r"[\d.,]+ m?s\b", "TIME", re.sub(r"\$[\d.]+|[\d,]+→[\d,]+|[\d-]{10} [\d:]{8}", "N", shown))
 
 
 def test_a_key_with_a_budget_is_made_spent_lowered_raised_and_revoked(tour: Tour) -> None:

@@ -35,12 +35,41 @@ class EmbeddedModel:
 
 # The weights' own template, but for its system message: told that it is SmolLM and by whom it was trained, this model
 # answers questions about France in loops of French; told to be a helpful assistant, it says Paris.
+# Nor do the weights know tools. What so small a model is told it does not do, but it goes on as was gone on before:
+# shown three calls of tools it makes one, whose form llama.cpp then holds to the tool's schema. Once it has the result
+# it is asked for a sentence, without all that.
 _SMOLLM2_TEMPLATE = (
+    "{% set shows = tools and messages[-1]['role'] != 'tool' %}"
     "{% for message in messages %}"
-    "{% if loop.first and message['role'] != 'system' %}"
-    "{{ '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}"
+    "{% if loop.first %}"
+    "{{ '<|im_start|>system\n' }}"
+    "{{ message['content'] if message['role'] == 'system' else 'You are a helpful assistant.' }}"
+    "{% if shows %}"
+    "{{ '\nTools:' }}{% for tool in tools %}{{ '\n' + tool['function'] | tojson }}{% endfor %}"
     "{% endif %}"
-    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
+    "{{ '<|im_end|>\n' }}"
+    "{% if shows %}"
+    "{% for asked, name, argument in ["
+    "('What time is it in Rome?', 'time', 'city\": \"Rome'), "
+    "('Find a song by Queen.', 'song', 'artist\": \"Queen'), "
+    "('Who wrote Emma?', 'book', 'title\": \"Emma')] %}"
+    "{{ '<|im_start|>user\n' + asked + '<|im_end|>\n<|im_start|>assistant\n<tool_call>\n"
+    '{"name": "\' + name + \'", "arguments": {"\' + argument + \'"}}\n</tool_call><|im_end|>\n\' }}'
+    "{% endfor %}"
+    "{% endif %}"
+    "{% endif %}"
+    "{% if message['tool_calls'] %}"
+    "{{ '<|im_start|>assistant\n' }}"
+    "{% for call in message['tool_calls'] %}"
+    "{{ '<tool_call>\n{\"name\": \"' + call['function']['name'] + '\", \"arguments\": ' }}"
+    "{{ call['function']['arguments'] | tojson + '}\n</tool_call>' }}"
+    "{% endfor %}"
+    "{{ '<|im_end|>\n' }}"
+    "{% elif message['role'] == 'tool' %}"
+    "{{ '<|im_start|>user\nThe answer is: ' + message['content'] + '. Say it in a sentence.<|im_end|>\n' }}"
+    "{% elif not (loop.first and message['role'] == 'system') %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% endif %}"
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )

@@ -231,6 +231,8 @@ Lockgate serves a chat model (smollm2-135m), an embedding model (minilm) and two
   curl {url}/v2/models/churn/infer -H 'authorization: Bearer {keys[everything]}' \\
     -d '{row}'
 
-What became of each request:  {program} journal show --state-dir {state_dir}
+What became of each request:  {program} records list --state-dir {state_dir}
+Why, and what it cost:        {program} explain ID --state-dir {state_dir}
+What an agent did, in steps:  {program} trajectories list --state-dir {state_dir}
 The keys are also in {state_dir / KEYS_FILE}. {"" if log is None else f"The log is in {log}. "}Ctrl-C ends it.
 """

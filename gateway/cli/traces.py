@@ -78,7 +78,8 @@ def show(client: Client, trace: str, tenant: str, limit: int, form: str) -> None
         return
     for line in traces_tree.whole(found, limit):
         click.echo(line)
-    click.echo(f"from {client.where}; ▸ is the gateway's; `lockgate explain` tells of a request by its id (--json)")
+    click.echo("▸ is the gateway's: `lockgate explain ID` tells of a request, whose id --format json shows")
+    click.echo(f"from {client.where}")
 
 
 def _items(client: Client, since: int, until: int | None, tenant: str, limit: int) -> tuple[list[Item], bool]:

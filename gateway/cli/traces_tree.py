@@ -20,7 +20,7 @@ _WIDTHS: Final = (9, 9, 13, 10)
 """When, how long, tokens, cost: with the name, 99 columns."""
 
 
-def _took(took_ms: float) -> str:
+def took(took_ms: float) -> str:
     """In at most 7 characters."""
     if took_ms < 999.5:
         return f"{took_ms:.0f} ms" if took_ms >= 9.95 or not took_ms else f"{took_ms:.1f} ms"
@@ -71,7 +71,7 @@ COLUMNS: Final = (
     Column("name", _text("name", 12)),
     Column("spans", lambda item: f"{_count(item['agent_spans'])}+{_count(item['requests'])}"),
     Column("bad", lambda item: _count(item["errors"]) if item["errors"] else ""),
-    Column("took", lambda item: _took(item["took_ms"])),
+    Column("took", lambda item: took(item["took_ms"])),
     Column("cost", lambda item: _usd(item["charge_usd_nanos"] or None) or admin_table.NOTHING),
 )
 """What a list shows; the id stays whole, as it is what one asks on with."""
@@ -84,7 +84,7 @@ def listed(items: Sequence[Item]) -> Iterator[str]:
 
 def whole(item: Item, most: int = MOST_LINES) -> Iterator[str]:
     """The tree of one trace, `most` of its spans."""
-    counts = [_several(len(item["spans"]), "span"), _several(item["requests"], "request"), _took(item["took_ms"])]
+    counts = [_several(len(item["spans"]), "span"), _several(item["requests"], "request"), took(item["took_ms"])]
     counts += [f"{item['errors']:,} failed"] if item["errors"] else []
     counts += [f"{tokens} tokens" for tokens in (_tokens(item),) if tokens]
     counts += [cost for cost in (_usd(item["cost_usd_nanos"]),) if cost]
@@ -178,7 +178,7 @@ def _line(span: Item, edge: str, more: int) -> str:
         name = f"▸ {name}"
     behind = f" … {more:,} more" if more else ""
     name = _cut(f"{edge}{name}", _NAME - len(behind) - len(mark) - bool(mark)) + behind + (f" {mark}" if mark else "")
-    return _row(name, _took(span["at_ms"]), _took(span["took_ms"]), _tokens(span), _usd(span["cost_usd_nanos"]))
+    return _row(name, took(span["at_ms"]), took(span["took_ms"]), _tokens(span), _usd(span["cost_usd_nanos"]))
 
 
 def _words(span: Item) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.cli import admin_table
 from gateway.cli.admin_table import Column, Item
 from gateway.cli.content_words import visible
+from gateway.cli.traces_tree import took
 
 if TYPE_CHECKING:
     from gateway.store.trajectories import Step, Trajectory
@@ -47,7 +48,7 @@ def _item(found: Trajectory) -> Item:
         "who": _cut(f"{first.tenant}/{first.key}", 13),
         "calls": f"{len(found.steps):,}",
         "tools": admin_table.NOTHING if found.calls is None else f"{found.calls:,}",
-        "took": _took(found.took_ms),
+        "took": took(found.took_ms),
         "cost": _cost(found.charge_nanos),
     }
 
@@ -55,11 +56,12 @@ def _item(found: Trajectory) -> Item:
 def whole(found: Trajectory) -> Iterator[str]:
     """Every step of one."""
     first = found.first
-    who = f"{first.tenant}/{first.key}" + (f", end user {visible(first.end_user)}" if first.end_user else "")
+    who = f"{first.tenant}/{first.key}" + (f", end user {first.end_user}" if first.end_user else "")
+    steps = f"{len(found.steps)} {'call' if len(found.steps) == 1 else 'calls'} of a model"
     tools = "" if found.calls is None else f", {found.calls} tool {'call' if found.calls == 1 else 'calls'}"
-    steps = f"{len(found.steps)} {'call' if len(found.steps) == 1 else 'calls'} of a model{tools}"
-    yield from _folded("", f"{found.id}: {who}, {steps}, {_took(found.took_ms)}, {_cost(found.charge_nanos)}")
-    yield f"began {_moment(first.started_ns, '%Y-%m-%d %H:%M:%S')} UTC"
+    yield from _folded(f"{found.id}: ", who)
+    began, cost = _moment(first.started_ns, "%Y-%m-%d %H:%M:%S"), _cost(found.charge_nanos)
+    yield f"{began} UTC: {steps}{tools}, {took(found.took_ms)}, {cost}"
     for number, step in enumerate(found.steps, 1):
         yield ""
         yield from _step(number, step, first.started_ns)
@@ -67,14 +69,14 @@ def whole(found: Trajectory) -> Iterator[str]:
 
 def _step(number: int, step: Step, began_ns: int) -> Iterator[str]:
     record = step.record
-    after = _took((record.started_ns - began_ns) / 10**6)
+    after = took((record.started_ns - began_ns) / 10**6)
     ended = f"{record.status} {record.code}" if record.status else record.code
-    head = f"{number:>2}  +{after}  {visible(record.alias)}: {ended}, {_took(record.total_ms)}"
+    told = f"{record.alias}: {ended}, {took(record.total_ms)}"
     if record.input_tokens is not None:
         given = record.input_tokens + (record.cached_input_tokens or 0)
         made = (record.output_tokens or 0) + (record.reasoning_tokens or 0)
-        head += f", {given:,}→{made:,} tokens"
-    yield from _folded("", f"{head}, {_cost(record.charge_nanos)}")
+        told += f", {given:,}→{made:,} tokens"
+    yield from _folded(f"{number:>2}  +{after}  ", f"{told}, {_cost(record.charge_nanos)}")
     yield from _named("record", record.id)
     if step.locked:
         yield from _named("locked", step.locked)
@@ -87,7 +89,7 @@ def _step(number: int, step: Step, began_ns: int) -> Iterator[str]:
     for call in step.calls:
         yield from _named("tool call", _cut(f"{call.name} {call.arguments}", _LONGEST))
         if call.result is not None:
-            yield from _named("", _cut(f"→ after {_took(call.took_ms or 0.0)}: {call.result}", _LONGEST))
+            yield from _named("", _cut(f"→ after {took(call.took_ms or 0.0)}: {call.result}", _LONGEST))
     if record.verdicts:
         yield from _named("checks", record.verdicts)
 
@@ -114,10 +116,6 @@ def _folded(head: str, text: str) -> Iterator[str]:
 
 def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _took(ms: float) -> str:
-    return f"{ms:,.0f} ms" if ms < 10_000 else f"{ms / 1_000:,.1f} s"
 
 
 def _cost(nanos: int | None) -> str:

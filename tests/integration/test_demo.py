@@ -74,6 +74,8 @@ def test_two_tenants_use_real_models_with_keys_that_last(tmp_path: Path) -> None
         keys = json.loads((state / "demo-keys.json").read_text())
         assert (state / "demo-keys.json").stat().st_mode & 0o777 == 0o600
         assert sum(line.startswith("ready ") for line in said) == 1
+        for command in ("records list", "explain ID", "trajectories list"):
+            assert any(f"lockgate {command} --state-dir {state}" in line for line in said)
         assert all(any(secret in line for line in said) for secret in keys.values())
         wide, narrow = (
             openai.OpenAI(base_url=f"{url}/v1", api_key=keys[tenant], max_retries=0) for tenant in ("acme", "globex")

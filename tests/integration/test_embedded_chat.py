@@ -83,6 +83,24 @@ def test_a_json_schema_and_log_probabilities_are_honoured(sdk: openai.OpenAI) ->
     assert len((answer.choices[0].logprobs.content or [])[0].top_logprobs) == 2
 
 
+def test_a_tool_is_asked_for_by_its_schema_and_its_result_is_answered_in_words(sdk: openai.OpenAI) -> None:
+    city = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    tools: Any = [{"type": "function", "function": {"name": "weather", "parameters": city}}]
+    said: Any = [{"role": "user", "content": "What is the weather in Oslo?"}]
+    asked = sdk.chat.completions.create(model="small", messages=said, tools=tools, temperature=0, max_tokens=60)
+    assert asked.choices[0].finish_reason == "tool_calls"
+    calls = asked.choices[0].message.tool_calls
+    assert calls is not None
+    (call,) = calls
+    assert call.type == "function"
+    assert call.function.name == "weather"
+    assert list(json.loads(call.function.arguments)) == ["city"]
+    said += [asked.choices[0].message, {"role": "tool", "tool_call_id": call.id, "content": "7 degrees and rain"}]
+    told = sdk.chat.completions.create(model="small", messages=said, tools=tools, temperature=0, max_tokens=60)
+    assert told.choices[0].message.content
+    assert not told.choices[0].message.tool_calls
+
+
 def test_a_prompt_longer_than_the_context_is_the_callers_error(sdk: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="context"):
         sdk.chat.completions.create(model="small", messages=[{"role": "user", "content": "word " * 600}])
