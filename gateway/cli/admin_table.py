@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from gateway.cli.meters_table import aligned
+from gateway.cli.terminal import visible
 
 Item = dict[str, Any]
 Cell = Callable[[Item], str]
@@ -71,7 +72,7 @@ def fields(item: Item, columns: Sequence[Column]) -> Iterator[str]:
     told = [(column.head, cell) for column in columns if (cell := column.cell(item))]
     width = max(len(head) for head, _ in told)
     for head, cell in told:
-        yield f"  {head:<{width}}  {cell}"
+        yield f"  {head:<{width}}  {visible(cell)}"
 
 
 def text(name: str) -> Cell:

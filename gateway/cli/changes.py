@@ -15,6 +15,7 @@ import click
 from gateway.cli import admin_client, admin_options, admin_table, usage_times
 from gateway.cli.admin_client import Client
 from gateway.cli.admin_table import Column, Item
+from gateway.cli.terminal import visible
 
 
 def _moment(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
@@ -66,7 +67,9 @@ def list_(client: Client, limit: int, form: str, **filters: str | None) -> None:
     for line, item in zip(lines, items, strict=True):
         click.echo(line)
         for told in _told(item):
-            click.echo(textwrap.fill(told, admin_table.MOST_CHARS, initial_indent=_INDENT, subsequent_indent=_INDENT))
+            click.echo(
+                textwrap.fill(visible(told), admin_table.MOST_CHARS, initial_indent=_INDENT, subsequent_indent=_INDENT)
+            )
     click.echo(f"\n{admin_table.closing(items, 'change', client.where, more=more)}")
 
 

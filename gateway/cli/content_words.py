@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway.cli.admin_table import MOST_CHARS, NOTHING, Item
+from gateway.cli.terminal import visible
 
 if TYPE_CHECKING:
     from gateway.store.content import Content, Locked, Said
@@ -50,7 +51,7 @@ def lines(found: Content | Locked) -> Iterator[str]:
 
     yield ""
     if isinstance(found, Locked):
-        yield from textwrap.wrap(f"locked: {found.why}", MOST_CHARS)
+        yield from textwrap.wrap(visible(f"locked: {found.why}"), MOST_CHARS)
         return
     for name, said in (("request", found.request), ("answer", found.answer)):
         cut = f", of which {len(said.data):,} are kept" if said.cut else ""
@@ -67,8 +68,3 @@ def _body(said: Said) -> Item:
     except (msgspec.DecodeError, UnicodeDecodeError):
         body = said.data.decode("utf-8", "replace")
     return {"body": body, "bytes": said.size, "cut": said.cut}
-
-
-def visible(text: str, keeps: str = "") -> str:
-    """Without what would move a terminal's cursor, but for the characters in `keeps`."""
-    return "".join(each if each.isprintable() or each in keeps else "\ufffd" for each in text)

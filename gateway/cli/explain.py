@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from gateway.cli import places
+from gateway.cli.terminal import visible
 
 if TYPE_CHECKING:
     from gateway.policy.explain import Step
@@ -58,9 +59,7 @@ def explain(
             raise click.UsageError("--as needs --model, or a --body that names one")
         head, found = _ahead(key, model, body, state_dir, config)
     if as_json:
-        click.echo(
-            json.dumps({"about": head, "steps": [step._asdict() for step in found]}, indent=2, ensure_ascii=False)
-        )
+        click.echo(json.dumps({"about": head, "steps": [step._asdict() for step in found]}, indent=2))
         return
     for line in _lines(head, found):
         click.echo(line)
@@ -120,10 +119,10 @@ def _named(text: bytes, model: str | None, body: Path | None) -> bytes:
 
 
 def _lines(head: str, found: Sequence[Step]) -> Iterator[str]:
-    yield from textwrap.wrap(head, _WIDTH, subsequent_indent="  ")
+    yield from textwrap.wrap(visible(head), _WIDTH, subsequent_indent="  ")
     for step in found:
         name = step.name
-        for line in step.lines:
+        for line in map(visible, step.lines):
             pieces = textwrap.wrap(line, _WIDTH - _NAMES - 2, subsequent_indent="  ", break_on_hyphens=False) or [""]
             for piece in pieces:
                 yield f"  {name:{_NAMES}}{piece}"

@@ -4,6 +4,7 @@ gateway, and changes nothing."""
 from __future__ import annotations
 
 import heapq
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +40,7 @@ def show(state_dir: Path, tenant: str | None, limit: int) -> None:
     chosen = (record for record in _records(state_dir) if tenant is None or record.tenant == tenant)
     newest = heapq.nlargest(limit, chosen, key=lambda record: (record.started_ns, record.id))
     for record in reversed(newest):
-        click.echo(msgspec.json.encode(_named(record)))
+        click.echo(json.dumps(msgspec.to_builtins(_named(record))))
 
 
 @journal.command(short_help="Count opened and closed requests; exit with 1 on a gap or damage.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from gateway.cli.terminal import visible
 from gateway.policy.authority import BucketState
 
 Row = dict[str, Any]
@@ -82,7 +83,7 @@ def owners_table(leases: Mapping[str, Mapping[str, int]], status: Mapping[str, s
 
 def aligned(lines: Iterable[Sequence[str]], left: int, *, last_left: bool = False) -> Iterator[str]:
     """Lines of equal columns under a rule: the first `left` to the left, the others to the right."""
-    kept = list(lines)
+    kept = [[visible(cell) for cell in cells] for cells in lines]
     widths = [max(map(len, cells)) for cells in zip(*kept, strict=True)]
     for number, cells in enumerate(kept):
         yield _GAP.join(

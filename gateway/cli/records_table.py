@@ -8,6 +8,7 @@ from typing import Final
 
 from gateway.cli import admin_table
 from gateway.cli.admin_table import Column, Item
+from gateway.cli.terminal import visible
 
 _QUIET: Final = frozenset(("started", "started_ns", "attempts", "readings", "trace"))
 """Shown otherwise, or said by another."""
@@ -92,4 +93,5 @@ def _attempt(attempt: Item) -> str:
 
 
 def _folded(head: str, text: str) -> Iterator[str]:
-    yield from textwrap.wrap(text, _MOST, initial_indent=head, subsequent_indent=" " * len(head)) or [head.rstrip()]
+    indent = " " * len(head)
+    yield from textwrap.wrap(visible(text), _MOST, initial_indent=head, subsequent_indent=indent) or [head.rstrip()]

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from gateway.cli import places
+from gateway.cli.terminal import visible
 
 if TYPE_CHECKING:
     from gateway.policy.replay import Tally
@@ -75,7 +76,7 @@ def replay(
         many = f"{tally.records:,} record{'' if tally.records == 1 else 's'}"
         click.echo(f"{many} of {where}, replayed in {spent_s:.2f} s of CPU\n")
     for line in _json(tally, differences) if as_json else _table(tally, differences, made.missing):
-        click.echo(line)
+        click.echo(visible(line, keeps="\n"))
     if absent := sorted(set(ids) - seen):
         raise click.ClickException(f"no record of {', '.join(absent)} in {where}")
     sys.exit(1 if tally.different or tally.missing else 0)

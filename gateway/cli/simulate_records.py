@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.cli import archived
+from gateway.cli.terminal import visible
 from gateway.config.snapshot import Snapshot
 from gateway.config.units_money import money_text
 from gateway.policy.rerun import Compared, Rerun, difference
@@ -53,7 +54,7 @@ class Recorded:
                 money_text(more_nanos),
             )
         for (tenant, model, then_, now_), count in self._rerun.routes.most_common():
-            yield f"  {count:>9,}  {tenant}: {model} goes to {now_}, and went to {then_}"
+            yield f"  {count:>9,}  {tenant}: {visible(model)} goes to {now_}, and went to {then_}"
         for what, count in (
             ("answers were never made: they count as requests, at no cost", self._sum("never_made")),
             ("answers were cut short: they cost what there was of them", self._sum("cut_short")),

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gateway.cli import admin_table
 from gateway.cli.admin_table import Column, Item
+from gateway.cli.terminal import visible
 
 MOST_LINES: Final = 400
 """Spans drawn where nothing else is asked for."""
@@ -51,17 +52,12 @@ def _usd(nanos: int | None) -> str:
     return f"${usd:.6f}" if usd < 9.9999995 else f"${usd:.4f}" if usd < 999.99995 else f"${usd:,.0f}"
 
 
-def _clear(text: str) -> str:
-    """Without what would change the terminal."""
-    return "".join(char if char.isprintable() else "�" for char in text)
-
-
 def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _text(name: str, most: int) -> admin_table.Cell:
-    return lambda item: _cut(_clear(str(item[name] or admin_table.NOTHING)), most)
+    return lambda item: _cut(visible(str(item[name] or admin_table.NOTHING)), most)
 
 
 COLUMNS: Final = (
@@ -88,7 +84,7 @@ def whole(item: Item, most: int = MOST_LINES) -> Iterator[str]:
     counts += [f"{item['errors']:,} failed"] if item["errors"] else []
     counts += [f"{tokens} tokens" for tokens in (_tokens(item),) if tokens]
     counts += [cost for cost in (_usd(item["cost_usd_nanos"]),) if cost]
-    yield f"trace {item['trace']} of {_cut(_clear(item['tenant']), 40)}"
+    yield f"trace {item['trace']} of {_cut(visible(item['tenant']), 40)}"
     yield f"{item['started'][:19].replace('T', ' ')} UTC: {', '.join(counts)}"
     yield ""
     yield _row("", "at", "took", "tokens", "cost")
@@ -169,11 +165,11 @@ def _edge(kept: Sequence[Kept], number: int) -> str:
 
 def _line(span: Item, edge: str, more: int) -> str:
     mark = ("~" if span["outside"] else "") + ("?" if span["lost_parent"] else "")
-    name = _clear(span["name"])
+    name = visible(span["name"])
     if span["source"] == "agent":
         name += "".join(f" {word}" for word in _words(span) if word not in name)
     if span["error"]:
-        name = f"✗ {name}: {_clear(span['error_type']) or 'failed'}"
+        name = f"✗ {name}: {visible(span['error_type']) or 'failed'}"
     if span["source"] == "gateway":
         name = f"▸ {name}"
     behind = f" … {more:,} more" if more else ""
@@ -183,7 +179,7 @@ def _line(span: Item, edge: str, more: int) -> str:
 
 def _words(span: Item) -> list[str]:
     """What an agent's span is about, where its name does not say it."""
-    return [_clear(span[field]) for field in ("agent", "tool", "model") if span[field]]
+    return [visible(span[field]) for field in ("agent", "tool", "model") if span[field]]
 
 
 def _row(name: str, *cells: str) -> str:

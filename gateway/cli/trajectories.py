@@ -94,7 +94,7 @@ def show(trajectory_id: str, form: str, state_dir: Path | None, config: Path | N
     if form == "json":
         from gateway.store.trajectories import exported
 
-        click.echo(json.dumps(exported(found[at]), ensure_ascii=False))
+        click.echo(json.dumps(exported(found[at])))
         return
     for line in trajectories_table.whole(found[at]):
         click.echo(line)
@@ -116,7 +116,7 @@ def export(output: Path | None, state_dir: Path | None, config: Path | None, **f
     with stored.reading("trajectories"), ExitStack() as closing:
         file = sys.stdout if output is None else closing.enter_context(output.open("w", encoding="utf-8"))
         for each in _all(where, filters):
-            file.write(json.dumps(exported(each), ensure_ascii=False) + "\n")
+            file.write(json.dumps(exported(each)) + "\n")
             count += 1
     click.echo(f"{count:,} {'trajectory' if count == 1 else 'trajectories'} from {where}", err=True)
 

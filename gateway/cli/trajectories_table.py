@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.cli import admin_table
 from gateway.cli.admin_table import Column, Item
-from gateway.cli.content_words import visible
+from gateway.cli.terminal import visible
 from gateway.cli.traces_tree import took
 
 if TYPE_CHECKING:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
+from gateway.cli.terminal import visible
+
 Value = str | int | Decimal
 
 _HEADS: Final = {
@@ -73,6 +75,7 @@ def _cell(value: Value, digits: int) -> str:
         return f"${value:,.{digits}f}" if value >= 0 else f"-${-value:,.{digits}f}"
     if isinstance(value, int):
         return f"{value:,}" if value else "·"
+    value = visible(value)
     if len(value) > _LONGEST:
         return value[: _LONGEST // 2] + "…" + value[1 - _LONGEST // 2 :]
     return value or "–"

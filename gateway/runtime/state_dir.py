@@ -6,6 +6,7 @@ STATE/journal/               the workers' journals (gateway.store)
 STATE/ledger/                what was used, for good (gateway.store.ledger)
 STATE/content/               what was said, encrypted, where a policy keeps it (gateway.store.content)
 STATE/content-keys           its keys, themselves encrypted
+STATE/traces/incoming/       agents' spans that are not stored yet, encrypted (gateway.store.span_spool)
 STATE/meters.sqlite          the meters, where no other store is configured
 STATE/control.sqlite         what was made by API and who changed it, where no other store is configured
 STATE/changes.heads          heads of that log of changes, noted as it grew (changes-postgresql.heads: of PostgreSQL's)

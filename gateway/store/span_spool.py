@@ -1,6 +1,7 @@
 """Spans between the worker that took them and the keeper that stores them: a file for each request, as it was sent.
 
-    STATE/traces/incoming/<slot>-<request id>.otlp
+    STATE/traces/incoming/<slot>-<request id>.<key>.otlp      locked with that key (`span_seal`)
+    STATE/traces/incoming/<slot>-<request id>.otlp            in the clear, where cryptography is not installed
 
 A file is there whole or not at all: it is written under another name first. So a worker that is killed has taken a
 request or not, and a keeper that is killed has stored its spans (`Manifest.spans_taken` names the file then) or not.
@@ -16,6 +17,8 @@ from typing import Final
 import msgspec
 
 from gateway.errors import StoreUnavailable
+from gateway.store import span_seal
+from gateway.store.span_seal import Seal
 from gateway.telemetry.agent_spans import Sender
 from gateway.wire.otlp.request import Form
 
@@ -48,6 +51,7 @@ class Spool:
     def __init__(self, state_dir: Path, slot: int, *, most: int = MOST_BYTES, most_of_tenant: int = MOST_OF_TENANT):
         self._folder = folder(state_dir)
         self._slot = slot
+        self._seal = Seal(self._folder)
         self._most = most
         self._most_of_tenant = most_of_tenant
         self._waiting: deque[tuple[Path, str, int]] | None = None
@@ -66,11 +70,13 @@ class Spool:
             or len(self._waiting) >= MOST_FILES
         ):
             raise StoreUnavailable("too many spans wait to be stored: send them again", headers=(("retry-after", "5"),))
-        path = self._folder / f"{self._slot}-{sender.request}{_SUFFIX}"
-        draft = path.with_suffix(".new")
+        name = f"{self._slot}-{sender.request}"
+        draft = self._folder / f"{name}.new"
         head = _encode(Head(sender, form))
         try:
-            draft.write_bytes(b"".join((len(head).to_bytes(4, "little"), head, body)))
+            key, data = self._seal.locked(b"".join((len(head).to_bytes(4, "little"), head, body)))
+            path = self._folder / f"{name}{key and '.'}{key}{_SUFFIX}"
+            span_seal.write_private(draft, data)
             draft.replace(path)
         except OSError as error:
             with contextlib.suppress(OSError):
@@ -81,7 +87,8 @@ class Spool:
 
     def _begun(self) -> deque[tuple[Path, str, int]]:
         """What workers of this slot left."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         for draft in self._folder.glob(f"{self._slot}-*.new"):
             draft.unlink(missing_ok=True)
         found: deque[tuple[Path, str, int]] = deque()
@@ -115,11 +122,24 @@ def waiting_bytes(state_dir: Path) -> int:
     return found
 
 
+def forget_keys(state_dir: Path) -> None:
+    """Removes the keys of what was stored, some minutes later."""
+    at = folder(state_dir)
+    # In this order: a key is there before what it locks.
+    span_seal.forget_keys(at, {_key_of(path) for path in at.glob(f"*{_SUFFIX}")})
+
+
 def read(path: Path) -> tuple[Head, bytes]:
-    """One of them. Raises OSError; ValueError for what is none of ours."""
-    raw = path.read_bytes()
-    size = int.from_bytes(raw[:4], "little")
+    """One of them. Raises OSError; ValueError for what is none of ours, or locked with a key that is gone."""
+    data = path.read_bytes()
     try:
+        raw = span_seal.opened(path.parent, _key_of(path), data)
+        size = int.from_bytes(raw[:4], "little")
         return _decode(raw[4 : 4 + size]), raw[4 + size :]
-    except msgspec.MsgspecError as error:
-        raise ValueError(f"{path} was not written by this version of Lockgate") from error
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise ValueError(f"{path} was not written by this version of Lockgate, or its key is gone") from error
+
+
+def _key_of(path: Path) -> str:
+    """The name of the key that locks it; empty where none does."""
+    return path.name.removesuffix(_SUFFIX).partition(".")[2]

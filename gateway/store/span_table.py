@@ -58,6 +58,7 @@ class SpanTable(DayTable[AgentSpan]):
             names.append(path.name)
             self.take(found)
         if not names:
+            span_spool.forget_keys(self._state_dir)
             return None
         new = msgspec.structs.replace(now, spans=list(now.spans), spans_taken=names)
         self.write(new)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import stat
+import sys
 from pathlib import Path
 
 import msgspec
@@ -10,6 +13,7 @@ from gateway.store import span_spool
 from gateway.store.span_spool import Spool
 from gateway.telemetry.agent_spans import Sender
 from tests.support.agent_spans import SENDER
+from tests.support.contents import in_any_file
 
 
 def sender(number: int, tenant: str = "acme") -> Sender:
@@ -79,3 +83,37 @@ def test_a_file_of_somebody_else_is_none(tmp_path: Path, raw: bytes) -> None:
     path.write_bytes(raw)
     with pytest.raises(ValueError, match="not written by this version"):
         span_spool.read(path)
+
+
+SAID = b"what was said to an agent"
+
+
+def test_what_waits_is_in_no_file_in_the_clear_and_only_this_user_may_read_it(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        Spool(tmp_path, 0).keep(sender(1), "json", SAID)
+    finally:
+        os.umask(before)
+    assert in_any_file(tmp_path, SAID) == in_any_file(tmp_path, b"acme") == []
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_file()}
+    assert modes == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_dir()} == {0o700}
+    (path,) = span_spool.waiting(tmp_path)
+    assert span_spool.read(path)[1] == SAID
+
+
+def test_without_cryptography_it_waits_as_it_came_and_is_read_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Spool(tmp_path / "locked", 0).keep(sender(1), "json", SAID)
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+    Spool(tmp_path, 0).keep(sender(2), "json", SAID)
+    (locked,) = span_spool.waiting(tmp_path / "locked")
+    with pytest.raises(ValueError, match="its key is gone"):
+        span_spool.read(locked)
+    monkeypatch.undo()
+    assert span_spool.read(locked)[1] == SAID
+    (path,) = span_spool.waiting(tmp_path)
+    assert span_spool.read(path)[1] == SAID
+    assert in_any_file(tmp_path, SAID) == [str(path.relative_to(tmp_path))]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
