@@ -16,6 +16,7 @@ from gateway.telemetry.spans import Span
 from tests.integration.test_serve_crash import metric
 from tests.support.gateway_process import KEY, GatewayProcess, chat_body, minimal, serving, until, write
 from tests.support.otlp import Received, Receiver, receiving
+from tests.support.ports import free_port
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -120,3 +121,21 @@ def test_a_reload_begins_and_ends_it(tmp_path: Path) -> None:
         until(lambda: not (gateway.state_dir / "exporter.json").exists(), "the end")
         ask(gateway)
     assert len(receiver.spans) == 2
+
+
+def test_of_a_share_of_none_come_those_whose_callers_ask_for_it_and_those_that_failed(tmp_path: Path) -> None:
+    with receiving("http") as receiver:
+        found = sending(receiver, sample="0%")
+        nobody = {"kind": "vllm", "endpoints": [{"url": f"http://127.0.0.1:{free_port()}"}]}
+        found = {**found, "backends": {**found["backends"], "nobody": nobody}}
+        found["models"] = {**found["models"], "dead": {"backend": "nobody"}}
+        with serving(tmp_path, found) as gateway:
+            begun(gateway)
+            assert ask(gateway) == 200
+            assert ask(gateway, traceparent=PARENT[:-2] + "00") == 200
+            assert ask(gateway, model="dead", traceparent=PARENT[:-2] + "00") == 502
+            assert ask(gateway, traceparent=PARENT) == 200
+            gateway.stop()
+            wanted = [record.id for record in records(gateway)[2:]]
+    told = {span.attributes["lockgate.request.id"] for span in receiver.spans if span.kind == "server"}
+    assert told == set(wanted)
