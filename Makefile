@@ -63,9 +63,10 @@ $(AGENTS)/locked: tests/support/locks/agents.txt
 
 setup-phoenix: $(PHOENIX)/locked ## a receiver of spans for the tests (855 MB; skipped without it)
 
+# Without --no-deps pip looks for newer versions of what others want with extras, which the lock does not name.
 $(PHOENIX)/locked: tests/support/locks/phoenix.txt
 	$(PYTHON) -m venv $(PHOENIX)
-	$(PHOENIX)/bin/python $(PIP) $(LOCKED) -r $<
+	$(PHOENIX)/bin/python $(PIP) $(LOCKED) --no-deps -r $<
 	@touch $@
 
 system-deps: ## Debian packages that some tests and the bench use (root)
