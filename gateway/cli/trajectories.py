@@ -50,7 +50,7 @@ def _chosen(command: _F) -> _F:
 def trajectories() -> None:
     """List, show or export the steps of agents: calls of models that belong to one conversation (or, where nothing else
     tells, to one trace), the tools they asked for and what came of them. What was said is there only where a tenant's
-    policy keeps it.
+    policy keeps it, and on the gateway's machine: there is no --url; `lockgate traces --url` tells of times and cost.
     """
 
 
@@ -107,7 +107,7 @@ def show(trajectory_id: str, form: str, state_dir: Path | None, config: Path | N
 @click.option("--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write there.")
 def export(output: Path | None, state_dir: Path | None, config: Path | None, **filters: Any) -> None:
     """Writes a JSON object a line for each trajectory, by their beginnings: its steps, and where it was kept all that
-    was said in it, as messages of OpenAI's chat format.
+    was said in it, as `messages` and `tools` of OpenAI's chat format.
     """
     from gateway.store.trajectories import exported
 

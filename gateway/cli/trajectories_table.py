@@ -56,18 +56,21 @@ def _item(found: Trajectory) -> Item:
 def whole(found: Trajectory) -> Iterator[str]:
     """Every step of one."""
     first = found.first
-    who = f"{first.tenant}/{first.key}" + (f", end user {first.end_user}" if first.end_user else "")
+    users = found.end_users
+    who = f"{first.tenant}/{first.key}"
+    who += f", end {'user' if len(users) == 1 else 'users'} {', '.join(users)}" if users else ""
     steps = f"{len(found.steps)} {'call' if len(found.steps) == 1 else 'calls'} of a model"
     tools = "" if found.calls is None else f", {found.calls} tool {'call' if found.calls == 1 else 'calls'}"
     yield from _folded(f"{found.id}: ", who)
     began, cost = _moment(first.started_ns, "%Y-%m-%d %H:%M:%S"), _cost(found.charge_nanos)
     yield f"{began} UTC: {steps}{tools}, {took(found.took_ms)}, {cost}"
+    calls = frozenset(call.id for step in found.steps for call in step.calls)
     for number, step in enumerate(found.steps, 1):
         yield ""
-        yield from _step(number, step, first.started_ns)
+        yield from _step(number, step, first.started_ns, calls)
 
 
-def _step(number: int, step: Step, began_ns: int) -> Iterator[str]:
+def _step(number: int, step: Step, began_ns: int, calls: frozenset[str]) -> Iterator[str]:
     record = step.record
     after = took((record.started_ns - began_ns) / 10**6)
     ended = f"{record.status} {record.code}" if record.status else record.code
@@ -84,6 +87,7 @@ def _step(number: int, step: Step, began_ns: int) -> Iterator[str]:
         yield from _named("content", "not kept")
     for message in step.said:
         yield from _message(message)
+        yield from _from_before(message, calls)
     if step.answer is not None:
         yield from _message(step.answer)
     for call in step.calls:
@@ -103,6 +107,17 @@ def _message(message: Message) -> Iterator[str]:
         yield from _named("thinks", _cut(str(thought), _LONGEST))
     if said and role != "tool":  # a tool's result stands under its call
         yield from _named(_cut(role, _NAMES - 1), _cut(said, _LONGEST))
+
+
+def _from_before(message: Message, calls: frozenset[str]) -> Iterator[str]:
+    """Tools that a request tells of, and that no step of this trajectory has asked for."""
+    from gateway.wire import transcript
+
+    for call_id, name, arguments in transcript.calls(message):
+        if call_id not in calls:
+            yield from _named("tool call", _cut(f"{name} {arguments}", _LONGEST))
+    if message.get("role") == "tool" and str(message.get("tool_call_id")) not in calls:
+        yield from _named("", _cut(f"→ {transcript.text(message)}", _LONGEST))
 
 
 def _named(name: str, text: str) -> Iterator[str]:

@@ -49,6 +49,8 @@ class Step(msgspec.Struct):
     """What was said in it was kept, and can be read."""
     locked: str = ""
     """Why it cannot be read, where it was kept."""
+    tools: list[Message] = []
+    """Those that the model may ask for."""
 
 
 class Trajectory(msgspec.Struct):
@@ -67,6 +69,16 @@ class Trajectory(msgspec.Struct):
     def models(self) -> list[str]:
         """Those that were asked, in order, each once."""
         return list(dict.fromkeys(step.record.alias for step in self.steps))
+
+    @property
+    def end_users(self) -> list[str]:
+        """Those for whom it was asked, in order, each once."""
+        return list(dict.fromkeys(step.record.end_user for step in self.steps if step.record.end_user))
+
+    @property
+    def tools(self) -> list[Message]:
+        """Those that the model was last told of, as far as that was kept."""
+        return next((step.tools for step in reversed(self.steps) if step.tools), [])
 
     @property
     def charge_nanos(self) -> int | None:
@@ -127,17 +139,18 @@ class _Thread:
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.heard: list[bytes] = []
-        """The messages of its last request, to be compared."""
+        """The messages of its last request that was kept, to be compared."""
+        self.answer: Message | None = None
+        """What came of that; refused requests and others that are not kept may stand between."""
 
     def add(self, step: Step, asked: Asked | None) -> None:
         if asked is not None:
             marks = [_mark(message) for message in asked.messages]
             begin = len(self.heard) if marks[: len(self.heard)] == self.heard else 0
             step.said = asked.messages[begin:]
-            heard_answer = self.steps and self.steps[-1].answer is not None
-            if begin and heard_answer and step.said and step.said[0].get("role") == "assistant":
+            if begin and self.answer is not None and step.said and step.said[0].get("role") == "assistant":
                 step.said = step.said[1:]  # the answer before, said again
-            self.heard = marks
+            self.heard, self.answer = marks, step.answer
             self._results(step)
         self.steps.append(step)
 
@@ -147,8 +160,7 @@ class _Thread:
         heard = len(self.heard)
         if not heard or len(marks) <= heard or list(marks[:heard]) != self.heard:
             return 0, 0
-        answer = self.steps[-1].answer
-        return heard, int(answer is not None and marks[heard] == _mark(answer))
+        return heard, int(self.answer is not None and marks[heard] == _mark(self.answer))
 
     def _results(self, step: Step) -> None:
         """Notes what came of the tools that were asked for."""
@@ -193,26 +205,28 @@ def _read(record: Record, content: Content | Locked | None) -> tuple[Step, Asked
     asked = transcript.asked(content.endpoint, content.request.data)
     step.answer = transcript.answered(content.endpoint, content.answer.data) if record.status == 200 else None
     step.known = asked is not None
+    step.tools = asked.tools if asked is not None else []
     if step.answer is not None:
         step.calls = [ToolCall(*call) for call in transcript.calls(step.answer)]
     return step, asked
 
 
 def exported(trajectory: Trajectory) -> dict[str, Any]:
-    """As programs read it: one JSON object. `messages` are of OpenAI's chat format."""
+    """As programs read it: one JSON object. `messages` and `tools` are of OpenAI's chat format."""
     first, known = trajectory.first, [step.known for step in trajectory.steps]
     return {
         "id": trajectory.id,
         "tenant": first.tenant,
         "project": first.project,
         "key": first.key,
-        "end_user": first.end_user,
+        "end_users": trajectory.end_users,
         "started_ns": first.started_ns,
         "took_ms": trajectory.took_ms,
         "charge_usd_nanos": trajectory.charge_nanos,
         "content": "all" if all(known) else "some" if any(known) else "none",
         "steps": [_step(step) for step in trajectory.steps],
         "messages": trajectory.messages,
+        **({"tools": trajectory.tools} if trajectory.tools else {}),
     }
 
 
@@ -222,6 +236,7 @@ def _step(step: Step) -> dict[str, Any]:
         "id": record.id,
         "started_ns": record.started_ns,
         "endpoint": record.endpoint,
+        "end_user": record.end_user,
         "model": record.alias,
         "status": record.status,
         "code": record.code,

@@ -31,10 +31,12 @@ _NOT_ONE: Final = (GatewayError, msgspec.MsgspecError, ValueError, TypeError, Ke
 class Asked:
     """A request: what it says, and whether it goes on from something that it does not say again."""
 
-    __slots__ = ("continues", "messages")
+    __slots__ = ("continues", "messages", "tools")
 
-    def __init__(self, messages: list[Message], *, continues: bool) -> None:
+    def __init__(self, messages: list[Message], tools: list[Message], *, continues: bool) -> None:
         self.messages: Final = messages
+        self.tools: Final = tools
+        """Those that the model may ask for."""
         self.continues: Final = continues
 
 
@@ -45,10 +47,10 @@ def asked(endpoint: str, body: bytes) -> Asked | None:
         return None
     try:
         call = codec.parse(body, b"application/json")
-        messages = _prompt(call) if endpoint == "completions" else _messages(call)
+        messages, tools = (_prompt(call), []) if endpoint == "completions" else _messages(call)
     except _NOT_ONE:
         return None
-    return Asked(messages, continues=call.continues is not None or call.conversation is not None)
+    return Asked(messages, tools, continues=call.continues is not None or call.conversation is not None)
 
 
 def answered(endpoint: str, body: bytes) -> Message | None:
@@ -83,13 +85,14 @@ def text(message: Message) -> str:
     return str(content or "")
 
 
-def _messages(call: Call) -> list[Message]:
+def _messages(call: Call) -> tuple[list[Message], list[Message]]:
+    """The messages and the tools."""
     form = CODECS[call.endpoint].translated
     body = call.body if form is None or call.endpoint == "chat" else form.outgoing(call, call.alias, b'""', {})
-    found = json.loads(body)["messages"]
-    if not all(isinstance(each, dict) for each in found):
+    said = json.loads(body)
+    if not all(isinstance(each, dict) for each in said["messages"]):
         raise ValueError("not all of them are messages")
-    return list(found)
+    return list(said["messages"]), list(said.get("tools") or ())
 
 
 def _prompt(call: Call) -> list[Message]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from gateway.cli import trajectories_table
 from gateway.store.trajectories import Step, ToolCall, Trajectory
 from tests.support.journals import a_record
@@ -37,3 +39,16 @@ def test_the_steps_of_one_fit_100_columns_and_move_no_cursor() -> None:
         "checks     input:pii",
     ):
         assert part in text
+
+
+def test_tools_that_were_asked_for_before_the_first_step_are_shown_with_their_results() -> None:
+    call = {"id": "old", "type": "function", "function": {"name": "clock", "arguments": "{}"}}
+    before: list[dict[str, Any]] = [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "old", "content": "noon"},
+    ]
+    step = Step(a_record(end_user="ann"), before, {"role": "assistant", "content": "Lunch."}, known=True)
+    lines = list(trajectories_table.whole(Trajectory("c" * 32, [step, Step(a_record(end_user="bob"))])))
+    assert lines[0].endswith("end users ann, bob")
+    at = lines.index("    tool call  clock {}")
+    assert lines[at + 1 : at + 3] == ["               → noon", "    assistant  Lunch."]

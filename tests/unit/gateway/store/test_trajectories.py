@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.store.content import Content, Locked, Said
@@ -108,7 +109,26 @@ def test_a_trajectory_is_exported_as_messages_with_tool_calls_in_plain_json() ->
     first, second = content(1, [USER], ASKS), content(2, [USER, ASKS, RESULT], SAYS)
     (found,) = joined([record(1, end_user="joe"), record(2)], first, second)
     shown = json.loads(json.dumps(exported(found)))
-    assert (shown["tenant"], shown["end_user"], shown["content"]) == ("acme", "joe", "all")
+    assert (shown["tenant"], shown["end_users"], shown["content"]) == ("acme", ["joe"], "all")
     assert shown["messages"][1]["tool_calls"][0]["function"]["name"] == "weather"
     assert shown["steps"][0]["tool_calls"][0]["result"] == "7 degrees"
     assert shown["steps"][1]["id"] == "req_2"
+
+
+def test_a_run_goes_on_after_a_refused_request_as_if_that_had_not_been() -> None:
+    first, third = content(1, [USER], ASKS), content(3, [USER, ASKS, RESULT], SAYS)
+    refused = record(2, status=400, code="content_filter", end_user="ann")
+    (found,) = joined([record(1, end_user="joe"), refused, record(3, end_user="joe")], first, third)
+    assert found.messages == [USER, ASKS, RESULT, SAYS]
+    assert found.steps[0].calls[0].result == "7 degrees"
+    assert found.end_users == ["joe", "ann"]
+
+
+def test_the_tools_a_model_was_last_told_of_are_exported_beside_the_messages() -> None:
+    tool = {"type": "function", "function": {"name": "weather"}}
+    asked = json.dumps({"model": "m", "messages": [USER], "tools": [tool]}).encode()
+    told = msgspec.structs.replace(content(1, [USER], ASKS), request=Said(asked, len(asked)))
+    (found,) = joined([record(1), record(2)], told)
+    assert exported(found)["tools"] == [tool]
+    (without,) = joined([record(1)], content(1, [USER], SAYS))
+    assert "tools" not in exported(without)
