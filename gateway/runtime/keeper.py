@@ -59,6 +59,7 @@ class Keeper:
         self._problem = ""
         self._merging_failed = ""
         self._spans_lost = 0
+        self._gap = 0
         self._channel = Channel(ToKeeper, self._told, self._gone.set)
 
     async def run(self) -> None:
@@ -152,13 +153,17 @@ class Keeper:
         for moving in self._moving:
             moving.note(self._ledger)
         more = self._ledger.add()
+        if self._ledger.gap:
+            self._gap += self._ledger.gap
+            self._ledger.gap = 0
+            self._log.error("ledger_gap", requests=self._gap)
         more = self._ledger.add_spans() or more
         if self._ledger.spans_unreadable > self._spans_lost:
             self._spans_lost = self._ledger.spans_unreadable
             self._log.error("spans_unreadable", requests=self._spans_lost)
         if not more and not self._draining:
             try:
-                self._ledger.merge()
+                self._ledger.merge([file for moving in self._moving for file in moving.busy])
             except OSError as error:  # many small files are slower to read, and that is all
                 if str(error) != self._merging_failed:
                     self._log.error("ledger_merge_failed", error=str(error))
@@ -195,6 +200,7 @@ class Keeper:
             ledger_bytes=sum(file.bytes for file in now.files),
             ledger_files=len(now.files),
             ledger_unreadable=self._ledger.unreadable,
+            ledger_gap=self._gap,
             records_rows=sum(file.rows for file in now.records),
             records_bytes=sum(file.bytes for file in now.records),
             records_files=len(now.records),

@@ -36,6 +36,7 @@ class Moving:
         self._table = table
         self._log = log
         self._thread: threading.Thread | None = None
+        self._bring: list[RecordFile] = []
         self._brought: list[RecordFile] = []
         self._removed: list[RecordFile] = []
         self._problem = ""
@@ -46,6 +47,7 @@ class Moving:
             return
         bring, remove = ledger.leaving(self._table)
         if bring or remove:
+            self._bring = bring
             # A daemon: a store that hangs must not keep the keeper from ending.
             self._thread = threading.Thread(target=self._work, args=(bring, remove), daemon=True)
             self._thread.start()
@@ -55,6 +57,11 @@ class Moving:
         if self._thread is not None and not self._thread.is_alive() and (self._brought or self._removed):
             ledger.brought(self._brought, self._at, self._removed, self._table)
             self._brought, self._removed = [], []
+
+    @property
+    def busy(self) -> list[RecordFile]:
+        """Files that are being brought, or were and nobody has noted it: made one with others they come for nothing."""
+        return self._bring if self._thread is not None and self._thread.is_alive() else self._brought
 
     def join(self) -> None:
         """Waits for the thread."""

@@ -70,3 +70,8 @@ def from_json(path: Path) -> str:
 def from_parquet(paths: Sequence[str]) -> str:
     """SQL: the columns of files of the table."""
     return f"SELECT {', '.join(_KINDS)} FROM read_parquet([{', '.join(map(text, paths))}], hive_partitioning = false)"
+
+
+def merged(paths: Sequence[str]) -> str:
+    """SQL: the rows of files that become one, sorted."""
+    return f"{from_parquet(paths)} {SORTED}"

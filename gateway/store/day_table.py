@@ -55,12 +55,10 @@ class Rows(Protocol[Row_contra]):
 
     @property
     def OPTIONS(self) -> str: ...  # noqa: N802 - a module's constant
-    @property
-    def SORTED(self) -> str: ...  # noqa: N802
     def began_ns(self, row: Row_contra, /) -> int: ...
     def lines(self, rows: Iterable[Row_contra], /) -> bytes: ...
     def from_json(self, path: Path, /) -> str: ...
-    def from_parquet(self, paths: Sequence[str], /) -> str: ...
+    def merged(self, paths: Sequence[str], /) -> str: ...
 
 
 Name: TypeAlias = Literal["records", "spans"]
@@ -118,15 +116,16 @@ class DayTable(Generic[Row]):
         finally:
             rows.unlink(missing_ok=True)
 
-    def merged(self, now: Manifest) -> Manifest | None:
-        """With one file in place of many small ones; None when they are good as they are. Raises OSError."""
-        here = [file for file in self._of(now) if not file.at]
+    def merged(self, now: Manifest, busy: Collection[RecordFile] = ()) -> Manifest | None:
+        """With one file in place of many small ones; None when they are good as they are. `busy`: files that are being
+        brought elsewhere, which would be for nothing. Raises OSError."""
+        here = [file for file in self._of(now) if not file.at and file not in busy]
         for group in map(self._bounded, self._due(here) or compaction.mergeable(here, self._today(), LARGEST)):
             if len(group) < 2:
                 continue
             new = self._without(now, group)
             paths = [str(self._folder / file.name) for file in group]
-            rows = f"{self._rows.from_parquet(paths)} {self._rows.SORTED}"
+            rows = self._rows.merged(paths)
             self._add_file(new, group[0].partition, rows, min(file.since_s for file in group))
             return new
         return None

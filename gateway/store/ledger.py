@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -81,6 +81,8 @@ class Ledger:
         self._spans = SpanTable(state_dir, self._database, clock, class_of, moves=moves)
         self.unreadable = 0
         """Entries that are no record of any version that is known."""
+        self.gap = 0
+        """Records that were read and did not become one row of the ledger and one of the records table."""
         self._files.sweep({file.name for file in self.manifest.files} | self.manifest.replaced.keys())
         self._table.sweep(self.manifest)
         self._spans.sweep(self.manifest)
@@ -100,17 +102,21 @@ class Ledger:
         days: dict[int, list[bytes]] = {}
         lines = Lines()
         left = PASS_ENTRIES
+        taken: list[int] = []
         for follower in self._followers.values():
             while left > 0 and (piece := follower.piece()) is not None:
-                self._take(follower.directory.name, piece, lines, days)
+                taken.append(self._take(follower.directory.name, piece, lines, days))
                 left -= len(piece.entries)
         new = self.manifest
         changed = {name: state for name, state in self._states().items() if state != self.manifest.journals.get(name)}
         if days or changed:
-            new = msgspec.structs.replace(new, files=list(new.files), journals=new.journals | changed)
+            new = msgspec.structs.replace(
+                new, files=list(new.files), records=list(new.records), journals=new.journals | changed
+            )
             if days:
                 self._write(new, lines, days)
                 self._table.write(new)
+                self.gap += _missing(self.manifest, new, sum(taken))
             self._publish(new)
         for name in [name for name, follower in self._followers.items() if follower.finished]:
             self._followers.pop(name).close()
@@ -144,12 +150,15 @@ class Ledger:
         """Journals that are read to their end and whose workers' holds nobody has given back yet."""
         return [name for name, state in self.manifest.journals.items() if state.finished and not state.settled]
 
-    def merge(self) -> bool:
+    def merge(self, busy: Collection[RecordFile] = ()) -> bool:
         """Makes one file of many small ones of a day, or lets go of what was kept long enough; True when it did, and
-        there may be more to do."""
+        there may be more to do. `busy`: files that are being brought elsewhere stay as they are. Raises OSError."""
         now = self.manifest
-        new = self._merged() or self._table.merged(now) or self._table.expired(now)
-        new = new or self._spans.merged(now) or self._spans.expired(now)
+        new = self._merged() or self._table.merged(now, busy)
+        if new is not None and (missing := _missing(now, new, 0)):
+            raise OSError(f"{missing} requests would be lost, or there twice, in one file of many: nothing is changed")
+        new = new or self._table.expired(now)
+        new = new or self._spans.merged(now, busy) or self._spans.expired(now)
         if new is not None:
             self._publish(new)
         return new is not None
@@ -176,7 +185,8 @@ class Ledger:
             if name not in self._followers and not state.finished:
                 self._followers[name] = Follower(path, state.position)
 
-    def _take(self, journal: str, piece: Piece, lines: Lines, days: dict[int, list[bytes]]) -> None:
+    def _take(self, journal: str, piece: Piece, lines: Lines, days: dict[int, list[bytes]]) -> int:
+        """Keeps the records of a piece to be written; how many."""
         decode = _decode
         records: list[tuple[int, Record]] = []
         by_day: dict[int, list[Record]] = {}
@@ -199,6 +209,7 @@ class Ledger:
         self._table.take([record for _, record in records])
         for day, its in by_day.items():
             days.setdefault(day, []).append(lines.of(its, journal))
+        return len(records)
 
     def _states(self) -> dict[str, JournalState]:
         return {
@@ -255,3 +266,9 @@ class Ledger:
 
 
 _decode: Final = msgspec.msgpack.Decoder(Record).decode
+
+
+def _missing(now: Manifest, new: Manifest, added: int) -> int:
+    """How many rows of the ledger, or of the records table, `new` is from having so many more than `now`."""
+    records = sum(file.rows for file in new.records) - sum(file.rows for file in now.records)
+    return max(abs(new.rows - now.rows - added), abs(records - added))

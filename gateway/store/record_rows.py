@@ -104,7 +104,13 @@ COLUMNS: Final = (
     Column("judge_usd_nanos", "judge_nanos", _INT, "and their price, which is in the charge"),
     Column("asked_output_tokens", "asked_output", _INT, "the most that all answers could have had; 0: as held"),
     Column("answers", "answers", _INT, "how many answers that was for; 0: as asked"),
-    Column("attempts", "attempts", _ATTEMPTS, "each try at a backend, in order; times as above, 0 for what never was"),
+    Column(
+        "attempts",
+        "attempts",
+        _ATTEMPTS,
+        "each try at a backend, in order; times as above, 0 for what never was; `followed_by` is what a journal "
+        "calls `then`",
+    ),
     Column("snapshot", "snapshot", _TEXT, "digest of the configuration it ran under"),
 )
 
@@ -200,6 +206,11 @@ def from_parquet(paths: Sequence[str]) -> str:
         f"{nothing()} UNION ALL BY NAME "
         f"SELECT * FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
     )
+
+
+def merged(paths: Sequence[str]) -> str:
+    """SQL: the rows of files that become one, sorted."""
+    return f"{from_parquet(paths)} {SORTED}"
 
 
 def nothing() -> str:

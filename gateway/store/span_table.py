@@ -3,7 +3,7 @@ is in `day_table`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +16,7 @@ from gateway.store.manifest import Manifest
 from gateway.telemetry import agent_names, agent_spans
 from gateway.telemetry.agent_spans import AgentSpan
 from gateway.wire.otlp import request
+from gateway.wire.otlp.sent import SentSpan
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -73,9 +74,15 @@ class SpanTable(DayTable[AgentSpan]):
     def _of_file(self, path: Path) -> list[AgentSpan]:
         try:
             head, body = span_spool.read(path)
-            return [agent_spans.of(sent, head.sender) for sent in request.spans(body, head.form, agent_names.kept)]
+            sent = request.spans(body, head.form, agent_names.kept)
+            return [agent_spans.of(one, head.sender) for one in _once(sent)]
         except OSError:
             raise
         except Exception:  # noqa: BLE001 - whatever it is: what an agent sent must never stop the accounting
             self.unreadable += 1
             return []
+
+
+def _once(sent: Iterable[SentSpan]) -> Iterable[SentSpan]:
+    """Each span of one request once; those of several requests are told apart where files are merged."""
+    return {(one.trace_id, one.span_id): one for one in sent}.values()

@@ -177,6 +177,7 @@ class Exposition(Collector):
         yield _simple(names.LEDGER_ROWS, [((), keeper.gauges.ledger_rows)])
         yield _simple(names.LEDGER_BYTES, [((), keeper.gauges.ledger_bytes)])
         yield _simple(names.LEDGER_FILES, [((), keeper.gauges.ledger_files)])
+        yield _simple(names.LEDGER_GAP, [((), keeper.gauges.ledger_gap)])
         yield _simple(names.RECORDS_ROWS, [((), keeper.gauges.records_rows)])
         yield _simple(names.RECORDS_BYTES, [((), keeper.gauges.records_bytes)])
         yield _simple(names.RECORDS_FILES, [((), keeper.gauges.records_files)])

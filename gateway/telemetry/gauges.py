@@ -111,6 +111,8 @@ class KeeperGauges(msgspec.Struct):
     ledger_files: int = 0
     ledger_unreadable: int = 0
     """Entries of journals that are no record, since the keeper started."""
+    ledger_gap: int = 0
+    """Requests that are not once in the ledger and once in the records table, since the keeper started."""
     records_rows: int = 0
     records_bytes: int = 0
     records_files: int = 0

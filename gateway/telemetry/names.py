@@ -195,6 +195,12 @@ METER_UNSETTLED: Final = Metric(
 LEDGER_ROWS: Final = Metric("lockgate_ledger_rows", "gauge", "Requests in the ledger.")
 LEDGER_BYTES: Final = Metric("lockgate_ledger_bytes", "gauge", "Size of the ledger's files on disk.")
 LEDGER_FILES: Final = Metric("lockgate_ledger_files", "gauge", "How many files the ledger has.")
+LEDGER_GAP: Final = Metric(
+    "lockgate_ledger_gap",
+    "gauge",
+    "Requests that were read from journals and are not once in the ledger, and once in the records table, since the "
+    "keeper started. ALARM above 0.",
+)
 RECORDS_ROWS: Final = Metric("lockgate_records_rows", "gauge", "Requests in the records table.")
 RECORDS_BYTES: Final = Metric("lockgate_records_bytes", "gauge", "Size of its files, here and elsewhere.")
 RECORDS_FILES: Final = Metric("lockgate_records_files", "gauge", "How many files it has.")
@@ -317,7 +323,7 @@ ALL: Final = (
     *(SPANS_EXPORTED, SPANS_LOST, SPANS_UP),
     *(METER_EXCHANGES, METER_FAILURES, METER_WAITS, METER_REFUSALS, METER_RECALLS, METER_WARNINGS, METER_UNSETTLED),
     *(METER_BUCKETS, METER_NEARLY),
-    *(LEDGER_ROWS, LEDGER_BYTES, LEDGER_FILES, LEDGER_AGE, LEDGER_DRIFT, LEDGER_CHECKS),
+    *(LEDGER_ROWS, LEDGER_BYTES, LEDGER_FILES, LEDGER_GAP, LEDGER_AGE, LEDGER_DRIFT, LEDGER_CHECKS),
     *(CONFIG_INFO, CONFIG_RELOADS, CONFIG_OK, CONTROL_STORE_UP, CONTROL_ENTRIES, CONTROL_REFUSED, CONTROL_UP, BUILD),
 )
 """In the order they are exposed and documented."""

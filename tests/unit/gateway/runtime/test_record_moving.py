@@ -126,6 +126,26 @@ def test_a_file_that_was_merged_while_it_was_brought_is_removed_there_again(tmp_
     site.close()
 
 
+def test_files_that_are_being_brought_are_not_made_one_with_those_that_come_meanwhile(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    for number in range(2):
+        site.journal.add(a_record(f"req_{number}", started_ns=STARTED_NS + number))
+        site.ledger.add()
+    site.clock.advance(MOVES_S)
+    assert site.ledger.merge()
+    leaving = site.ledger.manifest.records
+    site.moving.go_on(site.ledger)
+    assert site.moving.busy == leaving, "as long as nobody has noted that it is there"
+    site.journal.add(a_record("req_2", started_ns=STARTED_NS + 2))
+    site.ledger.add()
+    assert not site.ledger.merge(site.moving.busy)
+    site.moving.join()
+    site.moving.note(site.ledger)
+    assert site.moving.busy == []
+    assert sorted((bool(file.at), file.rows) for file in site.ledger.manifest.records) == [(False, 1), (True, 2)]
+    site.close()
+
+
 def test_days_that_were_kept_long_enough_go_there_too(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.journal.add(a_record("req_old"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.clock import ManualClock
-from gateway.store import manifest
+from gateway.store import manifest, record_rows
 from gateway.store.journal_follow import Position
 from gateway.store.ledger import KEEP_REPLACED_S, Ledger, LedgerBusy
 from gateway.store.records import Record
@@ -196,4 +196,42 @@ def test_a_disk_that_takes_no_file_leaves_the_ledger_as_it_was(tmp_path: Path, m
     monkeypatch.undo()
     assert manifest.read(tmp_path).rows == 0
     assert update(tmp_path) == 1
+    journal.stop()
+
+
+def test_records_that_do_not_become_rows_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = a_journal(tmp_path)
+    journal.add(a_record("req_a"))
+    ledger = written(tmp_path)
+    assert ledger.gap == 0
+    take = ledger._table.take
+    monkeypatch.setattr(ledger._table, "take", lambda rows: take(list(rows)[1:]))
+    journal.add(a_record("req_b"))
+    journal.add(a_record("req_c"))
+    ledger.add()
+    assert ledger.gap == 1
+    ledger.close()
+    journal.stop()
+
+
+def test_one_file_of_many_that_lacks_a_row_takes_the_place_of_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = a_journal(tmp_path)
+    ledger = written(tmp_path, ManualClock(wall_ns=STARTED_NS + 3 * DAY_NS))
+    for number in range(3):
+        journal.add(a_record(f"req_{number}", started_ns=STARTED_NS))
+        ledger.add()
+    before = ledger.manifest
+    merged = record_rows.merged
+    with monkeypatch.context() as patch:
+        patch.setattr(record_rows, "merged", lambda paths: merged(paths[1:]))
+        assert ledger.merge(), "the ledger's own files"
+        with pytest.raises(OSError, match="1 requests would be lost"):
+            ledger.merge()
+    assert ledger.manifest.records == before.records
+    while ledger.merge():
+        pass
+    assert [file.rows for file in ledger.manifest.records] == [3]
+    ledger.close()
     journal.stop()

@@ -148,6 +148,25 @@ def test_small_files_become_one_by_tenant_and_trace(tmp_path: Path) -> None:
     site.ledger.close()
 
 
+def test_a_span_that_was_sent_again_is_stored_once_when_files_become_one(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.took("a" * 16, "a" * 16)  # within one request too
+    for number in range(8):  # what an agent does that hears nothing; the last with one more
+        site.took("b" * 16, *("c" * 16 for _ in range(number // 7)), tenant="b" if number == 3 else "a", day=0)
+        site.ledger.add_spans()
+    while site.ledger.merge():
+        pass
+    (file,) = site.ledger.manifest.spans
+    assert [(row.tenant, row.span[0], row.request[-1]) for row in site.rows()] == [
+        ("a", "b", "2"),
+        ("a", "c", "9"),
+        ("acme", "a", "1"),
+        ("b", "b", "5"),
+    ]
+    assert file.rows == 4
+    site.ledger.close()
+
+
 def test_days_that_were_kept_long_enough_are_dropped_whole(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.took("a" * 16, tenant="short")

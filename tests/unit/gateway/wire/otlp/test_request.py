@@ -90,6 +90,14 @@ def test_garbage_is_refused(form: Form, given: bytes) -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "protobuf"])
+def test_a_part_of_a_request_is_refused(form: Form) -> None:
+    whole = body(form, SPANS)
+    for cut in (1, len(whole) // 2, len(whole) - 1):
+        with pytest.raises(InvalidRequest):
+            request.counts(whole[:cut], form)
+
+
+@pytest.mark.parametrize("form", ["json", "protobuf"])
 def test_an_empty_request_holds_nothing(form: Form) -> None:
     assert request.counts(body(form, []), form) == (0, 0)
 
