@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from tests.chaos import suite
-from tests.chaos.checks import Verdict
 from tests.chaos.plan import Run
 from tests.chaos.suite import STORES, Account
+from tests.chaos.verdict import Verdict
 from tests.support import store_servers
 
 SECONDS = 55.0
@@ -89,6 +89,11 @@ def _sum_up(accounts: list[Account], seed: int) -> int:
         if "false refusals" in account.verdicts and not account.run.faults:
             share = account.verdicts["false refusals"].figures.get("share falsely refused", 0)
             print(f"falsely refused, {account.run.store}, workers {account.run.workers}: {share:.3%}")
+    killed = total("exercised", "kill keeper")
+    print(
+        f"records lost {total('stored', 'records lost')}, doubles {total('stored', 'doubles')}, keepers killed {killed}"
+    )
+    print(f"spans taken {total('spans', 'spans taken')}, lost {total('spans', 'spans lost')}")
     print(f"holds left {total('released', 'holds left')}, drift {most('released', 'drift')}")
     print(f"runs that failed {len(failed)}, skipped {len(skipped)}")
     print(f"overshoot {most('overshoot', 'overshoot')}")

@@ -5,33 +5,36 @@ Every check can fail: tests/unit/chaos/test_checks.py feeds each with the accoun
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from gateway.store.records import Record
-from tests.chaos.evidence import Evidence, admitted, bucket_of, cap_of, cut_s, settled_output, spent, wasted_output
-from tests.chaos.plan import STEP_TOKENS, Cap, Run
+from tests.chaos.evidence import (
+    Evidence,
+    admitted,
+    bucket_of,
+    cap_of,
+    cut_s,
+    settled_output,
+    spent,
+    unpaid_since_s,
+    wasted_output,
+)
+from tests.chaos.plan import STEP_TOKENS, TOKENS_PER_S, Cap, Run
+from tests.chaos.table_checks import kept_spans, stored
+from tests.chaos.verdict import Verdict
 
-SHOWN = 5
 NO_LIMIT = 2**62
+DONE = {
+    "kill keeper": "no keeper was killed while it wrote",
+    "fill disk": "no pass of the keeper failed",
+    "lose lake": "no file was kept back",
+}
+"""Faults that must have met the keeper at its work, and what to say of one that did not."""
 LEAST_PER_S = 3.0
 """Answers for each second of a plan, on whatever machine."""
-
-
-@dataclass
-class Verdict:
-    """What a check found: `figures` to be printed, `wrong` sentences; none when it holds."""
-
-    figures: dict[str, float] = field(default_factory=dict)
-    wrong: list[str] = field(default_factory=list)
-
-    def fail(self, text: str) -> None:
-        if len(self.wrong) < SHOWN:
-            self.wrong.append(text)
-        elif len(self.wrong) == SHOWN:
-            self.wrong.append("… and more")
 
 
 def overshoot(seen: Evidence) -> Verdict:
@@ -136,6 +139,7 @@ def produced(seen: Evidence) -> Verdict:
     """Settled and wasted together are what the upstream produced, token by token; where nobody could know (the worker
     died, the usage was missing or absurd, an answer that is not streamed was left) never less, within the hold."""
     records = {record.id: record for record in seen.records}
+    workers = {event.id: event.worker for event in seen.events}
     limits = {call.id: call.max_tokens for call in seen.calls if call.max_tokens is not None}
     verdict = Verdict()
     total = Counter[str]()
@@ -175,12 +179,20 @@ def produced(seen: Evidence) -> Verdict:
         if "cut" in record.action.split():
             total["cut"] += 1
         if "cut" in record.action.split() and exact:  # of a bound the waste is one too
-            late = sum(entry.after(cut_s(record) - seen.wall_ahead_s) for entry in entries)
+            at_s = cut_s(record) - seen.wall_ahead_s
+            late = sum(entry.after(at_s) for entry in entries)
+            # What was made while the worker stood in line for a CPU it could not have cut off sooner.
+            waited_s = seen.waited_s(workers.get(request_id, ""), unpaid_since_s(entries, settled), at_s)
             by_then = record.waste_tokens - late
+            could = by_then - math.ceil(waited_s * TOKENS_PER_S)
             total["most wasted at a cut"] = max(total["most wasted at a cut"], by_then)
+            total["most wasted while it could cut"] = max(total["most wasted while it could cut"], could)
             total["most made after a cut"] = max(total["most made after a cut"], late)
-            if by_then > STEP_TOKENS:
-                verdict.fail(f"{what}: {by_then} tokens wasted at a cut, more than a step of {STEP_TOKENS}")
+            if could > STEP_TOKENS:
+                verdict.fail(
+                    f"{what}: {by_then} tokens wasted at a cut, more than a step of {STEP_TOKENS}, and its worker "
+                    f"waited for a CPU for no more than {waited_s * 1e3:.0f} ms of that time"
+                )
             if record.held_output >= limits.get(request_id, NO_LIMIT):
                 verdict.fail(f"{what}: cut though all it could make was held")
     for request_id, record in records.items():
@@ -189,6 +201,7 @@ def produced(seen: Evidence) -> Verdict:
     verdict.figures |= {f"tokens {name}": total[name] for name in ("produced", "settled", "wasted")}
     verdict.figures |= {f"requests {name}": total[name] for name in ("exact", "bounded", "of killed workers", "cut")}
     verdict.figures["most tokens wasted at a cut"] = total["most wasted at a cut"]
+    verdict.figures["most of them while its worker had a CPU"] = total["most wasted while it could cut"]
     verdict.figures["most until the upstream noticed"] = total["most made after a cut"]
     verdict.figures["tokens held by killed workers beyond produced"] = total["gap of killed workers"]
     return verdict
@@ -203,6 +216,7 @@ def released(seen: Evidence) -> Verdict:
         if version.held:
             verdict.figures["holds left"] += 1
             verdict.fail(f"{version.key} still holds {version.held}")
+    # Of all days, and months, together: which one it was is told by the clock, which jumps over midnight too.
     sums = Counter[str]()
     for cap in seen.caps:
         if cap.quantity == "concurrent" or cap.seconds:
@@ -210,22 +224,17 @@ def released(seen: Evidence) -> Verdict:
         for record in seen.records:
             bucket = bucket_of(cap, record) if admitted(record) else None
             if bucket is not None:
-                instance = _instance(cap.window, record.started_ns)
-                sums[f"{bucket}|{cap.quantity}|{cap.window}|{instance}"] += spent(record, cap.quantity)
-    drift = 0
+                sums[f"{bucket}|{cap.quantity}|{cap.window}"] += spent(record, cap.quantity)
+    settled = Counter[str]()
     for version in seen.final.values():
-        where, quantity, window, instance = version.key.split("|")
-        name = f"{where}|{quantity}|{window.partition('@')[0]}|{instance}"
-        if quantity == "concurrent" or window[:-1].isdigit():
-            continue
-        said = sums.pop(name, 0)
-        drift = max(drift, abs(version.settled - said))
-        if version.settled != said:
-            verdict.fail(f"{version.key} has {version.settled} settled, its records say {said}")
-    for name, amount in sums.items():
-        if amount:
-            drift = max(drift, amount)
-            verdict.fail(f"{name}: {amount} in records, and no such bucket")
+        where, quantity, window, _ = version.key.split("|")
+        if quantity != "concurrent" and not window[:-1].isdigit():
+            settled[f"{where}|{quantity}|{window.partition('@')[0]}"] += version.settled
+    drift = 0
+    for name in sorted(sums.keys() | settled.keys()):
+        drift = max(drift, abs(settled[name] - sums[name]))
+        if settled[name] != sums[name]:
+            verdict.fail(f"{name} has {settled[name]} settled, its records say {sums[name]}")
     verdict.figures["drift"] = drift
     return verdict
 
@@ -276,6 +285,10 @@ def exercised(run: Run, seen: Evidence) -> Verdict:
         verdict.fail("no caller left")
     if run.kills and not outcomes["crashed"]:
         verdict.fail("no worker died with a request")
+    for what, missed in DONE.items():
+        if any(fault.what == what for fault in run.faults) and not seen.done.get(what):
+            verdict.fail(f"{what}: {missed}")
+    verdict.figures |= seen.done
     return verdict
 
 
@@ -295,4 +308,6 @@ CHECKS: dict[str, Callable[[Evidence], Verdict]] = {
     "released": released,
     "recorded": recorded,
     "spendable": spendable,
+    "stored": stored,
+    "spans": kept_spans,
 }

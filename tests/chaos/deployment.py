@@ -20,7 +20,7 @@ import msgspec
 
 from gateway.backends.fake_produced import Production
 from gateway.store.journal import SEGMENT_BYTES
-from tests.chaos import plan
+from tests.chaos import keeping, plan
 from tests.chaos.plan import Fault, Run
 from tests.support import server_process
 from tests.support.gateway_process import GatewayProcess, descendants, launch, lives, until, write
@@ -42,7 +42,7 @@ class Impossible(Exception):
 
 def cannot(what: str) -> str:
     """Why a fault cannot be made here; empty where it can."""
-    if what == "jump clock" and faketime() is None:
+    if what in ("jump clock", "lose lake") and faketime() is None:
         return "libfaketime is not installed (make system-deps)"
     if what.endswith("disk") and os.geteuid() != 0:
         return "only root can mount a small disk"
@@ -63,6 +63,7 @@ class Deployment:
         self.folder = folder
         self.state_dir = folder / "state"
         self.clock = folder / "clock"
+        self.lake = folder / "lake"
         self.port = free_port()
         self.random = random.Random(run.seed)
         self.store: StoreServer | None = None
@@ -72,6 +73,7 @@ class Deployment:
         self.began_s = time.time()
         self.wall_ahead_s = self.began_s - time.monotonic()
         self.starts = 0
+        self.done: dict[str, int] = {}  # fault → how often it met the keeper at its work
         self._outages: list[tuple[float, float]] = []  # of the whole gateway, in monotonic time
         self._load_began_s = 0.0
 
@@ -165,6 +167,8 @@ class Deployment:
             "jump clock": self._jump_clock,
             "fill disk": self._fill_disk,
             "crowd disk": self._crowd_disk,
+            "kill keeper": self._kill_keeper,
+            "lose lake": self._lose_lake,
         }
         with self.lock if fault.what.endswith(("worker", "gateway")) else contextlib.nullcontext():
             doing[fault.what](fault)
@@ -225,6 +229,20 @@ class Deployment:
         time.sleep(fault.for_s)
         self.store.start()
 
+    def _kill_keeper(self, fault: Fault) -> None:
+        self._did(fault, keeping.kill(self, self.random, fault.for_s))
+
+    def _lose_lake(self, fault: Fault) -> None:
+        keeping.has_files(self)
+        self._set_clock(fault.by_s)  # they leave when they are old
+        try:
+            self._did(fault, keeping.loses_lake(self, fault.for_s))
+        finally:
+            self._set_clock(0)
+
+    def _did(self, fault: Fault, times: int) -> None:
+        self.done[fault.what] = self.done.get(fault.what, 0) + times
+
     def _jump_clock(self, fault: Fault) -> None:
         self._set_clock(fault.by_s)
         time.sleep(fault.for_s)
@@ -243,8 +261,10 @@ class Deployment:
         with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
             while True:
                 file.write(bytes(4096))
+        met = keeping.fails(self)
         time.sleep(fault.for_s)
         ballast.unlink()
+        self._did(fault, met)
 
     def _crowd_disk(self, fault: Fault) -> None:
         """Kills a worker and leaves room for one segment, then for none: the worker that comes up has none in reserve,
@@ -308,7 +328,7 @@ def deployed(run: Run, folder: Path) -> Iterator[Deployment]:
             server_process.serving("gateway.backends.fake", "--script", str(script), "--port", "0")
         )
         url = here.store.url if here.store is not None else None
-        config = plan.configuration(run, here.upstream.address, url)
+        config = plan.configuration(run, here.upstream.address, url, f"local://{here.lake}")
         config["server"]["bind"] = f"127.0.0.1:{here.port}"
         write(folder / "config", config)
         stack.callback(_end, here)

@@ -1,11 +1,12 @@
-"""What is known of a run when it is over, from four witnesses: the journals, the callers, the upstream, the authority.
+"""What is known of a run when it is over, from five witnesses: the journals, the callers, the upstream, the authority,
+and the tables that the keeper wrote.
 
 Pure: whoever gathers it does the I/O.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -14,6 +15,7 @@ from gateway.backends.fake_produced import Production
 from gateway.store.records import Record
 from tests.chaos.load import Call
 from tests.chaos.plan import Cap
+from tests.chaos.tables import Tables
 
 
 class Holding(NamedTuple):
@@ -52,6 +54,10 @@ class Evidence:
     damaged: int = 0  # places in the journals that could not be read
     spent_out: Mapping[str, int] = field(default_factory=dict)  # bucket → nanos that the cheapest request would hold
     wall_ahead_s: float = 0.0  # wall time less the monotonic clock, in which callers and the upstream tell time
+    tables: Tables = field(default_factory=Tables)
+    # How long the worker of a journal waited for a CPU, between two moments.
+    waited_s: Callable[[str, float, float], float] = lambda *_: 0.0
+    done: Mapping[str, int] = field(default_factory=dict)  # fault → how often it met the keeper at work
 
 
 def admitted(record: Record) -> bool:
@@ -130,3 +136,14 @@ def cap_of(caps: Sequence[Cap], key: str) -> Cap | None:
             if parent == cap.subject:
                 return cap
     return None
+
+
+def unpaid_since_s(entries: Sequence[Production], settled: int) -> float:
+    """When the upstream made the first token of a cut answer beyond those that are settled, as far as that is known."""
+    beyond = sum(entry.output_tokens for entry in entries) - settled
+    since_s = float("inf")
+    for at_s, tokens in sorted((frame for entry in entries for frame in entry.latest), reverse=True):
+        if beyond <= 0:
+            break
+        since_s, beyond = at_s, beyond - tokens
+    return since_s

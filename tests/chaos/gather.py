@@ -12,7 +12,8 @@ from gateway.store.journal_read import Tail, directories, segment_numbers, write
 from gateway.store.layout import CLOSED, HELD, OPENED, RECOVERY, WHOLE, segment_path
 from gateway.store.records import Opened, Record
 from gateway.store.segment import SegmentReader
-from tests.chaos import history
+from tests.chaos import history, tables
+from tests.chaos.agents import Batch
 from tests.chaos.deployment import METERS_FILE, Deployment
 from tests.chaos.evidence import Event, Evidence, Holding
 from tests.chaos.history import Version
@@ -128,10 +129,11 @@ def _now(here: Deployment) -> Iterable[Version]:
             return history.now_sqlite(here.state_dir / METERS_FILE)
 
 
-def gather(here: Deployment, calls: list[Call]) -> Evidence:
-    """All evidence, when the gateway has ended."""
+def gather(here: Deployment, calls: list[Call], batches: list[Batch]) -> Evidence:
+    """All evidence, when the gateway has ended; `batches`: what agents sent."""
     found, damaged = records(here.state_dir)
-    for record in found:
+    written = tables.read(here.state_dir, batches)
+    for record in (*found, *written.records):
         record.started_ns = round(unjumped(record.started_ns / 1e9, here.began_s) * 1e9)
     history = list(versions(_history(here), here.began_s))
     final = {version.key: version for version in history}
@@ -145,4 +147,6 @@ def gather(here: Deployment, calls: list[Call]) -> Evidence:
         events=events(here.state_dir, found),
         damaged=damaged,
         wall_ahead_s=here.wall_ahead_s,
+        tables=written,
+        done=here.done,
     )

@@ -77,6 +77,8 @@ class Fault:
         "jump clock",
         "fill disk",
         "crowd disk",
+        "kill keeper",
+        "lose lake",
     ]
     for_s: float = 0.0
     by_s: int = 0  # of a clock jump
@@ -99,7 +101,11 @@ class Run:
 
     @property
     def fakes_time(self) -> bool:
-        return any(fault.what == "jump clock" for fault in self.faults)
+        return any(fault.what in ("jump clock", "lose lake") for fault in self.faults)
+
+    @property
+    def has_lake(self) -> bool:
+        return any(fault.what == "lose lake" for fault in self.faults)
 
     @property
     def small_disk(self) -> bool:
@@ -135,8 +141,8 @@ def script(seed: int) -> Script:
     )
 
 
-def configuration(run: Run, upstream: str, store_url: str | None) -> dict[str, Any]:
-    """The gateway's configuration for this run."""
+def configuration(run: Run, upstream: str, store_url: str | None, lake: str) -> dict[str, Any]:
+    """The gateway's configuration for this run; `lake`: where files of records and spans go in a run that has one."""
 
     def entries(level: str, subject: str) -> list[dict[str, Any]]:
         return [cap.entry() for cap in run.caps if (cap.level, cap.subject) == (level, subject)]
@@ -163,5 +169,8 @@ def configuration(run: Run, upstream: str, store_url: str | None) -> dict[str, A
             }
             for group in run.groups
         },
-        **({"stores": {"meters": store_url}} if store_url else {}),
+        "stores": {
+            **({"meters": store_url} if store_url else {}),
+            **({"records": {"path": lake}} if run.has_lake else {}),
+        },
     }

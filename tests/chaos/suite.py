@@ -15,11 +15,14 @@ from typing import Literal
 import msgspec
 
 from tests.chaos import gather, oracle
-from tests.chaos.checks import CHECKS, Verdict, exercised
+from tests.chaos.agents import Agents
+from tests.chaos.checks import CHECKS, exercised
 from tests.chaos.deployment import Deployment, cannot, deployed
 from tests.chaos.evidence import Evidence
 from tests.chaos.load import Call, LoadPlan
 from tests.chaos.plan import INPUT_NANOS, JUMP_S, OUTPUT_NANOS, Cap, Fault, Group, Run
+from tests.chaos.stalls import Stalls
+from tests.chaos.verdict import Verdict
 from tests.support.gateway_process import ROOT, until
 
 Store = Literal["sqlite", "redis", "postgres"]
@@ -81,12 +84,14 @@ def runs(store: Store, seconds: float, seed: int) -> list[Run]:
     calm = Run("calm", store, seconds * 0.2, GROUPS, CAPS, seed=seed, spends_the_rest=SPEND_OUT)
     part = seconds * 0.4
     processes = [
+        Fault(part * 0.05, "kill keeper", part * 0.3),  # again and again
         Fault(part * 0.10, "kill worker"),
         Fault(part * 0.20, "freeze authority", 3.0),
         Fault(part * 0.25, "kill worker"),  # two at once
         Fault(part * 0.40, "kill authority", 1.5),
         Fault(part * 0.55, "restart gateway"),
         Fault(part * 0.72, "kill gateway", 0.5),
+        Fault(part * 0.76, "kill keeper", part * 0.1),
         Fault(part * 0.88, "kill authority", 1.0),
         Fault(part * 0.89, "kill worker"),  # two at once
     ]
@@ -94,7 +99,7 @@ def runs(store: Store, seconds: float, seed: int) -> list[Run]:
         Fault(part * 0.10, "jump clock", 4.0, JUMP_S),
         Fault(part * 0.28, "jump clock", 4.0, -JUMP_S),
         Fault(part * 0.46, "fill disk", 3.0),
-        Fault(part * 0.62, "jump clock", 5.0, JUMP_S),
+        Fault(part * 0.62, "lose lake", 3.0, JUMP_S),  # the clock ahead meanwhile
         Fault(part * 0.66, "kill worker"),  # two at once
         Fault(part * 0.82, "crowd disk", 3.0),
         Fault(part * 0.85, "freeze authority", 2.0),  # two at once
@@ -120,9 +125,14 @@ def one_worker(seed: int) -> Run:
 
 
 def short(seed: int) -> Run:
-    """Small enough for a test: a kill and a frozen authority."""
+    """Small enough for a test: kills and a frozen authority."""
     groups = [replace_group(group, group.callers // 8) for group in GROUPS]
-    faults = [Fault(2.0, "kill worker"), Fault(4.0, "freeze authority", 1.0), Fault(4.5, "kill worker")]
+    faults = [
+        Fault(1.0, "kill keeper", 2.0),
+        Fault(2.0, "kill worker"),
+        Fault(4.0, "freeze authority", 1.0),
+        Fault(4.5, "kill worker"),
+    ]
     return Run(
         "short", "sqlite", 9, groups, CAPS, faults, workers=2, per_second=80, seed=seed, spends_the_rest=SPEND_OUT
     )
@@ -142,11 +152,20 @@ def perform(run: Run, folder: Path) -> Account:
         return account
     with deployed(run, folder) as here:
         gather.watch(here)
-        calls = _under_load(here, folder)
+        agents = Agents(here.port, list(run.groups), here.began_s)
+        stalls = Stalls(here.workers)
+        stalls.start()
+        agents.start()
+        try:
+            calls = _under_load(here, folder)
+        finally:
+            stalls.stop()
+            agents.stop()
         spent_out = {name: _spend_out(here, name) for name in run.spends_the_rest}
         _settle(here)
         ended = here.stop_gateway()
-        seen = gather.gather(here, calls)
+        seen = gather.gather(here, calls, agents.batches)
+        seen.waited_s = stalls.waited_s
         seen.spent_out = {_bucket(seen, name): cheapest for name, cheapest in spent_out.items()}
     account.verdicts = {name: check(seen) for name, check in CHECKS.items()}
     account.verdicts["false refusals"] = false_refusals(run, seen)
