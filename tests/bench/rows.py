@@ -82,6 +82,14 @@ ROWS: tuple[Row, ...] = (
     Row("chain_stream_chunk_cpu_us", "CPU of a chain of patterns on a chunk of a stream", "µs", "shown"),
     Row("usage_10m_rows_s", "`lockgate usage --by tenant,model` over 10 million rows", "s", "at most", 2),
     Row(
+        "records_10m_tenant_s",
+        "`lockgate records list` by tenant and time, of 10 million, the slowest of five questions",
+        "s",
+        "at most",
+        1,
+    ),
+    Row("records_10m_filter_s", "the same by anything else, the slowest of fourteen", "s", "at most", 5),
+    Row(
         "agent_spans_per_s", "spans that agents send, taken and stored, in a second of one core", "/s", "at least", 5000
     ),
     Row(

@@ -22,6 +22,7 @@ from tests.bench.measures import (
     meters,
     peers,
     prefix,
+    records,
     scale,
     startup,
 )
@@ -55,6 +56,7 @@ PARTS: tuple[Part, ...] = (
     Part(("chain_patterns_cpu_us", "chain_full_cpu_us"), checks.measure),
     Part(("chain_stream_chunk_cpu_us",), checks.measure_streams),
     Part(("usage_10m_rows_s",), ledger.measure),
+    Part(("records_10m_tenant_s", "records_10m_filter_s"), records.measure),
     Part(("agent_spans_per_s",), agents.measure),
     Part(("keys_made_per_s", "key_made_p99_ms"), control.measure_keys),
     Part(("changes_100k_verify_s",), control.measure_verify),
