@@ -1,8 +1,9 @@
 """A table of Parquet files by the days they are kept and the day on which their rows began: what becomes a file of it,
 which files become one, which are let go.
 
-It changes manifests and never publishes one: the ledger does, so that all tables are exact together. Rows of a file are
-sorted by tenant and time, in row groups small enough that a reader passes over other tenants'.
+It changes manifests and never publishes one: the ledger does, so that all tables are exact together. Rows of a file
+that was made of several are sorted by tenant and time, in row groups small enough that a reader passes over other
+tenants'; new ones are written as their rows came.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ KEPT_DAYS: Final = 400
 FOR_GOOD: Final = "keep"
 """The class of what is never dropped."""
 
-LARGEST: Final = 1_000_000
-"""Rows from which on a file is left as it is: sorted within the memory of a writer."""
+LARGEST: Final = 250_000
+"""Rows from which on a file is left as it is: what a writer under load adds (`ledger.PASS_ENTRIES`) is written again
+once, since to sort it costs as much as to write it the first time."""
 MOVES_ROWS: Final = 250_000
 MOVES_S: Final = 3_600
 """A file goes elsewhere when it has so many rows, or its first row is so old: what is there is not merged again."""

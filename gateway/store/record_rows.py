@@ -1,13 +1,16 @@
 """The columns of the records table: every column of a `Record`, under names for people who never read this program.
 
-Rows travel to DuckDB as JSON lines, as those of the ledger do; nothing is left out but what is at its default. The
-schema has a version, which every file carries: it rises with each column. A file of an older one reads with defaults;
-one of a newer one is refused, since what it says could be lost here.
+Rows travel to DuckDB as JSON lines, which it reads as fast as they are short: what is at its default is left out, and
+what many records agree on (which model, how it ended, how the only attempt went) is in the line of the first of them.
+The schema has a version, which every file carries: it rises with each column. A file of an older one reads with
+defaults; one of a newer one is refused, since what it says could be lost here.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -132,22 +135,51 @@ class _Reading(msgspec.Struct, gc=False):
 
 
 _LISTS: Final = frozenset(("attempts", "readings"))
+_SHARED: Final = (
+    *("endpoint", "alias", "snapshot", "backend", "served_model", "version", "status", "code", "outcome"),
+    *("usage_from", "chain"),
+)
+"""Columns that many records agree on: only the first that does has them in its line."""
+_ONLY: Final = {
+    "backend": _TEXT,
+    "endpoint": _TEXT,
+    "reason": _TEXT,
+    "choice": _TEXT,
+    "status": "HUGEINT",
+    "code": _TEXT,
+}
+"""What is shared of the only attempt of a record, where nothing followed it."""
+_ONLY_OWN: Final = {"loads": "HUGEINT[]", "sent_ms": _MS, "first_byte_ms": _MS, "ended_ms": _MS, "draw": "HUGEINT"}
+_OWN: Final = [field for field in _FIELDS if field.name not in _SHARED]
 _Row: Final = msgspec.defstruct(
     "RecordRow",
     [
-        (field.name, list[Any], msgspec.field(default_factory=list))
-        if field.name in _LISTS
-        else (field.name, field.type, field.default)
-        for field in _FIELDS
+        ("s", int, 0),  # the number of what it shares
+        *((f"o_{name}", Any, None) for name in _ONLY_OWN),
+        *(
+            (_AT[field.name], list[Any] | None, None)
+            if field.name in _LISTS
+            else (_AT[field.name], field.type, field.default)
+            for field in _OWN
+        ),
+        ("first", bool, False),  # has what it shares
+        *((f"o_{name}", Any, None) for name in _ONLY),
+        *((_AT[field.name], field.type, field.default) for field in _FIELDS if field.name in _SHARED),
     ],
     omit_defaults=True,
     gc=False,
-    rename=_AT,
 )
+_own: Final = itemgetter(*(at for at, field in enumerate(_FIELDS) if field.name not in _SHARED))
+_shared: Final = itemgetter(*(at for at, field in enumerate(_FIELDS) if field.name in _SHARED))
 _ATTEMPTS_AT: Final = [field.name for field in _FIELDS].index("attempts")
 _READINGS_AT: Final = [field.name for field in _FIELDS].index("readings")
+_OWN_ATTEMPTS_AT: Final = [field.name for field in _OWN].index("attempts")
+_OWN_READINGS_AT: Final = [field.name for field in _OWN].index("readings")
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
 _values: Final = msgspec.structs.astuple
+_numbers: Final = itertools.count(1)
+_NO_ATTEMPT: Final[tuple[Any, ...]] = (None,) * len(_ONLY)
+_NOT_ONLY: Final[tuple[Any, ...]] = (None,) * len(_ONLY_OWN)
 
 
 def began_ns(row: Record) -> int:
@@ -156,28 +188,47 @@ def began_ns(row: Record) -> int:
 
 
 def lines(records: Iterable[Record]) -> bytes:
-    """Records as lines, which `from_json` reads."""
+    """Records as lines, which `from_json` reads: of one call or of several of this process, one behind the other."""
     rows = []
+    known: dict[tuple[Any, ...], int] = {}
     for record in records:
-        values = list(_values(record))
-        if attempts := record.attempts:
-            values[_ATTEMPTS_AT] = [_Attempt(*_values(attempt)) for attempt in attempts]
-        if readings := record.readings:
-            values[_READINGS_AT] = [_Reading(*reading) for reading in readings]
-        rows.append(_Row(*values))
+        values = _values(record)
+        own = list(_own(values))
+        tried, only = _NO_ATTEMPT, _NOT_ONLY
+        attempts = record.attempts
+        own[_OWN_ATTEMPTS_AT] = None
+        if len(attempts) == 1 and not ((one := attempts[0]).then or one.out_of_service or one.endpoints_left):
+            tried = (one.backend, one.endpoint, one.reason, one.choice, one.status, one.code)
+            only = (one.loads, one.sent_ms, one.first_byte_ms, one.ended_ms, one.draw)
+        elif attempts:
+            own[_OWN_ATTEMPTS_AT] = [_Attempt(*_values(attempt)) for attempt in attempts]
+        own[_OWN_READINGS_AT] = [_Reading(*reading) for reading in record.readings] if record.readings else None
+        shared = (*tried, *_shared(values))
+        number = known.get(shared)
+        if number is None:
+            number = known[shared] = next(_numbers)
+            rows.append(_Row(number, *only, *own, True, *shared))
+        else:
+            rows.append(_Row(number, *only, *own))
     return _encode_lines(rows)
 
 
 def from_json(path: Path) -> str:
-    """SQL: the table's columns, of a file of lines; by tenant and time."""
-    kinds = ", ".join(f"{_AT[column.field]}: '{_read_as(column)}'" for column in COLUMNS if column.field)
+    """SQL: the table's columns, of a file of lines, in no order."""
+    kinds = {_AT[column.field]: _read_as(column) for column in COLUMNS if column.field}
+    kinds |= {"s": "BIGINT", "first": "BOOLEAN"} | {f"o_{name}": kind for name, kind in (_ONLY | _ONLY_OWN).items()}
+    columns = ", ".join(f"{name}: '{kind}'" for name, kind in kinds.items())
+    options = f"format = 'newline_delimited', maximum_object_size = 1048576, columns = {{{columns}}}"
+    shared = ", ".join((*(_AT[name] for name in _SHARED), *(f"o_{name}" for name in _ONLY)))
     values = ", ".join(f'{_value(column)} AS "{column.name}"' for column in COLUMNS)
-    options = f"format = 'newline_delimited', maximum_object_size = 1048576, columns = {{{kinds}}}"
-    return f"SELECT {values} FROM read_json([{text(str(path))}], {options}) {SORTED}"
+    return (
+        f"WITH lines AS MATERIALIZED (FROM read_json([{text(str(path))}], {options})) SELECT {values} "
+        f"FROM lines AS r JOIN (SELECT s, {shared} FROM lines WHERE first) AS shared USING (s)"
+    )
 
 
 SORTED: Final = "ORDER BY tenant, started_ns, id"
-OPTIONS: Final = f", ROW_GROUP_SIZE 16384, KV_METADATA {{{SCHEMA_KEY}: '{SCHEMA}'}}"
+OPTIONS: Final = f", COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 16384, KV_METADATA {{{SCHEMA_KEY}: '{SCHEMA}'}}"
 
 
 def _read_as(column: Column) -> str:
@@ -185,14 +236,26 @@ def _read_as(column: Column) -> str:
     return "HUGEINT" if column.kind == _INT else column.kind.format("HUGEINT")
 
 
+_AS_ATTEMPT: Final = ", ".join(
+    f"{name} := "
+    + (f"shared.o_{name}" if name in _ONLY else f"coalesce(r.o_{name}, [])" if name == "loads" else f"r.o_{name}")
+    if name in _ONLY or name in _ONLY_OWN
+    else f"{name} := " + ("[]" if kind == list[int] else "''" if kind is str else "0")
+    for name, kind in _ATTEMPT.items()
+)
+_ONLY_ATTEMPT: Final = f"[struct_pack({_AS_ATTEMPT})]"
+
+
 def _value(column: Column) -> str:
     if column.name == "started":
-        return f"make_timestamp((coalesce({_AT['started_ns']}, 0) // 1000)::BIGINT)"
+        return f"make_timestamp((coalesce(r.{_AT['started_ns']}, 0) // 1000)::BIGINT)"
     if column.name == "trace":
-        return f"coalesce({_AT['traceparent']}[4:35], '')"
-    value = _AT[column.field]
+        return f"coalesce(r.{_AT['traceparent']}[4:35], '')"
+    value = f"{'shared' if column.field in _SHARED else 'r'}.{_AT[column.field]}"
     if column.field in _LISTS:
         kind = column.kind.format("BIGINT")
+        if column.field == "attempts":
+            value = f"CASE WHEN r.o_sent_ms IS NULL THEN {value} ELSE {_ONLY_ATTEMPT} END"
         return f"coalesce(TRY_CAST({value} AS {kind}), []::{kind})"
     if column.kind == _INT:
         value = f"(CASE WHEN {value} > {_LARGEST} THEN {_LARGEST} ELSE {value} END)::BIGINT"
