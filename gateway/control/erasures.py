@@ -4,6 +4,7 @@ what became of them, stays."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from urllib.parse import quote
 
 from gateway.config.entries import EntryId
@@ -27,14 +28,13 @@ class Erasures:
             return known
         if names.problem(tenant) is not None:
             raise errors.NotFound(f"there is no tenant {names.visible(tenant)}")
-        now_ns = self._service.clock.wall_ns()
         try:
             # First: what the log says has been done.
-            keys = await asyncio.to_thread(self._destroy, tenant, end_user, now_ns)
+            keys, at_ns = await asyncio.to_thread(self._destroy, tenant, end_user)
         except (OSError, ImportError) as error:
             raise errors.Unavailable(f"nothing was erased: {error}") from error
         of = EntryId("erasure", "", tenant if end_user is None else f"{tenant} {quote(end_user)}")
-        body = {"tenant": tenant, "end_user": end_user, "keys": keys, "erased_at": time_text(now_ns)}
+        body = {"tenant": tenant, "end_user": end_user, "keys": keys, "erased_at": time_text(at_ns)}
         for _ in range(MOST_TRIES):
             there = await asking(self._service.store.entry(of))
             put = Put(of, documents.encoded(body), base.NEW if there is None else there.version)
@@ -45,11 +45,20 @@ class Erasures:
             return Answer(done.body, replayed=done.replayed)
         raise errors.Unavailable("it was erased, and could not be logged: others erase it too. Ask again")
 
-    def _destroy(self, tenant: str, end_user: str | None, now_ns: int) -> int:
+    def _destroy(self, tenant: str, end_user: str | None) -> tuple[int, int]:
+        """How many keys there were, and up to when what was said is erased."""
+        from gateway.store import content_read
         from gateway.store.content_keys import ContentKeys
+        from gateway.store.manifest import LedgerUnreadable
 
-        keys = ContentKeys(self._service.state_dir, self._service.environ)
+        state_dir = self._service.state_dir
+        keys = ContentKeys(state_dir, self._service.environ)
         try:
-            return keys.erase(tenant, end_user, now_ns)
+            # Later than now where the machine's clock was set back since: what was said then has no key of its own yet.
+            at_ns = 0
+            with contextlib.suppress(LedgerUnreadable):
+                at_ns = content_read.latest_ns(state_dir, tenant, end_user)
+            at_ns = max(at_ns, self._service.clock.wall_ns())
+            return keys.erase(tenant, end_user, at_ns), at_ns
         finally:
             keys.close()

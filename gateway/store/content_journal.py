@@ -74,6 +74,7 @@ class ContentJournal:
                 raise OSError("what is left of the disk is for records")
             allocate_blocks(descriptor, size)
 
+        folder(state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
         journal = Journal.create(folder(state_dir), slot, clock, allocate=allocate)
         made.append(journal.directory)
         return cls(journal, clock)
@@ -171,7 +172,7 @@ class ContentReader:
             return None
         try:
             return _decode(key.decrypt(whole[:_NONCE], whole[_NONCE:], None))
-        except (InvalidTag, msgspec.DecodeError, UnicodeDecodeError):
+        except (InvalidTag, ValueError, msgspec.DecodeError):
             return None
 
 

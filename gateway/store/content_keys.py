@@ -128,7 +128,7 @@ class ContentKeys:
         try:
             about = _about(key_id, tenant, end_user)
             return AESGCM(self._lock(tenant, wrap).decrypt(locked[:_NONCE], locked[_NONCE:], about))
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             whose = f"the secret {wrap}" if wrap else f"the secret of {self._secret.parent}"
             raise KeyAway(f"{whose} is not the one that this content of {tenant} was locked with") from None
 

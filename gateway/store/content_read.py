@@ -4,7 +4,7 @@ beside a running gateway."""
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -40,22 +40,32 @@ def contents(state_dir: Path, ids: Collection[str], environ: Mapping[str, str]) 
         keys.close()
 
 
+def latest_ns(state_dir: Path, tenant: str, end_user: str | None) -> int:
+    """When the last request of a tenant, or of one of its end users, began of which content is only in journals yet; 0
+    for none. Raises LedgerUnreadable, OSError."""
+    whose = (one for one in _waiting(state_dir) if one.tenant == tenant and end_user in (None, one.end_user))
+    return max((one.started_ns for one in whose), default=0)
+
+
 def _of_journals(state_dir: Path, ids: frozenset[str], keys: ContentKeys) -> Found:
-    found: Found = {}
+    return {
+        one.id: one
+        for one in _waiting(state_dir)
+        if one.id in ids and one.started_ns > keys.erased_ns(one.tenant, one.end_user)
+    }
+
+
+def _waiting(state_dir: Path) -> Iterator[Content]:
+    """What the keeper has not moved yet, as far as it can be read."""
+    if not folder(state_dir).is_dir():
+        return
     moved = manifest.read_in(folder(state_dir)).journals
     for directory in journals(state_dir):
         reader = ContentReader(directory, moved.get(directory.name, JournalState()).position)
         try:
-            for content, _, _ in reader.contents():
-                if (
-                    content is not None
-                    and content.id in ids
-                    and content.started_ns > keys.erased_ns(content.tenant, content.end_user)
-                ):
-                    found[content.id] = content
+            yield from (content for content, _, _ in reader.contents() if content is not None)
         finally:
             reader.close()
-    return found
 
 
 def _of_table(state_dir: Path, ids: tuple[str, ...], keys: ContentKeys) -> Found:
@@ -87,5 +97,8 @@ def _of_table(state_dir: Path, ids: tuple[str, ...], keys: ContentKeys) -> Found
             found[content_id] = Locked(str(error))
             continue
         if key is not None:
-            found[content_id] = content_table.unlocked(key, content_id, locked)
+            try:
+                found[content_id] = content_table.unlocked(key, content_id, locked)
+            except ValueError as error:
+                found[content_id] = Locked(str(error))
     return found

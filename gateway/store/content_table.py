@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.clock import Clock
@@ -157,5 +158,8 @@ class ContentTable:
 
 
 def unlocked(key: AESGCM, content_id: str, locked: bytes) -> Content:
-    """What `locked` of a row holds. Raises cryptography's InvalidTag."""
-    return _decode(zlib.decompress(key.decrypt(locked[:_NONCE], locked[_NONCE:], content_id.encode())))
+    """What `locked` of a row holds. Raises ValueError for what was changed, or stood in another row."""
+    try:
+        return _decode(zlib.decompress(key.decrypt(locked[:_NONCE], locked[_NONCE:], content_id.encode())))
+    except (InvalidTag, ValueError, zlib.error, msgspec.DecodeError) as error:
+        raise ValueError(f"what was said in {content_id} is damaged, or was moved here from another request") from error

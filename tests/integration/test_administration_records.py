@@ -142,3 +142,23 @@ def test_erasing_what_was_said_is_logged_leaves_the_records_and_is_for_admins_of
             assert (await admin.ask("POST", "/tenants/a%20b/erasures", {})).status == 404
 
     asyncio.run(run())
+
+
+def test_what_was_said_before_the_clock_was_set_back_is_erased_too(tmp_path: Path) -> None:
+    """The keeper has not moved it, so it has no key of its own yet: only the time tells that it is meant."""
+
+    async def run() -> None:
+        async with administration(a_state_dir(tmp_path)) as admin:
+            said = a_content_journal(tmp_path)
+            ahead_ns = 4_000_000_000 * 10**9
+            said.keep(a_content("req_1", started_ns=ahead_ns))
+            said.keep(a_content("req_2", started_ns=ahead_ns, end_user="ann"))
+            made = await admin.made("/tenants/acme/erasures", {"end_user": "joe"})
+            assert made["erased_at"].startswith("2096-10-02")
+            assert list(contents(tmp_path, ["req_1", "req_2"], {})) == ["req_2"]
+            said.keep(a_content("req_3", started_ns=ahead_ns + 1))
+            said.stop()
+            moved(tmp_path)
+            assert sorted(contents(tmp_path, ["req_1", "req_2", "req_3"], {})) == ["req_2", "req_3"]
+
+    asyncio.run(run())

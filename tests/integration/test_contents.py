@@ -20,8 +20,9 @@ from gateway.store.content import MOST_BYTES, Content
 from gateway.store.content_read import contents
 from gateway.store.records import Record
 from tests.integration.test_serve_crash import metric
+from tests.support.agent_spans import a_span, as_json
 from tests.support.contents import in_any_file
-from tests.support.gateway_process import GatewayProcess, minimal, serving, until
+from tests.support.gateway_process import KEY, GatewayProcess, minimal, serving, until
 from tests.support.running import run
 from tests.support.running import until as until_true
 from tests.support.screening import HIDES, JUDGES, MAIL, PUTS_BACK, TOOL, Checked, checked
@@ -180,16 +181,17 @@ def ids(gateway: GatewayProcess, count: int) -> list[str]:
     return made
 
 
+def kicked(gateway: GatewayProcess) -> bool:
+    """Has the keeper make a pass now."""
+    pid = gateway.keeper_pid()
+    if pid is not None:
+        os.kill(pid, signal.SIGHUP)
+    return True
+
+
 def moved(gateway: GatewayProcess, count: int) -> None:
     """Waits until the keeper has moved so much."""
-
-    def look() -> bool:
-        pid = gateway.keeper_pid()
-        if pid is not None:
-            os.kill(pid, signal.SIGHUP)
-        return metric(gateway, "lockgate_content_rows") == count
-
-    until(look, f"{count} contents in the table")
+    until(lambda: kicked(gateway) and metric(gateway, "lockgate_content_rows") == count, f"{count} contents moved")
 
 
 def test_content_is_found_before_and_after_the_keeper_moved_it_and_after_a_kill(tmp_path: Path) -> None:
@@ -287,3 +289,49 @@ def test_a_callers_own_conversation_is_on_record_without_a_policy(tmp_path: Path
     assert asking(tmp_path, scenario) == []
     assert names[0] == names[1] != ""
     assert names[2] == ""
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_is_said_is_in_the_clear_in_no_file_log_metric_or_error(tmp_path: Path, kept: bool) -> None:
+    """Prompts, answers, agents' spans and bodies that are refused, while they wait, when they are stored, and after a
+    worker was killed."""
+    marker = "the-unspeakable-marker"
+    chat = {"model": "small", "messages": [{"role": "user", "content": marker}]}
+    span = a_span("b7ad6b7169203331", attributes={"gen_ai.prompt": marker, "error.message": marker})
+    bodies: list[tuple[str, Any]] = [
+        ("/v1/chat/completions", chat),
+        ("/v1/chat/completions", chat | {"stream": True}),
+        ("/v1/chat/completions", chat | {"temperature": marker, "max_tokens": marker}),
+        ("/v1/chat/completions", chat | {"model": "none"}),
+        ("/v1/completions", {"model": "small", "prompt": marker}),
+        ("/v1/completions", {"model": "small", "prompt": marker, "stream": True}),
+        ("/v1/messages", chat | {"max_tokens": 9}),
+        ("/v1/messages", chat | {"max_tokens": 9, "stream": True}),
+        ("/v1/responses", {"model": "small", "input": marker}),
+        ("/v1/responses", {"model": "small", "input": marker, "stream": True}),
+        ("/v1/embeddings", {"model": "small", "input": marker}),
+        ("/v2/models/small/infer", {"inputs": [{"name": marker, "datatype": "BYTES", "shape": [1], "data": [marker]}]}),
+        ("/v1/traces", json.loads(as_json([span]))),
+        ("/v1/traces", {"resourceSpans": marker}),
+    ]
+    config = keeping() if kept else minimal()
+    with serving(tmp_path, config | {"telemetry": {"log_level": "debug"}}) as gateway:
+        for path, body in bodies:
+            for data in (json.dumps(body).encode(), json.dumps(body).encode()[:-1]):  # whole, and not JSON
+                answer = gateway.request(
+                    "POST", path, data, authorization=f"Bearer {KEY}", content_type="application/json"
+                )
+                assert answer.status == 200 or marker.encode() not in answer.body, (path, answer.body)
+        assert in_any_file(gateway.state_dir, marker.encode()) == [], "while it waits"
+        os.kill(gateway.worker_pids()[0], signal.SIGKILL)
+        gateway.until_event("worker_ready", 2)
+        until(lambda: kicked(gateway) and metric(gateway, "lockgate_agent_spans") == 1, "the span in its table")
+        if kept:
+            until(lambda: kicked(gateway) and metric(gateway, "lockgate_content_rows") >= 6, "content in its table")
+        assert in_any_file(gateway.state_dir, marker.encode()) == []
+        assert marker not in gateway.request("GET", "/metrics", ops=True).body.decode()
+        assert marker not in gateway.logged()
+    assert in_any_file(gateway.state_dir, marker.encode()) == []
+    assert marker not in gateway.logged()
+    private = [path for name in ("content*", "traces") for path in gateway.state_dir.glob(name)]
+    assert [path.name for path in private if path.stat().st_mode & 0o077] == [], "nobody else may look in"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from gateway.store.content import Locked
 from gateway.store.content_keys import ContentKeys
-from gateway.store.content_read import contents
+from gateway.store.content_read import contents, latest_ns
 from gateway.store.manifest import LedgerUnreadable
 from tests.support.contents import a_content, a_content_journal, a_state_dir, moved
 from tests.support.journals import STARTED_NS
@@ -66,3 +68,46 @@ def test_a_file_that_was_damaged_is_told(state_dir: Path) -> None:
     path.write_bytes(b"PAR1 no more")
     with pytest.raises(LedgerUnreadable, match="what was said"):
         contents(state_dir, IDS, {})
+
+
+def test_a_key_that_was_put_in_the_place_of_another_opens_nothing_and_is_told(state_dir: Path) -> None:
+    journal = a_content_journal(state_dir)
+    journal.keep(a_content("req_1"))
+    journal.keep(a_content("req_2", end_user="ann"))
+    journal.stop()
+    moved(state_dir)
+    with closing(sqlite3.connect(state_dir / "content-keys")) as database, database:
+        (ann,) = database.execute("SELECT locked FROM keys WHERE end_user = 'ann'").fetchone()
+        database.execute("UPDATE keys SET locked = ? WHERE end_user = 'joe'", (ann,))
+    found = contents(state_dir, IDS, {})
+    assert isinstance(found["req_1"], Locked)
+    assert found["req_2"] == a_content("req_2", end_user="ann")
+
+
+def test_content_whose_key_was_changed_is_told(state_dir: Path) -> None:
+    journal = a_content_journal(state_dir)
+    journal.keep(a_content("req_1"))
+    journal.stop()
+    moved(state_dir)
+    keys = ContentKeys(state_dir, {})
+    key_id, _ = keys.of("acme", "joe", "")
+    keys.erase("acme", "joe", 1)
+    other, _ = keys.of("acme", "joe", "")
+    keys.close()
+    with closing(sqlite3.connect(state_dir / "content-keys")) as database, database:
+        # Locked keys belong to their ids: another one in its place is none.
+        database.execute("UPDATE keys SET id = ? WHERE id = ?", (key_id, other))
+    assert isinstance(contents(state_dir, IDS, {})["req_1"], Locked)
+
+
+def test_when_the_last_request_began_is_known_of_what_was_not_moved_yet(state_dir: Path) -> None:
+    assert latest_ns(state_dir, "acme", None) == 0
+    journal = a_content_journal(state_dir)
+    for after, end_user, tenant in ((0, "joe", "acme"), (7, "ann", "acme"), (9, "joe", "globex")):
+        name = f"req_{after}"
+        journal.keep(a_content(name, started_ns=STARTED_NS + after, end_user=end_user, tenant=tenant))
+    assert latest_ns(state_dir, "acme", "joe") == STARTED_NS
+    assert latest_ns(state_dir, "acme", None) == STARTED_NS + 7
+    journal.stop()
+    moved(state_dir)
+    assert latest_ns(state_dir, "acme", None) == 0
