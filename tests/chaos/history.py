@@ -44,7 +44,9 @@ def of_sqlite(path: Path) -> Iterator[Version]:
     """The history in order."""
     with contextlib.closing(sqlite3.connect(path, timeout=20)) as database:
         for at_s, key, state in database.execute("SELECT at, key, state FROM chaos_history ORDER BY number"):
-            yield Version(at_s, key, state)
+            # Its now has whole milliseconds, and as a number of days is some microseconds less or more: at the turn
+            # of a second that is another slot of a window.
+            yield Version(round(at_s, 3), key, state)
 
 
 def now_sqlite(path: Path) -> Iterator[Version]:
