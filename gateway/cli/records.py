@@ -115,6 +115,8 @@ def erase(client: Client, tenant: str, end_user: str | None, yes: bool, form: st
     click.echo(
         f"Erased what {whose} said until {done['erased_at'][:19].replace('T', ' ')} UTC in {client.where}: {keys}"
     )
+    if not done["keys"]:
+        click.echo("There was no key of theirs: nothing was kept, or only just, or the name is another.")
 
 
 def _items(client: Client, filters: dict[str, Any], limit: int) -> Iterator[Item]:

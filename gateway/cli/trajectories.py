@@ -78,16 +78,18 @@ def list_(limit: int, form: str, state_dir: Path | None, config: Path | None, **
 
 @trajectories.command(short_help="Show the steps of one.")
 @click.argument("trajectory_id", metavar="ID")
+@click.option("--tenant", metavar="NAME", help="ID is what a caller of this tenant names the conversation.")
 @admin_options.output
 @places.options
-def show(trajectory_id: str, form: str, state_dir: Path | None, config: Path | None) -> None:
+def show(trajectory_id: str, tenant: str | None, form: str, state_dir: Path | None, config: Path | None) -> None:
     """Shows one step by step: what was asked, which tools the model asked for and what came of them, how long each
-    took, what checks found, and what it cost. ID is that of a list, a conversation or a trace.
+    took, what checks found, and what it cost. ID is that of a list or a trace; with --tenant, that of
+    `x-lockgate-conversation-id` or of `conversation` in the body.
     """
     where = places.state_dir_of(state_dir, config)
-    name, _, number = trajectory_id.partition(":")
+    name, number = (trajectory_id, "") if tenant is not None else trajectory_id.partition(":")[::2]
     with stored.reading("trajectories"):
-        found = _of(where, name)
+        found = _of(where, name) if tenant is None else _own(where, tenant, name)
     at = int(number or 1) - 1 if (number or "1").isdecimal() else -1
     if not 0 <= at < len(found):
         raise click.ClickException(f"there is no trajectory {trajectory_id} in {where}: `lockgate trajectories list`")
@@ -98,7 +100,7 @@ def show(trajectory_id: str, form: str, state_dir: Path | None, config: Path | N
         return
     for line in trajectories_table.whole(found[at]):
         click.echo(line)
-    more = f"; {len(found)} open alike: {name}:2 …" if len(found) > 1 and not number else ""
+    more = f"; {len(found)} open alike: {found[1].id} …" if len(found) > 1 and not number else ""
     click.echo(f"\nfrom {where}{more}")
 
 
@@ -149,6 +151,13 @@ def _of(where: Path, name: str) -> list[Trajectory]:
     if not found and len(name) == _TRACE_DIGITS:
         found = list(record_read.records(where, Query(trace=name)))
     return list(_joined(where, [found]))
+
+
+def _own(where: Path, tenant: str, name: str) -> list[Trajectory]:
+    """All that a caller of the tenant's names so."""
+    from gateway.policy.conversation import names_of
+
+    return [each for key in names_of(tenant, name) for each in _of(where, key)]
 
 
 def _all(where: Path, filters: dict[str, Any]) -> Iterator[Trajectory]:

@@ -30,6 +30,11 @@ def conversation_key(tenant: str, header: bytes | None, call: Call, opening: Cal
     return _digest(b"opening", tenant, opens) if opens else None
 
 
+def names_of(tenant: str, own: str) -> tuple[str, ...]:
+    """The hexadecimal keys that a conversation which its caller names `own` may have on record."""
+    return tuple(_digest(source, tenant, own.encode()).hex() for source in (b"header", b"body"))
+
+
 def _digest(source: bytes, tenant: str, text: bytes) -> bytes:
     """`source` keeps ids of different origin apart; a tenant's name has no NUL."""
     return hashlib.sha256(b"%b\0%b\0%b" % (source, tenant.encode(), text)).digest()[:KEY_BYTES]

@@ -65,7 +65,12 @@ COLUMNS: Final = (
     Column("project", "project", _TEXT, "the project it is booked to; empty for none"),
     Column("key", "key", _TEXT, "the key's name, never the key"),
     Column("end_user", "end_user", _TEXT, "`user` of the body"),
-    Column("conversation", "conversation", _TEXT, "the conversation's id, or the digest of its beginning"),
+    Column(
+        "conversation",
+        "conversation",
+        _TEXT,
+        "a digest of the tenant and the caller's id of the conversation, or of how that begins",
+    ),
     Column("trace", "", _TEXT, "the trace id in the caller's `traceparent`"),
     Column("traceparent", "traceparent", _TEXT, "W3C trace context as the caller sent it"),
     Column("caller_request_id", "caller_request_id", _TEXT, "the caller's own `x-request-id`"),

@@ -230,6 +230,7 @@ def test_what_was_erased_is_in_no_file_and_no_command_shows_it(tmp_path: Path) -
         assert in_any_file(gateway.state_dir, key) == ["content-keys"]
         assert "1 key was destroyed" in said("records", "erase", "--tenant", "acme", "--yes", *place)
         assert in_any_file(gateway.state_dir, key) == []
+        assert "the name is another" in said("records", "erase", "--tenant", "acmee", "--yes", *place)
         later = gateway.chat("what came later").headers["x-request-id"]
         moved(gateway, 3)
         for one in made:

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli.trajectories import trajectories
+from gateway.policy.conversation import names_of
 from gateway.store.content import Said
 from tests.support.contents import a_content, a_content_journal, a_state_dir
 from tests.support.journals import STARTED_NS, a_journal, a_record
@@ -70,3 +71,15 @@ def test_all_are_exported_by_their_beginnings(state_dir: Path, tmp_path: Path) -
     assert (first["id"], second["id"]) == NAMES
     assert first["messages"] == [USER, {"role": "assistant", "content": "Cold."}]
     assert (second["content"], second["messages"]) == ("none", [])
+
+
+def test_one_is_found_by_the_id_that_its_caller_gave_it(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path)
+    for number, name in enumerate((*names_of("acme", "run 7:2"), names_of("other", "run 8")[0])):
+        journal.add(a_record(f"req_{number}", tenant="other" if number == 2 else "acme", conversation=name))
+    journal.stop()
+    shown = run("show", "run 7:2", "--tenant", "acme", "--state-dir", tmp_path)
+    assert "req_0" in shown.output
+    assert f"2 open alike: {names_of('acme', 'run 7:2')[1]}" in shown.output
+    assert run("show", "run 8", "--tenant", "acme", "--state-dir", tmp_path).exit_code == 1
+    assert run("show", "run 8", "--tenant", "other", "--state-dir", tmp_path).exit_code == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gateway.policy.conversation import KEY_BYTES, conversation_key
+from gateway.policy.conversation import KEY_BYTES, conversation_key, names_of
 from gateway.wire import chat, embeddings
 from gateway.wire.call import Call
 
@@ -63,3 +63,10 @@ def test_a_request_that_opens_with_nothing_has_no_conversation() -> None:
 
 def test_a_key_is_the_same_in_every_process() -> None:
     assert key(call(HI), b"h1") == bytes.fromhex("e07f3b11dcdb521de02e0d21083a6012")
+
+
+def test_a_conversation_is_found_by_the_name_its_caller_gave_it() -> None:
+    in_header, in_body = key(call(HI), b"c1"), key(call(HI, conversation="c1"))
+    assert in_header is not None
+    assert in_body is not None
+    assert names_of("acme", "c1") == (in_header.hex(), in_body.hex())
