@@ -10,6 +10,7 @@ What comes out again, and from what:
     route       the backend and the model asked at last; the order of the fallbacks
     chain       the caller's and the model's
     refused     the reading of the bucket that was short, and what was needed
+    cap         of the bucket that was short: the meter's
     held        prices, and the tokens that were held
     clamped     what was held of what was asked for
     endpoint    loads, who was in service, the conversation, the draw
@@ -17,7 +18,8 @@ What comes out again, and from what:
     usage       where the backend stated none
     charge      prices and usage; waste too
 
-What does not is told with the reason: a `Derived` whose `derived` is None.
+What does not is told with the reason: a `Derived` whose `derived` is None. Never derived, since texts and bodies are
+not in records: verdicts of checks, and the bounds of what a request can use.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.config.snapshot import ModelRoute, Snapshot
 from gateway.config.snapshot_callers import Caller
@@ -33,7 +35,7 @@ from gateway.errors import ModelNotFound, NotPriced, NotServed
 from gateway.policy import replay_attempts, replay_meters
 from gateway.policy.meters import models_of
 from gateway.policy.recorded import Recorded
-from gateway.policy.replay_meters import MOST_KNOWN, Derived
+from gateway.policy.replay_meters import IN_REQUEST, MOST_KNOWN, Derived
 from gateway.policy.resolve import Plan
 
 MODELS: Final = frozenset(
@@ -44,9 +46,17 @@ MODELS: Final = frozenset(
 )
 """Endpoints that ask a model."""
 _NO_MODEL: Final = (ModelNotFound.code, NotPriced.code)
-_IN_REQUEST: Final = ("input:", "tool_result:")
-"""How verdicts of a request's own texts begin."""
 _NOBODY: Final = Derived("caller", "", None, "no key was recognised, and keys are not kept")
+
+
+class _Alike(NamedTuple):
+    """What is derived once for many requests: before meters are read, the models asked and the plan of the first (None
+    for a classic one), and after."""
+
+    before: list[Derived]
+    models: list[str]
+    plan: Plan | None
+    after: list[Derived]
 
 
 class Replay:
@@ -55,7 +65,7 @@ class Replay:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snap = snapshot
         self._callers = {(caller.tenant.name, caller.key): caller for caller in snapshot.keys.values()}
-        self._known: dict[tuple[str, ...], list[Derived]] = {}
+        self._alike: dict[tuple[object, ...], _Alike] = {}
         self._plans: dict[str, Plan | None] = {}
         self._chains: dict[tuple[str | None, str, str], str] = {}
         self._meters = replay_meters.Meters(snapshot, self._callers)
@@ -68,36 +78,52 @@ class Replay:
         caller = self._callers.get((record.tenant, record.key))
         if caller is None or (caller.expires_ns is not None and record.started_ns >= caller.expires_ns):
             return [Derived("caller", f"{record.tenant}/{record.key}", "")]
-        found = self._begun(record, caller).copy()
-        if record.endpoint not in MODELS or not record.alias or not found[-1].equal or record.code in _NO_MODEL:
-            return found
+        alike = self._of_alike(record, caller)
+        if not alike.models:
+            return alike.before.copy()
+        found = alike.before.copy()
+        if alike.plan is not None and (record.readings or record.answers or record.action):
+            found += self._meters.thresholds(record, caller)
+        found += alike.after
+        if alike.plan is not None and record.attempts:
+            found += self._attempts.of(record, alike.models, alike.plan)
+        found += self._meters.settled(record, caller, alike.models[-1])
+        return found
+
+    def _of_alike(self, record: Recorded, caller: Caller) -> _Alike:
+        """What does not depend on numbers, readings or loads: derived once for all requests that are alike in it."""
+        key = (
+            *(record.tenant, record.key, record.project, record.endpoint, record.alias, record.version, record.backend),
+            *(record.served_model, record.outcome, record.code, record.action, record.chain, record.verdicts),
+            bool(record.attempts),
+        )
+        found = self._alike.get(key)
+        if found is None:
+            if len(self._alike) >= MOST_KNOWN:
+                self._alike.clear()
+            found = self._alike[key] = self._derived_alike(record, caller)
+        return found
+
+    def _derived_alike(self, record: Recorded, caller: Caller) -> _Alike:
+        before = self._begun(record, caller)
+        if record.endpoint not in MODELS or not record.alias or not before[-1].equal or record.code in _NO_MODEL:
+            return _Alike(before, [], None, [])
         models = models_of(record) if record.action else [record.alias]
         plan = self._plan(models[0])
         if plan is None:
-            found += self._classic(record)
-            found += self._screened(record, caller, models[0], ())
+            after = [*self._classic(record), *self._screened(record, caller, models[0], ())]
         else:
-            found += self._meters.thresholds(record, caller)
-            found += self._route(record, models, plan)
-            found += self._screened(record, caller, plan.alias, plan.routes)
-            found += self._attempts.of(record, models, plan)
-        found += self._meters.settled(record, caller, models[-1])
-        return found
+            after = [*self._route(record, models, plan), *self._screened(record, caller, plan.alias, plan.routes)]
+        return _Alike(before, models, plan, after)
 
     # -- one decision each
 
     def _begun(self, record: Recorded, caller: Caller) -> list[Derived]:
-        """The decisions before anything that differs from one request to the next: made once for many."""
-        key = (record.tenant, record.key, record.endpoint, record.alias, record.project, record.code)
-        found = self._known.get(key)
-        if found is None:
-            name = f"{record.tenant}/{record.key}"
-            found = [Derived("caller", name, name)]
-            if record.endpoint in MODELS and record.alias:
-                found += (_project(record, caller), self._model(record, caller))
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            self._known[key] = found
+        """The decisions before any that is about what it asks of its model."""
+        name = f"{record.tenant}/{record.key}"
+        found = [Derived("caller", name, name)]
+        if record.endpoint in MODELS and record.alias:
+            found += (_project(record, caller), self._model(record, caller))
         return found
 
     def _model(self, record: Recorded, caller: Caller) -> Derived:
@@ -161,10 +187,10 @@ class Replay:
             chain = self._snap.chain_of(caller, record.alias, routes)
             self._chains[key] = "" if chain is None else chain.name
         yield Derived("chain", record.chain, self._chains[key])
-        if record.verdicts:
-            yield Derived("verdicts", record.verdicts, None, "the texts are not kept")
-            words = [word.split(":") for word in record.verdicts.split(" ") if word.startswith(_IN_REQUEST)]
-            blocked = {word[3] for word in words} & {"block", "fail_closed"}
+        if record.chain:
+            yield Derived("verdicts", record.verdicts, None, "they are about its texts, which are not in the record")
+            words = [word.split(":") for word in record.verdicts.split(" ")]
+            blocked = {word[3] for word in words if word[0] in IN_REQUEST} & {"block", "fail_closed"}
             if len(blocked) == 1:
                 derived = "content_filter" if blocked == {"block"} else "check_failed"
                 yield Derived("screened", record.code, derived)

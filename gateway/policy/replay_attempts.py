@@ -30,6 +30,7 @@ _ERRORS: Final[dict[str, type[GatewayError]]] = {
 }
 _REASONS: Final = {"retry": "retry", "fallback": "fallback", "again_fresh_connection": "fresh_connection"}
 _BUDGET: Final = "budget_spent"
+_NONE: Final = frozenset[int]()
 
 
 class _Replies(attempts.RetryBudget):
@@ -56,10 +57,13 @@ class Attempts:
 
     def of(self, record: Recorded, models: list[str], plan: Plan) -> Iterable[Derived]:
         """Of each try: the endpoint; of each that failed: what followed, and how it was called."""
+        tries = record.attempts
+        if len(tries) == 1 and not tries[0].then and tries[0].reason != "fallback":  # as nearly all are
+            yield self._endpoint(record, tries[0], _NONE)
+            return
         order = [route.alias for route in plan.routes]
         visited = [route for route in plan.routes if route.alias in models]
-        at, number, tried = 0, 1, frozenset[int]()
-        tries = record.attempts
+        at, number, tried = 0, 1, _NONE
         for position, each in enumerate(tries):
             if each.reason == "fallback":
                 later = (index for index, route in enumerate(visited) if index > at and route.backend == each.backend)

@@ -24,6 +24,8 @@ REFUSED: Final = "refused:"
 CUT: Final = "cut"
 MOST_KNOWN: Final = 20_000
 """Kinds of requests of which something is remembered; when there are more, all of it is forgotten."""
+IN_REQUEST: Final = ("input", "tool_result")
+"""The phases of a request's own texts."""
 _NOBODY: Final = Asker("", "", "", "", "", "")
 _STREAMS: Final = ("chat", "completions", "messages", "responses")
 _GREW: Final = "the hold was not plain, or grew as the answer ran: its steps are not kept"
@@ -42,6 +44,9 @@ class Derived(NamedTuple):
     def equal(self) -> bool:
         """Whether it came out as it was recorded."""
         return self.derived == self.recorded
+
+
+_BOUNDS: Final = Derived("bounds", "", None, "they are made of the body, which is not in the record")
 
 
 class Meters:
@@ -108,8 +113,14 @@ class Meters:
     def _clamp(self, record: Recorded, words: Sequence[str], used: Sequence[tuple[Meter, int]], model: str) -> Derived:
         """How far each answer was bounded, by what was held of what was asked for."""
         recorded = next((word for word in reversed(words) if word.startswith(CLAMPED)), "")
-        if any(word.startswith((REFUSED, FELL_BACK)) for word in words) or record.chain:
-            return Derived("clamped", recorded, None, "it was held more than once: a fallback, or a body that changed")
+        if any(word.startswith((REFUSED, FELL_BACK)) for word in words):
+            return Derived("clamped", recorded, None, "a fallback was bounded anew, and of its asking there is no row")
+        if record.outcome == "cancelled" and not record.attempts and not recorded:
+            return Derived(
+                "clamped", recorded, None, "its caller left before it was asked, perhaps before it was bounded"
+            )
+        if record.verdicts and any(map(_is_mask, record.verdicts.split(" "))):
+            return Derived("clamped", recorded, None, "masks may have made its body longer, and it was bounded anew")
         steps = (
             record.stream
             and record.answers == 1
@@ -127,21 +138,24 @@ class Meters:
 
     # -- what it held, and was charged
 
-    def settled(self, record: Recorded, caller: Caller, model: str) -> Iterable[Derived]:
-        """Refusal, hold, usage, charge; `model` is the last that was asked."""
+    def settled(self, record: Recorded, caller: Caller, model: str) -> list[Derived]:
+        """Bounds, refusal, hold, usage, charge; `model` is the last that was asked."""
         terms = self.terms(model)
         words = record.action.split(" ") if record.action else []
-        refused = next((word for word in reversed(words) if word.startswith(REFUSED)), "")
+        refused = next((word for word in reversed(words) if word.startswith(REFUSED)), "") if words else ""
+        found = [_BOUNDS] if record.held_input or record.held_output else []
         if refused:
-            yield from self._refused(record, caller, refused, model)
+            found += self._refused(record, caller, refused, model)
         if refused and record.outcome != "refused":
-            yield Derived("held", str(record.held_nanos), None, "which fallback was refused is not in the record")
+            unknown = "which fallback was refused is not in the record"
+            found.append(Derived("held", str(record.held_nanos), None, unknown))
         elif record.usage_from or refused:
-            yield _held(record, terms, refused=bool(refused))
+            found.append(_held(record, terms, refused=bool(refused)))
         if record.usage_from:
-            yield from _usage(record)
+            found += _usage(record)
             if terms.money:
-                yield _charge(record, terms, beyond=BEYOND in words)
+                found.append(_charge(record, terms, beyond=BEYOND in words))
+        return found
 
     def _refused(self, record: Recorded, caller: Caller, word: str, model: str) -> Iterable[Derived]:
         key = word[len(REFUSED) :]
@@ -154,6 +168,7 @@ class Meters:
         elif reading is None:
             yield Derived("refused", word, None, "the reading of the meter was not kept")
         else:
+            yield Derived("cap", str(reading[2]), str(meter.cap))
             needs = (1, record.held_input, record.held_output, 1, record.held_nanos)
             if reading[1] + of(needs, meter.quantity) > reading[2]:
                 yield Derived("refused", word, word)
@@ -217,6 +232,12 @@ def _charge(record: Recorded, terms: Terms, *, beyond: bool) -> Derived:
 
 def _classes(usage: Usage) -> tuple[int, int, int, int]:
     return usage.input_tokens, usage.cached_input_tokens, usage.output_tokens, usage.reasoning_tokens
+
+
+def _is_mask(verdict: str) -> bool:
+    """Whether a check masked something in the request; of verdicts that were left out nobody knows."""
+    phase, _, _, action, *_ = (*verdict.split(":"), "", "", "", "")
+    return phase == "more" or (phase in IN_REQUEST and action.startswith("mask"))
 
 
 def _is_end(word: str) -> bool:

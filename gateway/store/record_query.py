@@ -61,10 +61,13 @@ class Query(msgspec.Struct, frozen=True):
 
     def holds(self, record: Record) -> bool:
         """Is this one asked for? (`limit` and `order` aside.)"""
+        for name, column in _SAME:  # `same` would be made anew for each record
+            value = getattr(self, name)
+            if value is not None and getattr(record, column) != value:
+                return False
         return (
             (self.since_ns is None or record.started_ns >= self.since_ns)
             and (self.until_ns is None or record.started_ns < self.until_ns)
-            and all(getattr(record, column) == value for column, value in self.same)
             and (not self.trace or record.traceparent[3:35] == self.trace)
             and (self.min_charge_nanos is None or (record.charge_nanos or 0) >= self.min_charge_nanos)
             and (self.min_total_ms is None or record.total_ms >= self.min_total_ms)

@@ -70,9 +70,15 @@ def unknown(record: Record, found: Snapshot | None = None) -> dict[str, str]:
 def test_everything_of_an_answered_request_comes_out_again() -> None:
     found = Replay(snapshot()).of(answered())
     assert [each.decision for each in found] == [
-        *("caller", "project", "model", "route", "chain", "endpoint", "held", "charge"),
+        *("caller", "project", "model", "route", "chain", "endpoint", "bounds", "held", "charge"),
     ]
-    assert all(each.equal for each in found)
+    assert [each.decision for each in found if not each.equal] == ["bounds"]
+
+
+def test_what_texts_and_bodies_alone_say_is_told_not_to_be_derived() -> None:
+    assert unknown(answered()) == {"bounds": "they are made of the body, which is not in the record"}
+    chained = snapshot(chain=[{"check": "pii", "phase": "input", "action": "mask", "entities": ["EMAIL_ADDRESS"]}])
+    assert set(unknown(answered(chain="c"), chained)) == {"bounds", "verdicts"}  # that nothing was found is one too
 
 
 @pytest.mark.parametrize(
@@ -123,10 +129,19 @@ def test_the_chain_and_what_it_blocked_come_out_again() -> None:
         usage_from="",
     )
     assert different(blocked, chained) == {}
-    assert unknown(blocked, chained) == {"verdicts": "the texts are not kept"}
+    assert unknown(blocked, chained)["verdicts"] == "they are about its texts, which are not in the record"
     blocked.code = "ok"
     assert different(blocked, chained) == {"screened": ("ok", "content_filter")}
     assert different(answered(), chained)["chain"] == ("", "c")
+
+
+def test_requests_that_are_alike_but_for_their_numbers_are_not_taken_for_one_another() -> None:
+    replay = Replay(snapshot())
+    other = answered(alias="n", served_model="other")
+    for one in (answered(), answered(backend="c"), answered(charge_nanos=38), other):
+        alone = Replay(snapshot()).of(one)
+        assert replay.of(one) == alone
+        assert replay.of(one) == alone
 
 
 def test_a_tally_counts_each_decision_once() -> None:
@@ -136,4 +151,7 @@ def test_a_tally_counts_each_decision_once() -> None:
     assert tally.records == 2
     assert tally.equal["caller"] == 1
     assert tally.different == {"charge": 1}
-    assert tally.not_derived == {("caller", "no key was recognised, and keys are not kept"): 1}
+    assert tally.not_derived == {
+        ("bounds", "they are made of the body, which is not in the record"): 1,
+        ("caller", "no key was recognised, and keys are not kept"): 1,
+    }

@@ -66,6 +66,43 @@ def test_a_clamp_comes_out_of_what_was_held_for_each_answer() -> None:
     assert different(answered(asked_output=50, answers=1, action="clamped:5"))["clamped"][1] == ""
 
 
+def test_a_refusal_names_the_cap_that_the_meter_had() -> None:
+    assert different(refused(readings=[(KEY, 500, 999)]), with_budget()) == {"cap": ("999", "1000")}
+
+
+def test_what_was_only_blocked_after_it_was_let_in_was_held_once() -> None:
+    entry = {"check": "keywords", "phase": "input", "words": ["plutonium"], "code": "arms", "action": "block"}
+    chained = snapshot_of(config({"b": URLS}, MODELS, chain=[entry]))
+    blocked = answered(
+        chain="c",
+        verdicts="input:keywords:arms:block:1.00:1",
+        asked_output=400,
+        answers=1,
+        action="clamped:50",
+        usage_from="none",
+        attempts=[],
+        backend="",
+        outcome="refused",
+        code="content_filter",
+        charge_nanos=0,
+    )
+    blocked.input_tokens = blocked.output_tokens = 0
+    assert "clamped" not in unknown(blocked, chained)
+    blocked.action = "clamped:51"
+    assert different(blocked, chained)["clamped"] == ("clamped:51", "clamped:50")
+
+
+def test_why_a_bound_is_not_derived_names_what_happened() -> None:
+    masked = answered(asked_output=400, answers=1, verdicts="input:pii:EMAIL_ADDRESS:mask:1.00:1")
+    assert "masks" in unknown(masked)["clamped"]
+    fell_back = answered(asked_output=400, answers=1, action="fallback:n", served_model="other")
+    assert "fallback" in unknown(fell_back)["clamped"]
+    left = answered(asked_output=400, answers=1, outcome="cancelled", attempts=[], usage_from="none")
+    assert "left" in unknown(left)["clamped"]
+    answer = answered(asked_output=50, answers=1, verdicts="output:pii:EMAIL_ADDRESS:mask:1.00:1")
+    assert "clamped" not in unknown(answer)
+
+
 def test_a_stream_that_goes_in_steps_is_not_clamped_unless_a_threshold_says_so() -> None:
     found = with_budget(**{"500": "clamp"})
     steps = answered(asked_output=400, answers=1, stream=True)
