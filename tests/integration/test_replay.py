@@ -15,7 +15,7 @@ from gateway.store.record_read import records
 from tests.support.gateway_process import serving
 from tests.support.mixed_load import configuration, drive, upstreams
 
-REQUESTS = 2_000
+REQUESTS = 10_000
 DECISIONS = {
     *("caller", "project", "model", "downgrade", "route", "fallbacks", "chain", "screened", "refused", "code"),
     *("cap", "held", "clamped", "endpoint", "following", "reason", "usage", "charge"),
