@@ -57,7 +57,7 @@ def test_the_app_of_one_resource_has_its_routes_and_all_of_them_have_every_one(t
                 return [path for _, path, _ in gated(routers(admin.service, resource))]
 
             first = {path.split("/")[2] for path in paths()}
-            assert len(first) == 10
+            assert len(first) == 11
             assert sorted(paths()) == sorted(path for each in first - {"whoami"} for path in paths(each))
             assert "/admin/whoami" in paths("whoami")
             assert paths("nothing") == []
