@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -131,18 +131,16 @@ def prepare(state_dir: Path, source: Path) -> tuple[Path, dict[str, str]]:
     from gateway.backends import embedded_models, model_files
     from gateway.config.load import load
     from gateway.config.model import Embedded, Onnx, Version
-    from gateway.errors import ConfigError
 
+    # First: the configuration itself asks for packages of the same extra.
+    _refuse_lacking(map(embedded_models.missing, embedded_models.MODELS))
     config = load(source)
     models = [backend.model for backend in config.backends.values() if isinstance(backend, Embedded)]
     versions = [
         version for model in config.models.values() if isinstance(model, Onnx) for version in model.versions.values()
     ]
     classic = [version.path if isinstance(version, Version) else version for version in versions]
-    told = [*map(embedded_models.missing, models), *map(model_files.missing, classic)]
-    lacking = [message for message in told if message is not None]
-    if lacking:
-        raise ConfigError("\n".join(["a model of the demo is not installed.", *lacking]))
+    _refuse_lacking([*map(embedded_models.missing, models), *map(model_files.missing, classic)])
 
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = state_dir / "config"
@@ -156,6 +154,14 @@ def prepare(state_dir: Path, source: Path) -> tuple[Path, dict[str, str]]:
         _write(folder / path.name, path.read_text(encoding="utf-8"))
     _write(folder / "keys.jsonl", "\n".join(lines) + "\n")
     return folder, secret_of
+
+
+def _refuse_lacking(told: Iterable[str | None]) -> None:
+    from gateway.errors import ConfigError
+
+    lacking = [message for message in told if message is not None]
+    if lacking:
+        raise ConfigError("\n".join(["a model of the demo is not installed.", *lacking]))
 
 
 def _administered(state_dir: Path, folder: Path, bind: str) -> None:
